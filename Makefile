@@ -1,0 +1,41 @@
+# `make demo` and `make test` are all a newcomer needs; both create .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: demo test test-slow lint types unit claims clean
+
+$(VENV)/user: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev]'
+	touch $(VENV)/user $@
+
+demo: $(VENV)/user
+	$(BIN)/mtl-seq compare --scenario cvr_blind --out report/
+
+test: lint types unit
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+unit: $(VENV)/dev
+	$(BIN)/pytest -q -n 2 -m 'not slow'
+
+test-slow: $(VENV)/dev
+	$(BIN)/pytest -q -m slow
+
+claims: $(VENV)/user
+	$(BIN)/python benchmarks/claims.py
+
+clean:
+	rm -rf $(VENV) build dist
