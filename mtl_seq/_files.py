@@ -1,0 +1,121 @@
+"""Writing files so that an interruption leaves the old one or the new one, never half of one."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mtl_seq.errors import ArtifactError
+
+__all__ = ["atomic_folder", "atomic_path", "read_json", "write_json"]
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Yield a path beside `target`; rename it to `target` when the block ends without an error.
+
+    Args:
+        target: Where the file is to stand. Its folder is created.
+
+    Yields:
+        The path to write to, on the same file system.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
+    )
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o666 & ~umask)
+        _sync(aside)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a folder beside `target`; it replaces `target` when the block ends without an error.
+
+    Args:
+        target: Where the folder is to stand. An older folder there is replaced as a whole.
+
+    Yields:
+        The folder to write into.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        yield aside
+        for file in aside.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o777 & ~umask)
+        if target.exists():
+            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
+            target.replace(old / target.name)
+            aside.replace(target)
+            shutil.rmtree(old)
+        else:
+            aside.replace(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_json(path: str | Path, content: dict[str, Any], *, kind: str, version: int) -> None:
+    """Write a JSON artefact with its kind and format version, atomically."""
+    with atomic_path(path) as aside:
+        text = json.dumps({"kind": kind, "format": version, **content}, indent=1, allow_nan=False)
+        aside.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
+    """Read a JSON artefact written by `write_json`.
+
+    Args:
+        path: The file.
+        kind: What it must be.
+        version: The newest format this code reads.
+
+    Returns:
+        Its content, with `format` but without `kind`.
+
+    Raises:
+        ArtifactError: No such file, no JSON, another kind, or a format from a newer version.
+    """
+    path = Path(path)
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"`path`: no file {path}") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ArtifactError(f"`path`: {path} is no JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"`path`: {path} must hold a JSON object")
+    found = content.pop("kind", None)
+    if found != kind:
+        raise ArtifactError(f"`path`: {path} must be of kind {kind!r}, found {found!r}")
+    written = content.get("format")
+    if not isinstance(written, int) or not 1 <= written <= version:
+        raise ArtifactError(
+            f"`path`: {path} has format {written!r}, this version reads 1 to {version}: "
+            "update mtl_seq, or write the file again"
+        )
+    return content
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,160 @@
+"""The records that pass between the rooms of the package.
+
+Shapes: B rows, K stages, C conditionals (logits of the head).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["FunnelBatch", "FunnelLabels", "FunnelPrediction", "FunnelTruth"]
+
+FloatArray = NDArray[np.float64]
+
+
+class FunnelLabels(NamedTuple):
+    """What is known of each impression.
+
+    Attributes:
+        stages: ``(B, K)`` 0 or 1, the funnel's stages in order; a stage is 0 where its parent is.
+        weight: ``(B,)`` row weights, mean 1; None for equal weights.
+        group: ``(B,)`` int64 codes of the user; None where there is none.
+        propensity: ``(B,)`` click propensities from outside the model (logged, or cross-fitted).
+        potential: ``(B,)`` the conversion had the impression been clicked; simulation only.
+    """
+
+    stages: Tensor
+    weight: Tensor | None = None
+    group: Tensor | None = None
+    propensity: Tensor | None = None
+    potential: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        weight: Tensor | None = None,
+        group: Tensor | None = None,
+        propensity: Tensor | None = None,
+        potential: Tensor | None = None,
+        **stages: Tensor,
+    ) -> "FunnelLabels":
+        """Labels from one tensor per stage, given in the funnel's order.
+
+        >>> FunnelLabels.of(click=torch.tensor([1, 1]), conversion=torch.tensor([0, 1])).stages
+        tensor([[1., 0.],
+                [1., 1.]])
+        """
+        columns = torch.stack([column.float() for column in stages.values()], dim=1)
+        return cls(columns, weight, group, propensity, potential)
+
+    @property
+    def click(self) -> Tensor:
+        """``(B,)`` the first stage."""
+        return self.stages[:, 0]
+
+    @property
+    def conversion(self) -> Tensor:
+        """``(B,)`` the last stage."""
+        return self.stages[:, -1]
+
+
+class FunnelBatch(NamedTuple):
+    """Features and labels of some impressions.
+
+    Attributes:
+        features: By name: ids ``(B,)`` int64, bags ``(B, L)`` int64 padded with -1, dense ``(B,)``
+            float32.
+        labels: The labels; None where only predictions are asked for.
+    """
+
+    features: dict[str, Tensor]
+    labels: FunnelLabels | None = None
+
+
+class FunnelPrediction(NamedTuple):
+    """What a network says of each impression, in log space.
+
+    A probability is read from its logarithm; a loss reads the logit, since ``log(1 - p)`` cannot be
+    had from ``log p`` without losing the gradient.
+
+    Attributes:
+        logits: ``(B, C)`` what the head emitted.
+        log_joint: By stage, ``(B,)`` log-probability that the impression reaches it.
+        joint_logit: By stage, ``(B,)`` logit of the same.
+        log_pcvr: ``(B,)`` log pCVR: the last stage given the first.
+        pcvr_logit: ``(B,)`` its logit.
+        aux: By name, ``(B,)`` logits of extra towers that a risk asked for.
+    """
+
+    logits: Tensor
+    log_joint: dict[str, Tensor]
+    joint_logit: dict[str, Tensor]
+    log_pcvr: Tensor
+    pcvr_logit: Tensor
+    aux: dict[str, Tensor]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages' names, in the funnel's order."""
+        return tuple(self.log_joint)
+
+    @property
+    def pctr_logit(self) -> Tensor:
+        """``(B,)`` logit of the first stage."""
+        return self.joint_logit[self.stages[0]]
+
+    @property
+    def pctr(self) -> Tensor:
+        """``(B,)`` probability of the first stage."""
+        return self.log_joint[self.stages[0]].exp()
+
+    @property
+    def pcvr(self) -> Tensor:
+        """``(B,)`` probability of the last stage given the first."""
+        return self.log_pcvr.exp()
+
+    @property
+    def pctcvr(self) -> Tensor:
+        """``(B,)`` probability of the last stage."""
+        return self.log_joint[self.stages[-1]].exp()
+
+
+class FunnelTruth(NamedTuple):
+    """What a simulator knows of each impression: ``(N,)`` float64 arrays, probabilities.
+
+    x is everything the log shows; o the click; r the potential conversion, drawn for every
+    impression, of which the log shows ``o * r``.
+
+    Attributes:
+        pctr: P(o = 1 | x).
+        pcvr: P(r = 1 | x), over the entire space.
+        pctcvr: P(o = 1, r = 1 | x).
+        pctr_hidden: P(o = 1 | x, what is hidden); equal to `pctr` where nothing is.
+        pcvr_hidden: P(r = 1 | x, what is hidden).
+        potential: The draws of r, 0 or 1.
+    """
+
+    pctr: FloatArray
+    pcvr: FloatArray
+    pctcvr: FloatArray
+    pctr_hidden: FloatArray
+    pcvr_hidden: FloatArray
+    potential: FloatArray
+
+    @property
+    def pcvr_clicked(self) -> FloatArray:
+        """P(r = 1 | x, o = 1): the ceiling of every method that assumes nothing is hidden."""
+        return self.pctcvr / self.pctr
+
+    @property
+    def pcvr_unclicked(self) -> FloatArray:
+        """P(r = 1 | x, o = 0)."""
+        return (self.pcvr - self.pctcvr) / (1 - self.pctr)
+
+    def take(self, rows: NDArray[np.int64]) -> "FunnelTruth":
+        """The truth of some rows."""
+        return FunnelTruth(*(array[rows] for array in self))
