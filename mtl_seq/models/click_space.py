@@ -1,0 +1,36 @@
+"""The naive model: a network of its own for CVR, trained on clicks."""
+
+from functools import partial
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE, SingleTask, TowerEmbeddings
+from mtl_seq.risks import ClickSpace, EntireSpace, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["click_space"]
+
+
+def click_space(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    seed: int,
+) -> FunnelModel:
+    """Two networks that share nothing: CTR over all impressions, CVR on clicks (BASE of ESMM).
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each of the two networks.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"ctr": EntireSpace(funnel.first), "cvr": ClickSpace()})
+    alone = partial(SingleTask, bottom=bottom)
+    return assemble(
+        spec, objective, funnel=funnel, bottom=alone, seed=seed, embedding=TowerEmbeddings
+    )

@@ -1,0 +1,86 @@
+"""ESCM2: Entire Space Counterfactual Multi-Task Model (Wang et al., SIGIR 2022)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import IPS, DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["escm2_dr", "escm2_ips"]
+
+
+def escm2_ips(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    cvr_weight: float = 1.0,
+    ctcvr_weight: float = 1.0,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """ESMM with a third risk: CVR on clicks, weighted by the inverse of the detached pCTR.
+
+    The paper's lambda_c is 0.1 to 1 and its floor 0.1; here both weights are 1 and the floor is the
+    1% quantile of the propensities, since at a low CTR the paper's values leave most of the bias.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        cvr_weight: lambda_c, weight of the counterfactual risk.
+        ctcvr_weight: lambda_g, weight of the CTCVR risk.
+        propensity: Where propensities come from and how small they may be;
+            ``PropensityPolicy(floor=0.1)`` is the paper's.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            "cvr": IPS(propensity),
+            "ctcvr": EntireSpace(funnel.last),
+        },
+        {"cvr": cvr_weight, "ctcvr": ctcvr_weight},
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+
+
+def escm2_dr(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    cvr_weight: float = 1.0,
+    ctcvr_weight: float = 1.0,
+    imputation_weight: float = 1.0,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """ESMM with a doubly robust CVR risk and the imputation tower it needs.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        cvr_weight: lambda_c, weight of the counterfactual risk.
+        ctcvr_weight: lambda_g, weight of the CTCVR risk.
+        imputation_weight: Weight of the imputation's own risk.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            "cvr": DoublyRobust(propensity),
+            "ctcvr": EntireSpace(funnel.last),
+            "imputation": Imputation(propensity),
+        },
+        {"cvr": cvr_weight, "ctcvr": ctcvr_weight, "imputation": imputation_weight},
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

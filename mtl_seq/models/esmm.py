@@ -1,0 +1,40 @@
+"""ESMM: Entire Space Multi-Task Model (Ma et al., SIGIR 2018)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import EntireSpace, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["esmm"]
+
+
+def esmm(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    ctcvr_weight: float = 1.0,
+    seed: int,
+) -> FunnelModel:
+    """CTR and CTCVR over all impressions; pCVR is what is left of pCTCVR = pCTR * pCVR.
+
+    Its optimum is P(conversion | x, click), the same as that of a model trained on clicks: what
+    ESMM adds is the sharing, not a correction of selection bias.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom. The paper shares embeddings only:
+            ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
+        ctcvr_weight: Weight of the CTCVR risk; 1 in the paper.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {"ctr": EntireSpace(funnel.first), "ctcvr": EntireSpace(funnel.last)},
+        {"ctcvr": ctcvr_weight},
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,0 +1,91 @@
+"""A network and the objective it is trained on."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.funnel import Funnel
+from mtl_seq.nn import BottomFactory, FunnelNetwork
+from mtl_seq.nn.embedding import Embedding
+from mtl_seq.nn.heads import HeadFactory, ParallelHead
+from mtl_seq.nn.network import EmbeddingFactory
+from mtl_seq.records import FunnelPrediction
+from mtl_seq.risks import Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["CLICK_CONVERSION", "Builder", "FunnelModel", "assemble"]
+
+CLICK_CONVERSION = Funnel.chain("click", "conversion")
+"""The funnel of most logs."""
+
+
+class FunnelModel(nn.Module):
+    """A network with its objective; calling it is calling the network.
+
+    Args:
+        network: Features to prediction.
+        objective: Prediction and labels to losses.
+
+    Raises:
+        CompositionError: The network lacks a tower that a risk reads, or has one that none reads.
+    """
+
+    def __init__(self, network: FunnelNetwork, objective: Objective) -> None:
+        super().__init__()
+        if set(network.aux) != set(objective.aux):
+            raise CompositionError(
+                f"the objective reads extra towers {sorted(objective.aux)}, the network has "
+                f"{sorted(network.aux)}: build the network with `aux` of the objective"
+            )
+        self.network = network
+        self.objective = objective
+
+    def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
+        """Features by name, ``(B,)`` each, to the prediction of B rows."""
+        prediction: FunnelPrediction = self.network(features)
+        return prediction
+
+
+Builder = Callable[..., FunnelModel]
+"""``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``."""
+
+
+def assemble(
+    spec: FeatureSpec,
+    objective: Objective,
+    *,
+    funnel: Funnel,
+    bottom: BottomFactory,
+    seed: int,
+    head: HeadFactory = ParallelHead,
+    embedding: EmbeddingFactory = Embedding,
+) -> FunnelModel:
+    """Build the network an objective asks for, with weights drawn from `seed`.
+
+    Args:
+        spec: The features.
+        objective: What the model is trained on; its extra towers are built.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        seed: Seed of the initial weights; the global generator is left as it was.
+        head: Builds the head.
+        embedding: Builds the embedding.
+
+    Returns:
+        The model.
+    """
+    with _seeded(seed):
+        network = FunnelNetwork(
+            spec, funnel=funnel, bottom=bottom, head=head, aux=objective.aux, embedding=embedding
+        )
+    return FunnelModel(network, objective)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

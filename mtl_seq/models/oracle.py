@@ -1,0 +1,34 @@
+"""The oracle: trained on what nobody can observe, so in simulation only."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import EntireSpace, Objective, PotentialOutcome
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["oracle"]
+
+
+def oracle(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    seed: int,
+) -> FunnelModel:
+    """The network of the control, its CVR tower trained on every impression's potential conversion.
+
+    It marks what this network could reach were there no selection at all. Fit it with
+    ``FunnelEstimator(oracle, ...).fit(log, truth=truth)``.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"ctr": EntireSpace(funnel.first), "cvr": PotentialOutcome()})
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,0 +1,81 @@
+"""From a head's logits to the probabilities of a funnel."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from mtl_seq.functional import logit_exclusive, logit_mixture, logit_product, promote
+from mtl_seq.funnel import OTHER, Conditional, Funnel
+from mtl_seq.records import FunnelPrediction
+
+__all__ = ["compose_conditionals"]
+
+
+def compose_conditionals(
+    funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]
+) -> FunnelPrediction:
+    """Compose logits that are each a conditional of the funnel, in log space.
+
+    Joints are sums of log-conditionals, so that no stage is ever more probable than its parent, and
+    pCTCVR never more than pCVR, not even in the last bit.
+
+    Args:
+        funnel: The stages.
+        logits: ``(B, C)``, one column per conditional, in the funnel's order.
+        aux: Logits of extra towers, passed on.
+
+    Returns:
+        The prediction, in at least float32.
+    """
+    logits = promote(logits)
+    given = _given_parent(funnel, logits)
+    log_joint: dict[str, Tensor] = {}
+    joint_logit: dict[str, Tensor] = {}
+    for stage in funnel.stages:
+        own = given[stage.name]
+        if stage.after is None:
+            log_joint[stage.name], joint_logit[stage.name] = logsigmoid(own), own
+        else:
+            log_joint[stage.name] = log_joint[stage.after] + logsigmoid(own)
+            joint_logit[stage.name] = logit_product(joint_logit[stage.after], own)
+    log_pcvr, pcvr_logit = _last_given_first(funnel, given)
+    promoted = {name: promote(logit) for name, logit in aux.items()}
+    return FunnelPrediction(logits, log_joint, joint_logit, log_pcvr, pcvr_logit, promoted)
+
+
+def _given_parent(funnel: Funnel, logits: Tensor) -> dict[str, Tensor]:
+    """The logit of every stage given its parent."""
+    column = dict(zip(funnel.conditionals, logits.unbind(1), strict=True))
+    given: dict[str, Tensor] = {}
+    for stage in funnel.stages:
+        if not stage.via:
+            given[stage.name] = column[Conditional(stage.name, None)]
+            continue
+        if len(stage.via) == 1:
+            mediator = given[stage.via[0]]
+            log_ways: tuple[Tensor, ...] = (logsigmoid(mediator), logsigmoid(-mediator))
+        else:
+            # Exclusive classes are one softmax; only now are their own logits known.
+            classes = torch.stack([given[name] for name in stage.via], dim=1)
+            conditional, log_classes = logit_exclusive(classes)
+            given.update(zip(stage.via, conditional.unbind(1), strict=True))
+            log_ways = log_classes.unbind(1)
+        reached = [column[Conditional(stage.name, way)] for way in (*stage.via, OTHER)]
+        given[stage.name] = logit_mixture(log_ways, reached)
+    return given
+
+
+def _last_given_first(funnel: Funnel, given: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Log pCVR and its logit, along the path from the first stage to the last."""
+    parents = funnel.parents()
+    path = [funnel.last]
+    while path[-1] in parents and parents[path[-1]] != funnel.first:
+        path.append(parents[path[-1]])
+    logit = given[path[-1]]
+    log_probability = logsigmoid(logit)
+    for name in reversed(path[:-1]):
+        log_probability = log_probability + logsigmoid(given[name])
+        logit = logit_product(logit, given[name])
+    return log_probability, logit

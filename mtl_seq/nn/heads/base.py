@@ -1,0 +1,47 @@
+"""What every head promises."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.nn.compose import compose_conditionals
+from mtl_seq.records import FunnelPrediction
+
+__all__ = ["Composition", "Head", "HeadFactory"]
+
+Composition = Callable[[Funnel, Tensor, Mapping[str, Tensor]], FunnelPrediction]
+"""Turns a head's logits into probabilities along a funnel."""
+
+
+class Head(nn.Module, ABC):
+    """Representations to logits, one tower per conditional of the funnel.
+
+    Shapes: B rows, T towers, D features, F_t width of a tower's own input, C logits.
+
+    Attributes:
+        compose: What the logits mean: `compose_conditionals` unless the head says otherwise.
+    """
+
+    compose: ClassVar[Composition] = staticmethod(compose_conditionals)
+
+    @abstractmethod
+    def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """``(B, T, D)`` and own features ``(B, F_t)`` by tower -> ``(B, C)``.
+
+        Own features join that tower's row only.
+        """
+
+    @abstractmethod
+    def start_at(self, rates: Mapping[str, float]) -> None:
+        """Let the logits begin near these rates.
+
+        Args:
+            rates: By name of a conditional, in (0, 1); conditionals that are absent stay.
+        """
+
+
+HeadFactory = Callable[[Funnel, int, Mapping[str, int]], Head]
+"""Builds a head from the funnel, D and the width of each tower's own features."""

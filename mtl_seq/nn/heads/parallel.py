@@ -1,0 +1,57 @@
+"""Towers side by side: the head of ESMM, and of ESM2 on a funnel with a mediator."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.nn.heads.base import Head
+from mtl_seq.nn.mlp import Tower
+
+__all__ = ["ParallelHead", "join_own"]
+
+
+class ParallelHead(Head):
+    """One tower per conditional, none of which sees another.
+
+    Args:
+        funnel: The stages.
+        in_features: D.
+        own: Width of each tower's own features; towers without any may be absent.
+        hidden: Widths of a tower's layers before its logit.
+    """
+
+    def __init__(
+        self,
+        funnel: Funnel,
+        in_features: int,
+        own: Mapping[str, int],
+        *,
+        hidden: Sequence[int] = (32,),
+    ) -> None:
+        super().__init__()
+        self.names = tuple(conditional.name for conditional in funnel.conditionals)
+        self.towers = nn.ModuleList(
+            Tower(in_features + own.get(name, 0), hidden) for name in self.names
+        )
+
+    def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """``(B, T, D)`` and own features by tower -> ``(B, C)``."""
+        logits = [
+            tower(join_own(row, own.get(name)))
+            for tower, name, row in zip(self.towers, self.names, hidden.unbind(1), strict=True)
+        ]
+        return torch.stack(logits, dim=1)
+
+    def start_at(self, rates: Mapping[str, float]) -> None:
+        """Set the towers' biases; see `Head.start_at`."""
+        for name, tower in zip(self.names, self.towers, strict=True):
+            assert isinstance(tower, Tower)
+            if name in rates:
+                tower.start_at(rates[name])
+
+
+def join_own(row: Tensor, own: Tensor | None) -> Tensor:
+    """A tower's representation with its own features behind it, where it has any."""
+    return row if own is None else torch.cat((row, own.to(row.dtype)), dim=1)

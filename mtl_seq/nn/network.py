@@ -1,0 +1,124 @@
+"""The one network of the package: embedding, bottom, head, and extra towers a risk asked for."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.funnel import Funnel
+from mtl_seq.nn.bottoms import Bottom, BottomFactory
+from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
+from mtl_seq.nn.heads import HeadFactory, ParallelHead, join_own
+from mtl_seq.nn.mlp import Tower
+from mtl_seq.records import FunnelPrediction
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["EmbeddingFactory", "FunnelNetwork"]
+
+EmbeddingFactory = Callable[[FeatureSpec, Mapping[str, str]], Embedding | TowerEmbeddings]
+"""Builds an embedding from the features and, by tower, the stage whose features it sees."""
+
+
+class FunnelNetwork(nn.Module):
+    """Features to a `FunnelPrediction`. It never sees a label.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        head: Builds the head.
+        aux: Names of extra towers. Each reads a representation of its own, sees every feature that
+            ``spec.hidden_from`` does not hide from its name, and emits a logit into
+            ``prediction.aux``.
+        embedding: Builds the embedding: `Embedding`, or `TowerEmbeddings` for tables per tower.
+        aux_hidden: Widths of an extra tower's layers.
+
+    Raises:
+        CompositionError: A stage or feature that does not exist, no feature that all towers see,
+            or embeddings per tower under a bottom that takes one input for all.
+    """
+
+    def __init__(
+        self,
+        spec: FeatureSpec,
+        *,
+        funnel: Funnel,
+        bottom: BottomFactory,
+        head: HeadFactory = ParallelHead,
+        aux: Sequence[str] = (),
+        embedding: EmbeddingFactory = Embedding,
+        aux_hidden: Sequence[int] = (32,),
+    ) -> None:
+        super().__init__()
+        _check(spec, funnel, aux)
+        towers = {conditional.name: conditional.stage for conditional in funnel.conditionals}
+        towers |= {name: name for name in aux}
+        self.funnel = funnel
+        self.aux = tuple(aux)
+        self.bottom = bottom(spec.width(spec.shared), len(towers))
+        self.embedding = embedding(spec, towers)
+        if isinstance(self.embedding, TowerEmbeddings) and not self.bottom.per_tower:
+            raise CompositionError(
+                f"`embedding` has tables per tower, but {type(self.bottom).__name__} takes one "
+                "input for all towers: wrap it, `bottom=partial(SingleTask, bottom=...)`"
+            )
+        own = {tower: spec.width(spec.own(stage)) for tower, stage in towers.items()}
+        self.head = head(funnel, self.bottom.out_features, own)
+        self.aux_towers = nn.ModuleDict(
+            {name: Tower(self.bottom.out_features + own[name], aux_hidden) for name in aux}
+        )
+
+    def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
+        """Features by name, ``(B,)`` each, to the prediction of B rows."""
+        shared, own = self.embedding(features)
+        hidden = self._represent(shared)
+        conditionals = hidden.shape[1] - len(self.aux)
+        logits = self.head(hidden[:, :conditionals], own)
+        aux = {
+            name: tower(join_own(hidden[:, conditionals + index], own.get(name)))
+            for index, (name, tower) in enumerate(self.aux_towers.items())
+        }
+        return type(self.head).compose(self.funnel, logits, aux)
+
+    def start_at(self, rates: Mapping[str, float]) -> None:
+        """Let the towers begin near the log's own rates instead of one half.
+
+        At a CTR of a few percent the first hundreds of steps would otherwise go into the
+        intercepts, and a counterfactual risk would meanwhile divide by propensities of one half.
+
+        Args:
+            rates: By name of a conditional or an extra tower, in (0, 1); see `base_rates`.
+        """
+        self.head.start_at(rates)
+        for name, tower in self.aux_towers.items():
+            assert isinstance(tower, Tower)
+            if name in rates:
+                tower.start_at(rates[name])
+
+    def _represent(self, shared: Tensor) -> Tensor:
+        bottom = self.bottom
+        assert isinstance(bottom, Bottom)
+        if bottom.per_tower and shared.dim() == 2:
+            towers = len(self.funnel.conditionals) + len(self.aux)
+            shared = shared.unsqueeze(1).expand(-1, towers, -1)
+        hidden: Tensor = bottom(shared)
+        return hidden
+
+
+def _check(spec: FeatureSpec, funnel: Funnel, aux: Sequence[str]) -> None:
+    if not spec.shared:
+        raise CompositionError(
+            "every feature is hidden from some stage, so the bottom has no input: leave at least "
+            f"one feature visible to all of {funnel.names}"
+        )
+    for stage in spec.hidden_from:
+        if stage not in (*funnel.names, *aux):
+            raise CompositionError(
+                f"`hidden_from` of the features names {stage!r}, which is neither a stage of the "
+                f"funnel {funnel.names} nor an extra tower {tuple(aux)}"
+            )
+    for name in aux:
+        if name in {conditional.name for conditional in funnel.conditionals}:
+            raise CompositionError(
+                f"extra tower {name!r} must have a name that no tower of the funnel has"
+            )

@@ -1,0 +1,33 @@
+"""What every risk promises, and states of itself so that a test can hold it to it."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+
+__all__ = ["Risk"]
+
+
+class Risk(nn.Module, ABC):
+    """Row terms whose mean over all impressions estimates one risk.
+
+    Attributes:
+        space: Which impressions carry its terms.
+        aux: Extra towers it reads, by name. They see every feature, whatever is hidden from the
+            stages: a nuisance must know all that moved the click.
+        detaches_pctr: Whether its gradient with respect to the click tower is exactly 0.
+        reads_unclicked: Whether labels after the click matter on rows that were not clicked.
+        needs_potential: Whether it reads ``labels.potential``, which only a simulator knows.
+    """
+
+    space: ClassVar[Literal["all impressions", "clicks"]]
+    aux: ClassVar[tuple[str, ...]] = ()
+    detaches_pctr: ClassVar[bool]
+    reads_unclicked: ClassVar[bool]
+    needs_potential: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """Prediction and labels of B rows -> ``(B,)`` terms, unreduced and unweighted."""

@@ -1,0 +1,37 @@
+"""Inverse propensity score CVR risk (Multi-IPW, WWW 2020; ESCM2-IPS, SIGIR 2022)."""
+
+from torch import Tensor
+
+from mtl_seq.functional import binary_cross_entropy, ips
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+from mtl_seq.risks.base import Risk
+from mtl_seq.risks.propensity import PropensityPolicy
+
+__all__ = ["IPS"]
+
+
+class IPS(Risk):
+    """``o * e / max(p, floor)`` with e the cross-entropy of pCVR.
+
+    Space: clicks, weighted to stand for all impressions. Normalisation: the mean over all
+    impressions, as in the papers; code in the wild divides by the number of clicks, which makes the
+    risk 1/CTR times larger. Detaches: the propensity. Unbiased where the propensity is true; the
+    floor trades bias for variance. Some ports mark the propensity with `stop_gradient = True`,
+    which does nothing in torch.
+
+    Args:
+        propensity: Where propensities come from and how small they may be.
+    """
+
+    space = "clicks"
+    detaches_pctr = True
+    reads_unclicked = False
+
+    def __init__(self, propensity: PropensityPolicy | None = None) -> None:
+        super().__init__()
+        self.propensity = propensity or PropensityPolicy()
+
+    def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""
+        error = binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
+        return ips(error, self.propensity.weights(prediction, labels))

@@ -1,0 +1,67 @@
+"""Named, weighted risks: the whole loss of a model."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+from mtl_seq.risks.base import Risk
+
+__all__ = ["Objective"]
+
+
+class Objective(nn.Module):
+    """Risks by name, each reduced to its mean over all impressions and already weighted.
+
+    Args:
+        risks: The risks by name.
+        weights: Weight of a risk; 1 where absent.
+
+    Raises:
+        CompositionError: No risk, a weight for a risk that is not there, or a negative weight.
+    """
+
+    def __init__(
+        self, risks: Mapping[str, Risk], weights: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__()
+        weights = dict(weights or {})
+        if not risks:
+            raise CompositionError("`risks` must hold at least one risk, found none")
+        for name, weight in weights.items():
+            if name not in risks:
+                raise CompositionError(f"`weights` must name risks {tuple(risks)}, found {name!r}")
+            if weight < 0:
+                raise CompositionError(f"the weight of {name!r} must be at least 0, found {weight}")
+        self.risks = nn.ModuleDict(risks)
+        self.weights = {name: float(weights.get(name, 1.0)) for name in risks}
+
+    @property
+    def aux(self) -> tuple[str, ...]:
+        """Names of the extra towers the risks read."""
+        risks = [risk for risk in self.risks.values() if isinstance(risk, Risk)]
+        return tuple(dict.fromkeys(name for risk in risks for name in risk.aux))
+
+    @property
+    def needs_potential(self) -> bool:
+        """Whether some risk reads potential outcomes."""
+        return any(isinstance(r, Risk) and r.needs_potential for r in self.risks.values())
+
+    def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> dict[str, Tensor]:
+        """Prediction and labels of B rows -> scalars by name; their sum is the total loss.
+
+        Rows count by ``labels.weight`` where there is one. A batch without rows gives 0.
+        """
+        losses = {}
+        for name, risk in self.risks.items():
+            terms: Tensor = risk(prediction, labels)
+            if labels.weight is not None:
+                terms = terms * labels.weight.to(terms.dtype)
+            losses[name] = self.weights[name] * terms.sum() / max(terms.shape[0], 1)
+        return losses
+
+    def total(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """The sum of the weighted risks."""
+        return torch.stack(list(self(prediction, labels).values())).sum()
