@@ -1,0 +1,7 @@
+"""Funnel simulations with known truth."""
+
+from mtl_seq.simulate.base import Simulator
+from mtl_seq.simulate.logistic import LogisticFunnel
+from mtl_seq.simulate.scenario import scenario, scenarios
+
+__all__ = ["LogisticFunnel", "Simulator", "scenario", "scenarios"]
