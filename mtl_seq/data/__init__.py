@@ -1,0 +1,32 @@
+"""Logs to batches."""
+
+from mtl_seq.data.checks import (
+    check_columns,
+    check_dense,
+    check_labels,
+    check_population,
+    check_row_values,
+)
+from mtl_seq.data.codec import Codec, Impute
+from mtl_seq.data.frames import read_frame, truth_from_frame, truth_to_frame, write_frame
+from mtl_seq.data.leaks import LEAK_AUC, check_leaks
+from mtl_seq.data.loader import BatchLoader
+from mtl_seq.data.vocabulary import Vocabulary
+
+__all__ = [
+    "LEAK_AUC",
+    "BatchLoader",
+    "Codec",
+    "Impute",
+    "Vocabulary",
+    "check_columns",
+    "check_dense",
+    "check_labels",
+    "check_leaks",
+    "check_population",
+    "check_row_values",
+    "read_frame",
+    "truth_from_frame",
+    "truth_to_frame",
+    "write_frame",
+]

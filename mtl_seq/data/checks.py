@@ -1,0 +1,135 @@
+"""What a frame must satisfy before anything is trained on it. Nothing here changes the frame."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.errors import DataError, SchemaError, rows_text
+from mtl_seq.schema import Schema
+
+__all__ = ["check_columns", "check_dense", "check_labels", "check_population", "check_row_values"]
+
+
+def check_columns(schema: Schema, frame: pd.DataFrame, *, labels: bool) -> None:
+    """Every declared column is there, once, and there is at least one row.
+
+    Args:
+        schema: What is declared.
+        frame: The rows.
+        labels: Whether labels, weight and propensity must be there too.
+
+    Raises:
+        SchemaError: A column is absent or stands there twice.
+        DataError: The frame has no rows.
+    """
+    wanted = [*schema.features]
+    if labels:
+        wanted += [*schema.labels.values()]
+        wanted += [c for c in (schema.group, schema.time, schema.weight, schema.propensity) if c]
+    absent = [column for column in wanted if column not in frame.columns]
+    if absent:
+        raise SchemaError(
+            f"the frame must hold the declared columns {absent}, found {list(frame.columns)}: "
+            "add them, or take them out of the schema"
+        )
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise SchemaError(f"the frame holds column {twice[0]!r} twice: rename or drop one")
+    if len(frame) == 0:
+        raise DataError("the frame must hold at least one row, found an empty one")
+
+
+def check_labels(schema: Schema, frame: pd.DataFrame) -> None:
+    """Labels are 0 or 1, and none stands before its parent.
+
+    Raises:
+        DataError: A label that is missing or neither 0 nor 1, or a stage without its parent.
+    """
+    for stage, column in schema.labels.items():
+        values = frame[column]
+        _refuse(values.isna(), frame, f"label {column!r} of stage {stage!r} is missing", "drop")
+        try:
+            numbers = values.to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"label {column!r} of stage {stage!r} must hold 0 and 1, found "
+                f"{values.iloc[0]!r} of type {values.dtype}"
+            ) from error
+        outside = (numbers != 0) & (numbers != 1)
+        _refuse(outside, frame, f"label {column!r} of stage {stage!r} is neither 0 nor 1", "mend")
+    for stage, parent in schema.funnel.parents().items():
+        child, above = schema.labels[stage], schema.labels[parent]
+        before = (frame[child].to_numpy() == 1) & (frame[above].to_numpy() == 0)
+        if before.any():
+            raise DataError(
+                f"{stage} without {parent} in {_where(before, frame)}: column {child!r} may be 1 "
+                f"only where {above!r} is 1; define it as {child} AND {above}, or drop those rows"
+            )
+
+
+def check_population(schema: Schema, frame: pd.DataFrame) -> None:
+    """Every stage happens at least once.
+
+    Raises:
+        DataError: A stage that never happens, so that nothing can be learned of it.
+    """
+    for stage, column in schema.labels.items():
+        if not (frame[column] == 1).any():
+            raise DataError(
+                f"there is no {stage} at all in {len(frame):,} rows (column {column!r}): "
+                "check the label, or bring a longer log"
+            )
+
+
+def check_dense(schema: Schema, frame: pd.DataFrame, *, impute: bool) -> None:
+    """Dense columns are numbers, and finite unless missing ones are to be imputed.
+
+    Raises:
+        DataError: A dense column of another type, an infinity, or a NaN that nothing imputes.
+    """
+    for column in schema.dense:
+        values = frame[column]
+        if not (
+            pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
+        ):
+            raise DataError(
+                f"dense column {column!r} must hold numbers, found type {values.dtype}: "
+                "declare it as an id, or convert it"
+            )
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        _refuse(np.isinf(numbers), frame, f"dense column {column!r} is infinite", "mend")
+        if not impute:
+            missing = np.isnan(numbers)
+            if missing.any():
+                raise DataError(
+                    f"dense column {column!r} is NaN in {_where(missing, frame)}: fill them, or "
+                    "pass impute='mean' (with a flag column of your own if missing means something)"
+                )
+
+
+def check_row_values(schema: Schema, frame: pd.DataFrame) -> None:
+    """Weights are non-negative and propensities lie in (0, 1].
+
+    Raises:
+        DataError: One that is missing or outside its range.
+    """
+    if schema.weight is not None:
+        weight = frame[schema.weight].to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = ~(np.isfinite(weight) & (weight >= 0))
+        _refuse(bad, frame, f"weight {schema.weight!r} is not a number of at least 0", "mend")
+    if schema.propensity is not None:
+        propensity = frame[schema.propensity].to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = ~((propensity > 0) & (propensity <= 1))
+        _refuse(bad, frame, f"propensity {schema.propensity!r} is outside (0, 1]", "mend")
+
+
+def _refuse(
+    bad: "NDArray[np.bool_] | pd.Series", frame: pd.DataFrame, what: str, remedy: str
+) -> None:
+    mask = np.asarray(bad, dtype=bool)
+    if mask.any():
+        raise DataError(f"{what} in {_where(mask, frame)}: {remedy} those rows before training")
+
+
+def _where(mask: NDArray[np.bool_], frame: pd.DataFrame) -> str:
+    return rows_text(frame.index[mask], int(mask.sum()))

@@ -1,0 +1,99 @@
+"""Features that give a label away."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from mtl_seq.errors import DataError
+from mtl_seq.functional import auc
+from mtl_seq.schema import Schema
+
+__all__ = ["LEAK_AUC", "check_leaks"]
+
+LEAK_AUC = 0.98
+"""Held-out AUC above which a single feature is taken to be a label in disguise."""
+
+_ROWS = 200_000
+_FEWEST = 10
+_DENSE_BINS = 256
+_PRIOR = 1.0
+
+
+def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()) -> None:
+    """No feature equals a label, and none predicts one almost perfectly on its own.
+
+    Each feature is target-encoded on one half of the rows and scored on the other; a later stage is
+    judged on the rows that reached its parent. At most 200,000 rows are looked at, evenly spaced.
+
+    Args:
+        schema: The roles of the columns.
+        frame: Rows with labels already checked.
+        allow: Features not to look at.
+
+    Raises:
+        DataError: A feature that equals a label, or whose held-out AUC is above `LEAK_AUC`.
+    """
+    features = [c for c in (*schema.ids, *schema.dense) if c not in allow]
+    parents = schema.funnel.parents()
+    for column in features:
+        for stage, label in schema.labels.items():
+            _check_equal(frame, column, stage, label)
+    step = max(1, -(-len(frame) // _ROWS))
+    rows = frame.iloc[::step]
+    codes = {column: _codes(rows[column], dense=column in schema.dense) for column in features}
+    half = np.random.default_rng(0).random(len(rows)) < 0.5
+    for stage, label in schema.labels.items():
+        y = rows[label].to_numpy(dtype=np.float64)
+        reached = (
+            rows[schema.labels[parents[stage]]].to_numpy() == 1
+            if stage in parents
+            else np.ones(len(rows), dtype=bool)
+        )
+        for column in features:
+            found = _held_out_auc(codes[column][reached], y[reached], half[reached])
+            if found > LEAK_AUC:
+                raise DataError(
+                    f"feature {column!r} predicts {stage!r} alone with AUC {found:.4f} on held-out "
+                    f"rows, above {LEAK_AUC}: it probably is the label, or follows from it; take "
+                    f"it out, or insist with allow_leak=[{column!r}]"
+                )
+
+
+def _check_equal(frame: pd.DataFrame, column: str, stage: str, label: str) -> None:
+    values = frame[column]
+    if not (
+        pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
+    ):
+        return
+    if np.array_equal(
+        values.to_numpy(dtype=np.float64, na_value=np.nan), frame[label].to_numpy(dtype=np.float64)
+    ):
+        raise DataError(
+            f"feature {column!r} equals {label!r}, the label of {stage!r}, in every row: take it "
+            f"out of the features, or insist with allow_leak=[{column!r}]"
+        )
+
+
+def _codes(values: pd.Series, *, dense: bool) -> NDArray[np.int64]:
+    if dense:
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        cuts = np.unique(np.nanquantile(numbers, np.linspace(0, 1, _DENSE_BINS + 1)[1:-1]))
+        return np.asarray(np.searchsorted(cuts, numbers, side="right"), dtype=np.int64)
+    return np.asarray(pd.factorize(values, use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def _held_out_auc(
+    codes: NDArray[np.int64], y: NDArray[np.float64], half: NDArray[np.bool_]
+) -> float:
+    tested = y[~half]
+    if min(tested.sum(), len(tested) - tested.sum(), y[half].sum()) < _FEWEST:
+        return float("nan")
+    size = int(codes.max()) + 1
+    count = np.bincount(codes[half], minlength=size)
+    total = np.bincount(codes[half], y[half], minlength=size)
+    encoded = (total + _PRIOR * y[half].mean()) / (count + _PRIOR)
+    score = torch.from_numpy(encoded[codes[~half]])
+    return float(auc(score, torch.from_numpy(tested)))

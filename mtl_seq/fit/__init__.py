@@ -1,0 +1,20 @@
+"""Training. Lightning is imported when something is fitted, not before."""
+
+from typing import TYPE_CHECKING, Any
+
+from mtl_seq.fit.estimator import FunnelEstimator
+from mtl_seq.fit.optim import build_optimizer
+from mtl_seq.fit.training import CHECKPOINT_RULE, Run
+
+if TYPE_CHECKING:
+    from mtl_seq.fit.module import FunnelModule
+
+__all__ = ["CHECKPOINT_RULE", "FunnelEstimator", "FunnelModule", "Run", "build_optimizer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FunnelModule":
+        from mtl_seq.fit.module import FunnelModule
+
+        return FunnelModule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

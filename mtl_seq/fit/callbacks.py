@@ -1,0 +1,114 @@
+"""What the Trainer calls back: the best weights, and a bar that moves."""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+__all__ = ["KeepBest", "ProgressLine"]
+
+
+class KeepBest(Callback):
+    """Remembers the weights of the epoch that the checkpoint rule likes best; stops when it tires.
+
+    Args:
+        patience: Epochs without a better value before training stops.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best = math.inf
+        self.epoch = -1
+        self.values: list[float] = []
+        self.state: dict[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the epoch with the best so far."""
+        value = float(trainer.callback_metrics["valid/rule"])
+        self.values.append(value)
+        if value < self.best or not self.state:
+            self.best, self.epoch = value, len(self.values) - 1
+            self.state = copy.deepcopy(pl_module.model.state_dict())  # type: ignore[union-attr]
+        elif len(self.values) - 1 - self.epoch >= self.patience:
+            trainer.should_stop = True
+
+
+class ProgressLine(Callback):
+    """One line per model: epoch, bar, loss, and the checkpoint rule so far.
+
+    Args:
+        title: What is being fitted.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._rule = "-"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Draw the empty bar."""
+        self._progress = Progress(
+            TextColumn("{task.description:<14}"),
+            BarColumn(bar_width=24),
+            TextColumn("epoch {task.fields[epoch]:>5}  loss {task.fields[loss]}  "),
+            TextColumn("click-space rule {task.fields[rule]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._progress.start()
+        total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
+        self._task = self._progress.add_task(
+            self.title, total=total, epoch="1", loss="-", rule=self._rule
+        )
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Move the bar; read the loss rarely, since that waits for the device."""
+        if self._progress is None:
+            return
+        fields: dict[str, Any] = {}
+        if batch_idx % 20 == 0 and isinstance(outputs, dict):
+            loss = outputs["loss"]
+            assert isinstance(loss, torch.Tensor)
+            fields["loss"] = f"{loss.detach().item():.4f}"
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self._progress.update(self._task, advance=1, epoch=epoch, **fields)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Show the checkpoint rule."""
+        if self._progress is not None:
+            value = float(trainer.callback_metrics["valid/rule"])
+            self._progress.update(self._task, rule=f"{value:.4f}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Fill the bar, since training may have stopped early."""
+        self._close(complete=True)
+
+    def on_exception(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        exception: BaseException,  # noqa: ARG002
+    ) -> None:
+        """Give the terminal back."""
+        self._close(complete=False)
+
+    def _close(self, *, complete: bool) -> None:
+        if self._progress is not None:
+            if complete:
+                total = self._progress.tasks[0].total
+                self._progress.update(self._task, completed=total)
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,41 @@
+"""How often each conditional of a funnel happens in a log."""
+
+import torch
+from torch import Tensor
+
+from mtl_seq.funnel import OTHER, Funnel
+
+__all__ = ["base_rates"]
+
+
+def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
+    """Rates of the conditionals, for `FunnelNetwork.start_at`.
+
+    Each is shrunk by half a row either way, so that none is 0 or 1.
+
+    Args:
+        funnel: The stages.
+        stages: ``(N, K)`` labels.
+
+    Returns:
+        By name of the conditional; ``imputation`` is the last stage given the first.
+    """
+    happened = dict(zip(funnel.names, stages.bool().unbind(1), strict=True))
+    rates = {}
+    for conditional in funnel.conditionals:
+        stage = next(stage for stage in funnel.stages if stage.name == conditional.stage)
+        given = torch.ones(len(stages), dtype=torch.bool)
+        if stage.after is not None:
+            given = given & happened[stage.after]
+        if conditional.given == OTHER:
+            for mediator in stage.via:
+                given = given & ~happened[mediator]
+        elif conditional.given is not None:
+            given = given & happened[conditional.given]
+        rates[conditional.name] = _rate(happened[stage.name], given)
+    rates["imputation"] = _rate(happened[funnel.last], happened[funnel.first])
+    return rates
+
+
+def _rate(happened: Tensor, given: Tensor) -> float:
+    return (float((happened & given).sum()) + 0.5) / (float(given.sum()) + 1)

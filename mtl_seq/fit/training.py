@@ -1,0 +1,121 @@
+"""One training run on rows in memory, under Lightning's Trainer."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+
+from mtl_seq.data import BatchLoader
+from mtl_seq.models import FunnelModel
+from mtl_seq.records import FunnelBatch
+
+__all__ = ["CHECKPOINT_RULE", "Run", "train"]
+
+CHECKPOINT_RULE = (
+    "the epoch with the least log loss of pCTCVR / pCTR on clicked validation rows, for every "
+    "model; like any rule on clicks it leans to models that are right on clicks"
+)
+"""The one rule that picks a checkpoint."""
+
+_EVALUATION_ROWS = 65_536
+
+
+class Run(NamedTuple):
+    """What came of a training run.
+
+    Attributes:
+        rule: The checkpoint rule's value after each epoch.
+        best_epoch: The epoch whose weights were kept, from 0.
+    """
+
+    rule: tuple[float, ...]
+    best_epoch: int
+
+
+def train(
+    model: FunnelModel,
+    rows: FunnelBatch,
+    validation: FunnelBatch,
+    *,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    weight_decay: float,
+    id_dropout: float,
+    patience: int,
+    seed: int,
+    title: str | None,
+    trainer: Mapping[str, Any],
+) -> Run:
+    """Train a model in place and leave it with the weights of its best epoch.
+
+    Args:
+        model: The model.
+        rows: Training rows.
+        validation: Rows for the checkpoint rule; some of them clicked.
+        epochs: At most so many passes.
+        batch_size: Rows per step.
+        lr: Learning rate.
+        weight_decay: Decoupled weight decay of all but embedding tables.
+        id_dropout: Share of ids replaced by the unseen.
+        patience: Epochs without a better value of the rule before training stops.
+        seed: Seed of the order of the rows and of the id dropout.
+        title: Name on the progress line; None for no progress line.
+        trainer: Further arguments of Lightning's Trainer.
+
+    Returns:
+        The rule's values and the epoch kept.
+
+    Raises:
+        KeyboardInterrupt: The run was interrupted.
+    """
+    from lightning import Trainer
+
+    from mtl_seq.fit.callbacks import KeepBest, ProgressLine
+    from mtl_seq.fit.module import FunnelModule
+
+    keep = KeepBest(patience)
+    settings: dict[str, Any] = {
+        "accelerator": "auto",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        **trainer,
+    }
+    callbacks = [keep, *settings.pop("callbacks", ())]
+    if title is not None:
+        callbacks.append(ProgressLine(title))
+    loader = BatchLoader(
+        rows, batch_size, generator=torch.Generator().manual_seed(seed), id_dropout=id_dropout
+    )
+    module = FunnelModule(model, lr=lr, weight_decay=weight_decay)
+    with _quiet():
+        engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
+        try:
+            engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS))
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stop
+    model.load_state_dict(keep.state)
+    return Run(tuple(keep.values), keep.epoch)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's remarks on devices and loaders say nothing to our users."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
