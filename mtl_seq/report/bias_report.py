@@ -1,0 +1,293 @@
+"""How far each model's CVR is off, against the truth or against what a log can show."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq._files import write_json
+from mtl_seq.errors import DataError
+from mtl_seq.records import FunnelTruth
+from mtl_seq.report.columns import LOG_COLUMNS, TRUTH_COLUMNS
+from mtl_seq.report.inputs import facts_of, groups, observed
+from mtl_seq.report.measures import Question, measure
+from mtl_seq.report.scores import Scores, check_scores
+from mtl_seq.report.summaries import Decile, deciles, effective_size, gap_closed
+from mtl_seq.schema import Schema
+
+__all__ = ["CEILING", "TRUTH", "BiasReport", "Estimate"]
+
+FloatArray = NDArray[np.float64]
+
+CEILING = "P(r | x, click)"
+"""Reference row: the best a method can do that assumes no hidden confounding."""
+
+TRUTH = "truth"
+"""Reference row: the true probabilities themselves."""
+
+
+class Estimate(NamedTuple):
+    """A value and its interval; NaN where it is undefined or has none."""
+
+    value: float
+    low: float
+    high: float
+
+
+_KIND, _VERSION = "mtl_seq.bias_report", 1
+_DEFAULT = Schema(
+    labels={"click": "click", "conversion": "conversion"}, ids=("user_id",), group="user_id"
+)
+
+
+class BiasReport:
+    """Predictions of any number of models, measured on the same rows.
+
+    Made by `against_truth` or `from_log`.
+
+    Attributes:
+        title: What this report is, and what it cannot say.
+        metrics: Long form: model, quantity, space, metric, value, low, high, reason.
+        models: The models, in the order given; reference rows are not among them.
+        deciles: CVR bias by propensity decile; None without a truth.
+        gap: By model, share of the log loss between the naive model and the oracle that it closes.
+        facts: What the report was made from.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        metrics: pd.DataFrame,
+        models: Sequence[str],
+        deciles: Decile | None,
+        gap: Mapping[str, tuple[float, str | None]],
+        facts: Mapping[str, Any],
+    ) -> None:
+        self.title = title
+        self.metrics = metrics
+        self.models = tuple(models)
+        self.deciles = deciles
+        self.gap = dict(gap)
+        self.facts = dict(facts)
+
+    @classmethod
+    def against_truth(
+        cls,
+        scores: Mapping[str, pd.DataFrame],
+        log: pd.DataFrame,
+        truth: FunnelTruth,
+        *,
+        schema: Schema | None = None,
+        naive: str = "click_space",
+        oracle: str = "oracle",
+        checkpoint_rule: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+        replicates: int = 200,
+        seed: int = 0,
+    ) -> "BiasReport":
+        """Measure predictions against the truth of a simulated log.
+
+        Targets are probabilities, not draws, so no metric carries label noise: over all impressions
+        the true CVR, on clicks P(conversion | x, click), on the rest P(conversion | x, no click).
+
+        Args:
+            scores: By model, a frame with columns ``pctr``, ``pcvr``, ``pctcvr`` and the log's
+                index.
+            log: The impressions; its label and user columns are read.
+            truth: The truth of the same rows.
+            schema: The roles of the log's columns; by default those of the simulators.
+            naive: Model at the far end of the gap.
+            oracle: Model at the near end.
+            checkpoint_rule: How every model's checkpoint was picked; printed with the table.
+            facts: Further facts to print: scenario, seeds, versions.
+            replicates: Resamples of the users for the intervals.
+            seed: Seed of the resamples.
+
+        Returns:
+            The report.
+
+        Raises:
+            DataError: Predictions that are no probabilities or belong to other rows, or a truth of
+                another length.
+        """
+        schema = schema or _DEFAULT
+        click = observed(schema, log)[0] == 1
+        if len(truth.pctr) != len(log):
+            raise DataError(
+                f"`truth` must have one entry per row of the log, {len(log):,}, found "
+                f"{len(truth.pctr):,}: take both from one `sample` call"
+            )
+        predictions = check_scores(scores, log)
+        references = {
+            CEILING: Scores(truth.pctr, truth.pcvr_clicked, truth.pctcvr),
+            TRUTH: Scores(truth.pctr, truth.pcvr, truth.pctcvr),
+        }
+        everyone = {**predictions, **references}
+        given_click = np.where(click, truth.pcvr_clicked, truth.pcvr_unclicked)
+        questions = [
+            Question("pcvr", "all", np.ones_like(click), truth.pcvr),
+            Question("pcvr", "clicks", click, given_click),
+            Question("pcvr", "non-clicks", ~click, given_click),
+            Question("pctr", "all", np.ones_like(click), truth.pctr),
+            Question("pctcvr", "all", np.ones_like(click), truth.pctcvr),
+        ]
+        measured = measure(
+            {name: s._asdict() for name, s in everyone.items()},
+            questions,
+            groups(schema, log),
+            replicates=replicates,
+            seed=seed,
+        )
+        at = ("pcvr", "all", "log_loss")
+        values = measured.table.set_index(["model", "quantity", "space", "metric"])["value"]
+        twins = {name: measured.replicates[(name, *at)] for name in predictions}
+        losses = {name: float(values[(name, *at)]) for name in predictions}
+        return cls(
+            title="Bias of predicted CVR against the known truth",
+            metrics=measured.table,
+            models=list(predictions),
+            deciles=deciles({name: s.pcvr for name, s in everyone.items()}, truth),
+            gap=gap_closed(losses, twins, naive, oracle),
+            facts=facts_of(log, click, checkpoint_rule, replicates, facts)
+            | {"CVR over all impressions (truth)": float(truth.pcvr.mean())},
+        )
+
+    @classmethod
+    def from_log(
+        cls,
+        scores: Mapping[str, pd.DataFrame],
+        log: pd.DataFrame,
+        *,
+        schema: Schema,
+        checkpoint_rule: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+        replicates: int = 200,
+        seed: int = 0,
+    ) -> "BiasReport":
+        """Measure predictions against what a real log shows.
+
+        CTR and CTCVR over all impressions and CVR on clicks are identified; CVR off the clicks is
+        not, and is not reported.
+
+        Args:
+            scores: By model, a frame with columns ``pctr``, ``pcvr``, ``pctcvr`` and the log's
+                index.
+            log: The impressions with their labels.
+            schema: The roles of the log's columns.
+            checkpoint_rule: How every model's checkpoint was picked; printed with the table.
+            facts: Further facts to print.
+            replicates: Resamples of the users for the intervals.
+            seed: Seed of the resamples.
+
+        Returns:
+            The report.
+
+        Raises:
+            DataError: Predictions that are no probabilities or belong to other rows.
+        """
+        click, conversion = observed(schema, log)
+        predictions = check_scores(scores, log)
+        everywhere = np.ones(len(log), dtype=bool)
+        questions = [
+            Question("pctr", "all", everywhere, click),
+            Question("pctcvr", "all", everywhere, conversion),
+            Question("pcvr", "clicks", click == 1, conversion),
+        ]
+        measured = measure(
+            {name: s._asdict() for name, s in predictions.items()},
+            questions,
+            groups(schema, log),
+            replicates=replicates,
+            seed=seed,
+        )
+        kept = measured.table[~measured.table["metric"].isin(["rmse", "mean_bias"])]
+        weights = {
+            f"effective sample size of 1/pCTR weights, {name}": effective_size(s.pctr, click)
+            for name, s in predictions.items()
+        }
+        return cls(
+            title="What a log can show of predicted CVR; its bias off the clicks is not identified",
+            metrics=kept.reset_index(drop=True),
+            models=list(predictions),
+            deciles=None,
+            gap={},
+            facts=facts_of(log, click == 1, checkpoint_rule, replicates, facts) | weights,
+        )
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per model, the figures a reader wants first; spaces stand in the columns."""
+        wide = self.metrics.pivot(
+            index="model", columns=["quantity", "space", "metric"], values="value"
+        )
+        shown = TRUTH_COLUMNS if self.deciles is not None else LOG_COLUMNS
+        table = pd.DataFrame({name: wide[at] for name, at in shown.items()})
+        rows = [name for name in (*self.models, CEILING, TRUTH) if name in table.index]
+        if self.gap:
+            table["gap closed"] = pd.Series({name: value for name, (value, _) in self.gap.items()})
+        table.index.name = "model"
+        return table.loc[rows]
+
+    def estimate(self, model: str, quantity: str, space: str, metric: str) -> Estimate:
+        """One figure with its interval.
+
+        Raises:
+            DataError: No such figure.
+        """
+        at = self.metrics
+        row = at[
+            (at["model"] == model)
+            & (at["quantity"] == quantity)
+            & (at["space"] == space)
+            & (at["metric"] == metric)
+        ]
+        if row.empty:
+            raise DataError(
+                f"no figure {metric!r} of {quantity!r} on {space!r} for {model!r}: see `metrics`"
+            )
+        return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))
+
+    def plot(self, path: str | Path) -> None:
+        """Draw the main figure into a file: relative bias by propensity decile, a line a model.
+
+        Without a truth it is the calibration on clicks and over all impressions.
+        """
+        from mtl_seq.report.plots import main_figure, save
+
+        save(main_figure(self), path)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write one self-contained HTML file."""
+        from mtl_seq.report.html import write_html
+
+        write_html(self, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; NaN becomes null, with its reason beside it."""
+        records = json.loads(self.metrics.to_json(orient="records", double_precision=15))
+        deciles = self.deciles and {
+            "propensity": self.deciles.propensity.tolist(),
+            "relative_bias": {k: v.tolist() for k, v in self.deciles.relative_bias.items()},
+        }
+        gap = {
+            name: {"value": None if math.isnan(value) else value, "reason": reason}
+            for name, (value, reason) in self.gap.items()
+        }
+        return {
+            "title": self.title,
+            "models": list(self.models),
+            "facts": self.facts,
+            "metrics": records,
+            "deciles": deciles,
+            "gap_closed": gap,
+        }
+
+    def to_json(self, path: str | Path) -> None:
+        """Write every figure as JSON."""
+        write_json(path, self.to_dict(), kind=_KIND, version=_VERSION)

@@ -1,0 +1,51 @@
+"""What a report reads of a log, and what it says of where its figures come from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.data import check_columns, check_labels
+from mtl_seq.report.measures import LEVEL
+from mtl_seq.schema import Schema
+
+__all__ = ["facts_of", "groups", "observed"]
+
+FloatArray = NDArray[np.float64]
+
+
+def observed(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Click and conversion of each row, checked; features need not be there."""
+    columns = Schema(labels=schema.labels, funnel=schema.funnel, ids=("_",))
+    needed = [*schema.labels.values(), *([schema.group] if schema.group else [])]
+    check_columns(columns, log[[c for c in needed if c in log.columns]].assign(_=0), labels=True)
+    check_labels(columns, log)
+    first, last = schema.labels[schema.funnel.first], schema.labels[schema.funnel.last]
+    return log[first].to_numpy(dtype=np.float64), log[last].to_numpy(dtype=np.float64)
+
+
+def groups(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
+    """Codes of the users to resample; each row its own where the log names none."""
+    if schema.group is None or schema.group not in log.columns:
+        return np.arange(len(log), dtype=np.int64)
+    return np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def facts_of(
+    log: pd.DataFrame,
+    click: NDArray[np.bool_],
+    checkpoint_rule: str | None,
+    replicates: int,
+    facts: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What a report was made from, the caller's own facts first."""
+    return {
+        **(facts or {}),
+        "impressions": len(log),
+        "clicks": int(click.sum()),
+        "CTR": float(click.mean()),
+        "intervals": f"{LEVEL:.0%}, bootstrap of users, {replicates} resamples, paired over models",
+        "checkpoint rule": checkpoint_rule or "not stated",
+    }
