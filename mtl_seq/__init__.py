@@ -6,6 +6,7 @@
 """
 
 from mtl_seq import models, nn, risks, simulate
+from mtl_seq.comparison import compare_models
 from mtl_seq.data import Codec
 from mtl_seq.fit import FunnelEstimator
 from mtl_seq.funnel import Funnel, Stage
@@ -27,6 +28,7 @@ __all__ = [
     "FunnelTruth",
     "Schema",
     "Stage",
+    "compare_models",
     "models",
     "nn",
     "risks",

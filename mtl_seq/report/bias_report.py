@@ -56,6 +56,7 @@ class BiasReport:
         models: The models, in the order given; reference rows are not among them.
         deciles: CVR bias by propensity decile; None without a truth.
         gap: By model, share of the log loss between the naive model and the oracle that it closes.
+        oracle: Name of the model that was trained on what nobody can observe; None without one.
         facts: What the report was made from.
     """
 
@@ -68,6 +69,7 @@ class BiasReport:
         deciles: Decile | None,
         gap: Mapping[str, tuple[float, str | None]],
         facts: Mapping[str, Any],
+        oracle: str | None = None,
     ) -> None:
         self.title = title
         self.metrics = metrics
@@ -75,6 +77,7 @@ class BiasReport:
         self.deciles = deciles
         self.gap = dict(gap)
         self.facts = dict(facts)
+        self.oracle = oracle
 
     @classmethod
     def against_truth(
@@ -156,6 +159,7 @@ class BiasReport:
             gap=gap_closed(losses, twins, naive, oracle),
             facts=facts_of(log, click, checkpoint_rule, replicates, facts)
             | {"CVR over all impressions (truth)": float(truth.pcvr.mean())},
+            oracle=oracle if oracle in predictions else None,
         )
 
     @classmethod

@@ -15,15 +15,20 @@ def headline(report: BiasReport) -> list[str]:
         (report.metrics["quantity"] == "pcvr") & (report.metrics["space"] == "all")
     ].set_index(["model", "metric"])
     bias = metrics.xs("relative_bias", level="metric")
-    best = min(report.models, key=lambda name: float(metrics.loc[(name, "log_loss"), "value"]))
-    lines = [
-        f"Over all impressions {best} predicts CVR best (least log loss against the truth); on "
-        f"average it is off by {_signed(bias, best)}."
-    ]
-    others = [name for name in report.models if name != best]
-    if others:
-        said = ", ".join(f"{name} {_signed(bias, name)}" for name in others)
-        lines.append(f"The others: {said}.")
+    usable = [name for name in report.models if name != report.oracle]
+    lines = []
+    if usable:
+        best = min(usable, key=lambda name: float(metrics.loc[(name, "log_loss"), "value"]))
+        lines.append(
+            f"Over all impressions {best} comes closest to the true CVR (least log loss); on "
+            f"average it is off by {_signed(bias, best)}."
+        )
+        others = ", ".join(f"{name} {_signed(bias, name)}" for name in usable if name != best)
+        lines += [f"The others: {others}."] if others else []
+    if report.oracle:
+        lines.append(
+            f"{report.oracle}, trained on what nobody can observe: {_signed(bias, report.oracle)}."
+        )
     ceiling = float(bias.loc[CEILING, "value"])
     if abs(ceiling) > 0.005:
         lines.append(
@@ -51,17 +56,25 @@ def _from_log(report: BiasReport) -> list[str]:
 
 def glossary(report: BiasReport) -> dict[str, str]:
     """What the columns mean."""
-    common = {
-        "all / clicks / non-clicks": "the impressions a figure is computed on",
-        "AUC": "probability that a converting impression scores above one that does not",
-        "PCOC": "predicted over observed conversions; 1 is right",
-        "ECE": "mean distance between prediction and target over 20 bins of equal mass",
-    }
+    spaces = {"all / clicks / non-clicks": "the impressions a figure is computed on"}
     if report.deciles is None:
-        return common
+        return {
+            **spaces,
+            "AUC": "probability that a converting impression scores above one that does not",
+            "PCOC": "predicted over observed conversions; 1 is right",
+            "ECE": "mean distance between predicted and observed rates over 20 bins of equal mass",
+            "effective sample size": "of the clicks, were they weighted by 1/pCTR to stand for all "
+            "impressions; far below the number of clicks, such weights are not to be trusted",
+        }
     return {
-        **common,
-        "relative bias": "mean predicted CVR over mean true CVR, minus 1",
+        **spaces,
+        "target": "the true CVR over all impressions; on clicks P(r | x, click), on the rest "
+        "P(r | x, no click), with r the conversion there would be after a click. These are "
+        "probabilities, so no figure carries the noise of drawn labels",
+        "AUC": "probability that a converting impression scores above one that does not",
+        "PCOC": "mean prediction over mean target; 1 is right",
+        "ECE": "mean distance between prediction and target over 20 bins of equal mass",
+        "relative bias": "mean prediction over mean target, minus 1",
         "log loss": "expected cross-entropy against the true CVR; the truth has the least possible",
         "RMSE": "root mean squared distance to the true CVR",
         "gap closed": "share of the log loss between the naive model (0) and the oracle (1), which "

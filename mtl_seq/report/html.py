@@ -14,9 +14,24 @@ from matplotlib.figure import Figure
 from mtl_seq._files import atomic_path
 from mtl_seq.report.bias_report import CEILING, TRUTH, BiasReport
 from mtl_seq.report.headline import glossary, headline
-from mtl_seq.report.plots import decile_figure, interval_figure
+from mtl_seq.report.plots import decile_figure, interval_figure, save
 
-__all__ = ["write_html"]
+__all__ = ["write_html", "write_report"]
+
+
+def write_report(report: BiasReport, folder: str | Path) -> list[Path]:
+    """Write report.html, report.json and the figures as PNG into a folder.
+
+    Returns:
+        What was written.
+    """
+    folder = Path(folder)
+    drawn = {f"{name}.png": figure for name, _, figure in _figures(report)}
+    write_html(report, folder / "report.html")
+    report.to_json(folder / "report.json")
+    for name, figure in drawn.items():
+        save(figure, folder / name)
+    return [folder / name for name in ("report.html", "report.json", *drawn)]
 
 
 def write_html(report: BiasReport, path: str | Path) -> None:
@@ -27,7 +42,7 @@ def write_html(report: BiasReport, path: str | Path) -> None:
     page = environment.from_string(source).render(
         title=report.title,
         headline=headline(report),
-        figures=_figures(report),
+        figures=[(caption, _svg(figure)) for _, caption, figure in _figures(report)],
         columns=list(table.columns),
         rows=[(name, [_cell(c, v) for c, v in row.items()]) for name, row in table.iterrows()],
         references=(CEILING, TRUTH),
@@ -39,27 +54,30 @@ def write_html(report: BiasReport, path: str | Path) -> None:
         aside.write_text(page, encoding="utf-8")
 
 
-def _figures(report: BiasReport) -> list[tuple[str, Markup]]:
+def _figures(report: BiasReport) -> list[tuple[str, str, Figure]]:
+    """File name, caption and drawing."""
     if report.deciles is None:
+        label = "PCOC of pCTCVR, all impressions"
         return [
             (
+                "pcoc",
                 "Predicted over observed conversions (PCOC) of each model, with its interval.",
-                _svg(interval_figure(report, "pctcvr", "all", "pcoc", "PCOC of pCTCVR, all", 1.0)),
+                interval_figure(report, "pctcvr", "all", "pcoc", label, 1.0),
             )
         ]
+    label = "relative bias of mean pCVR, all impressions"
     return [
         (
+            "bias_by_decile",
             "Relative bias of predicted CVR by decile of the true propensity, one line per model. "
-            "A line at 0 is unbiased everywhere; bias on the left is bias where clicks are rare.",
-            _svg(decile_figure(report)),
+            "A line at 0 is unbiased everywhere; bias on the left is bias where clicks are rare. "
+            "The oracle's line is what the features allow: what a tower cannot see, it averages.",
+            decile_figure(report),
         ),
         (
+            "relative_bias",
             "Relative bias of mean predicted CVR over all impressions, with its interval.",
-            _svg(
-                interval_figure(
-                    report, "pcvr", "all", "relative_bias", "relative bias of pCVR, all", 0.0
-                )
-            ),
+            interval_figure(report, "pcvr", "all", "relative_bias", label, 0.0),
         ),
     ]
 
@@ -75,6 +93,7 @@ def _svg(figure: Figure) -> Markup:
 def _cell(column: str, value: float) -> str:
     if math.isnan(value):
         return "n/a"
+    value = round(value, 6) + 0.0  # no negative zero
     if "bias" in column:
         return f"{value:+.1%}"
     if "gap" in column:

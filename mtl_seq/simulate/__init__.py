@@ -2,6 +2,6 @@
 
 from mtl_seq.simulate.base import Simulator
 from mtl_seq.simulate.logistic import LogisticFunnel
-from mtl_seq.simulate.scenario import scenario, scenarios
+from mtl_seq.simulate.named import scenario, scenarios
 
 __all__ = ["LogisticFunnel", "Simulator", "scenario", "scenarios"]

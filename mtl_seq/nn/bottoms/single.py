@@ -34,5 +34,8 @@ class SingleTask(Bottom):
 
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, T, F) -> (B, T, D)``."""
-        inputs = shared.unbind(1)
-        return torch.cat([bottom(x) for bottom, x in zip(self.bottoms, inputs, strict=True)], dim=1)
+        outputs = []
+        for bottom, x in zip(self.bottoms, shared.unbind(1), strict=True):
+            assert isinstance(bottom, Bottom)
+            outputs.append(bottom(x.unsqueeze(1) if bottom.per_tower else x))
+        return torch.cat(outputs, dim=1)

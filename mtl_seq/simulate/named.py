@@ -9,14 +9,13 @@ from mtl_seq.simulate.logistic import LogisticFunnel
 
 __all__ = ["scenario", "scenarios"]
 
-_FOLDER = "mtl_seq.simulate.scenarios"
+# Not a package: importing one of that name would put it in the place of the function.
+_FOLDER = resources.files("mtl_seq.simulate") / "scenarios"
 
 
 def scenarios() -> dict[str, str]:
     """The named scenarios, each with one line of what it is."""
-    files = sorted(
-        file.name for file in resources.files(_FOLDER).iterdir() if file.name.endswith(".toml")
-    )
+    files = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".toml"))
     return {name[:-5]: str(_read(name[:-5])["summary"]) for name in files}
 
 
@@ -46,7 +45,7 @@ def scenario(name: str, *, seed: int = 0, **knobs: Any) -> LogisticFunnel:
 
 
 def _read(name: str) -> dict[str, Any]:
-    file = resources.files(_FOLDER) / f"{name}.toml"
+    file = _FOLDER / f"{name}.toml"
     if not file.is_file():
         raise SimulationError(f"no scenario {name!r}: known are {', '.join(scenarios())}")
     return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,42 @@
+"""The application: its commands, and what becomes of an error."""
+
+import sys
+
+import typer
+
+from mtl_seq.cli.compare import compare
+from mtl_seq.cli.evaluate import evaluate
+from mtl_seq.cli.fit import fit
+from mtl_seq.cli.predict import predict
+from mtl_seq.cli.simulate import simulate
+from mtl_seq.errors import MtlSeqError
+
+__all__ = ["run"]
+
+app = typer.Typer(
+    help="Entire-space CTR x CVR modelling: simulate funnels, fit models, report CVR bias.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (simulate, fit, predict, evaluate, compare):
+    app.command()(command)
+
+
+def run(arguments: list[str] | None) -> int:
+    """Run the application; every foreseen failure becomes one line and an exit code."""
+    try:
+        given = sys.argv[1:] if arguments is None else arguments
+        code = app(args=given or ["--help"], prog_name="mtl-seq", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted: no half-written file is left", 130)
+    except (MtlSeqError, OSError) as error:
+        return _say(f"error: {error}", 2)
+    except typer.TyperException as error:
+        return _say(f"error: {error.format_message()} (see `mtl-seq --help`)", 2)
+    return int(code or 0)
+
+
+def _say(line: str, code: int) -> int:
+    print(" ".join(line.split()), file=sys.stderr)
+    return code

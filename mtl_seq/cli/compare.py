@@ -1,0 +1,50 @@
+"""`mtl-seq compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtl_seq.cli.console import note, print_report
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builder, knobs
+from mtl_seq.comparison import MODELS, compare_models
+from mtl_seq.report.html import write_report
+from mtl_seq.simulate import scenario as named
+
+__all__ = ["compare"]
+
+
+def compare(
+    out: Annotated[Path, typer.Option(help="Folder to write the report to.")],
+    scenario: Scenario = "cvr_blind",
+    models: Annotated[str, typer.Option(help="Models, separated by commas.")] = ",".join(MODELS),
+    rows: Annotated[int, typer.Option(help="Impressions to train on.", min=1)] = 200_000,
+    test_rows: Annotated[int, typer.Option(help="Impressions to measure on.", min=1)] = 50_000,
+    set_: Set = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Simulate a funnel, fit models on MMoE experts, report how biased each one's CVR is.
+
+    Example: [bold]mtl-seq compare --models multitask,esmm,escm2_dr --out report/[/bold]
+    """
+    builders = {name: builder(name) for name in map(str.strip, models.split(",")) if name}
+    turned = knobs(set_)
+    world = named(scenario, seed=seed, **turned)
+    note(
+        f"{scenario}: fitting {len(builders)} models to {rows:,} impressions, measuring on "
+        f"{test_rows:,} others",
+        quiet=quiet,
+    )
+    said = ", ".join(f"{name}={value}" for name, value in turned.items())
+    report = compare_models(
+        world,
+        builders,
+        rows=rows,
+        test_rows=test_rows,
+        seed=seed,
+        progress=not quiet,
+        facts={"scenario": scenario + (f" with {said}" if said else "")},
+    )
+    print_report(report, write_report(report, out), quiet=quiet, as_json=json)

@@ -1,0 +1,85 @@
+"""`mtl-seq fit`."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
+from mtl_seq.comparison import MODELS
+from mtl_seq.data import read_frame, truth_from_frame
+from mtl_seq.errors import DataError
+from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
+from mtl_seq.schema import Schema
+
+__all__ = ["fit"]
+
+
+def fit(
+    log: Annotated[Path, typer.Argument(help="Parquet file of impressions with labels.")],
+    schema: SchemaFile,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(MODELS)}.")] = "esmm",
+    bottom: Annotated[Bottom, typer.Option(help="What the towers share.")] = Bottom.MMOE,
+    truth: Annotated[
+        Path | None, typer.Option(help="truth.parquet of `simulate`, for the oracle only.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes at most; by default one, on small logs more.", min=1)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.", min=1)] = 256,
+    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 5e-3,
+    validation: Annotated[
+        float, typer.Option(help="Share of the rows held out for the checkpoint rule.")
+    ] = 0.05,
+    impute: Annotated[
+        bool, typer.Option("--impute", help="Replace missing dense values by the training mean.")
+    ] = False,
+    allow_leak: Annotated[
+        list[str] | None, typer.Option(help="A feature that may give a label away; repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Fit a model to a log.
+
+    Example: [bold]mtl-seq fit world/log.parquet --schema world/schema.json --out model/[/bold]
+    """
+    if lr <= 0:
+        raise DataError(f"`--lr` must be above 0, found {lr}")
+    estimator = FunnelEstimator(
+        partial(builder(model), bottom=BOTTOMS[bottom]),
+        Schema.from_json(schema),
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        validation=validation,
+        impute="mean" if impute else None,
+        allow_leak=allow_leak or (),
+        seed=seed,
+        progress=not quiet,
+    )
+    known = None if truth is None else truth_from_frame(read_frame(truth))
+    estimator.fit(log, known)
+    estimator.save(out)
+    run = estimator.run_
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "model": model,
+                "bottom": bottom.value,
+                "checkpoint_rule": CHECKPOINT_RULE,
+                "rule_by_epoch": list(run.rule),
+                "epoch_kept": run.best_epoch + 1,
+            }
+        )
+        return
+    note(
+        f"{model} on {bottom.value} in {out}; kept epoch {run.best_epoch + 1} of "
+        f"{len(run.rule)} by {CHECKPOINT_RULE}",
+        quiet=quiet,
+    )

@@ -1,0 +1,100 @@
+"""Simulate, fit several models on the same rows, report how biased each is."""
+
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtl_seq import models
+from mtl_seq.errors import CompositionError
+from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
+from mtl_seq.models import Builder
+from mtl_seq.report import BiasReport
+from mtl_seq.simulate import Simulator
+
+__all__ = ["MODELS", "compare_models"]
+
+MODELS: Mapping[str, Builder] = {
+    "click_space": models.click_space,
+    "multitask": models.multitask,
+    "esmm": models.esmm,
+    "escm2_ips": models.escm2_ips,
+    "escm2_dr": models.escm2_dr,
+    "oracle": models.oracle,
+}
+"""What is compared unless one says otherwise: both ends of the gap, the control, and the methods
+between them."""
+
+
+def compare_models(
+    world: Simulator,
+    builders: Mapping[str, Builder] = MODELS,
+    *,
+    rows: int = 200_000,
+    test_rows: int = 50_000,
+    seed: int = 0,
+    progress: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> BiasReport:
+    """Fit models on one draw of a world and measure them on another, against its truth.
+
+    Args:
+        world: The simulator.
+        builders: Models by the name they are to have in the report.
+        rows: Impressions to train on.
+        test_rows: Impressions to measure on.
+        seed: Seed of both draws and of every fit; the world has its own.
+        progress: Whether to draw a progress line per model on standard error.
+        settings: Further arguments of `FunnelEstimator`, the same for all models.
+        facts: Further facts for the report.
+
+    Returns:
+        The report.
+
+    Raises:
+        CompositionError: No model.
+        SimulationError: Fewer than one row.
+        DataError: A draw that cannot be trained on, such as one without a conversion.
+    """
+    if not builders:
+        raise CompositionError(f"at least one model is needed, found none: known are {[*MODELS]}")
+    log, truth = world.sample(rows, np.random.default_rng([seed, 1]))
+    test, test_truth = world.sample(test_rows, np.random.default_rng([seed, 2]))
+    scores: dict[str, pd.DataFrame] = {}
+    seconds = {}
+    for name, builder in builders.items():
+        start = time.perf_counter()
+        estimator = FunnelEstimator(
+            builder, world.schema, seed=seed, progress=progress, **(settings or {})
+        )
+        estimator.fit(log, truth)
+        seconds[name] = round(time.perf_counter() - start, 1)
+        scores[name] = estimator.predict(test)
+    return BiasReport.against_truth(
+        scores,
+        test,
+        test_truth,
+        schema=world.schema,
+        checkpoint_rule=CHECKPOINT_RULE,
+        facts={
+            **(facts or {}),
+            "training impressions": rows,
+            "seed": seed,
+            "seconds to fit": ", ".join(f"{name} {took}" for name, took in seconds.items()),
+            "versions": versions(),
+        },
+        seed=seed,
+    )
+
+
+def versions() -> str:
+    """What the figures were computed with."""
+    named = ("mtl_seq", "torch", "numpy", "pandas", "lightning")
+    return ", ".join(
+        [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in named)]
+    )

@@ -1,0 +1,24 @@
+"""What every part must keep, as functions to call from one's own tests.
+
+>>> from mtl_seq import nn
+>>> from mtl_seq.testing import check_bottom
+>>> check_bottom(nn.MMoE)
+"""
+
+from mtl_seq.testing.base import ContractError
+from mtl_seq.testing.bottom import check_bottom
+from mtl_seq.testing.estimator import check_estimator
+from mtl_seq.testing.head import check_head
+from mtl_seq.testing.model import check_model
+from mtl_seq.testing.risk import check_risk
+from mtl_seq.testing.simulator import check_simulator
+
+__all__ = [
+    "ContractError",
+    "check_bottom",
+    "check_estimator",
+    "check_head",
+    "check_model",
+    "check_risk",
+    "check_simulator",
+]

@@ -1,0 +1,80 @@
+"""What every estimator must keep."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from mtl_seq.errors import NotFittedError
+from mtl_seq.fit import FunnelEstimator
+from mtl_seq.records import FunnelTruth
+from mtl_seq.schema import Schema
+from mtl_seq.simulate import LogisticFunnel
+from mtl_seq.testing.base import keeps_global_random_state, require
+
+__all__ = ["check_estimator"]
+
+
+def check_estimator(make: Callable[[Schema], FunnelEstimator]) -> None:
+    """Fit, predict, save and load on a small log, in the manners the class promises.
+
+    Args:
+        make: Builds an unfitted estimator for a schema; called twice.
+
+    Raises:
+        ContractError: It breaks a promise.
+    """
+    world = LogisticFunnel(users=60, items=40, seed=0)
+    log, truth = world.sample(3000, np.random.default_rng(0))
+    log.index = pd.Index(np.arange(len(log)) * 7 + 3)
+    estimator = make(world.schema)
+    try:
+        estimator.predict(log)
+    except NotFittedError:
+        pass
+    else:
+        require(False, "predicting before fitting must be an error")
+    before = log.copy(deep=True)
+    with keeps_global_random_state("`fit`"):
+        fitted = estimator.fit(log, truth)
+    require(fitted is estimator, "`fit` must return the estimator")
+    require(log.equals(before), "`fit` must not change the frame")
+    unlabelled = log[list(world.schema.features)]
+    scores = estimator.predict(unlabelled)
+    _check_scores(scores, log)
+    require(estimator.predict(log).equals(scores), "labels must not change a prediction")
+    _check_unseen(estimator, unlabelled)
+    _check_saved(estimator, unlabelled, scores)
+    _check_again(make(world.schema), log, truth, scores)
+
+
+def _check_scores(scores: pd.DataFrame, log: pd.DataFrame) -> None:
+    require(list(scores.columns) == ["pctr", "pcvr", "pctcvr"], f"columns {list(scores.columns)}")
+    require(scores.index.equals(log.index), "predictions must carry the input's index")
+    values = scores.to_numpy()
+    require(bool(((values >= 0) & (values <= 1)).all()), "predictions must lie in [0, 1]")
+    require(bool((scores["pctcvr"] <= scores["pcvr"]).all()), "pCTCVR must not exceed pCVR")
+    require(scores["pcvr"].nunique() > 1, "predictions must differ between rows")
+
+
+def _check_unseen(estimator: FunnelEstimator, rows: pd.DataFrame) -> None:
+    strange = rows.assign(user_id=10**12 + np.arange(len(rows)))
+    values = estimator.predict(strange).to_numpy()
+    require(bool(np.isfinite(values).all()), "ids that training never saw must be scored")
+
+
+def _check_saved(estimator: FunnelEstimator, rows: pd.DataFrame, scores: pd.DataFrame) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        estimator.save(path)
+        loaded = FunnelEstimator.load(path)
+    require(loaded.predict(rows).equals(scores), "what was saved must predict the same")
+
+
+def _check_again(
+    estimator: FunnelEstimator, log: pd.DataFrame, truth: FunnelTruth, scores: pd.DataFrame
+) -> None:
+    again = estimator.fit(log, truth).predict(log)
+    require(again.equals(scores), "one seed must give one fit")

@@ -1,0 +1,72 @@
+"""What every simulator must keep."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.data import check_columns, check_labels, truth_to_frame
+from mtl_seq.records import FunnelTruth
+from mtl_seq.simulate import Simulator
+from mtl_seq.testing.base import keeps_global_random_state, require
+
+__all__ = ["check_simulator"]
+
+_SIGMAS = 5.0
+
+
+def check_simulator(world: Simulator, *, rows: int = 20_000, seed: int = 0) -> None:
+    """A log that its schema describes, a truth that adds up, draws that follow the truth.
+
+    Rates are held to 5 standard errors, so that one seed in about a million fails by chance.
+
+    Args:
+        world: The simulator.
+        rows: How many rows to draw.
+        seed: Seed of the draws.
+
+    Raises:
+        ContractError: It breaks a promise.
+    """
+    with keeps_global_random_state("`sample`"):
+        log, truth = world.sample(rows, np.random.default_rng(seed))
+    require(isinstance(world, Simulator), "a simulator must have `schema` and `sample`")
+    require(len(log) == rows, f"the log must have {rows} rows, found {len(log)}")
+    check_columns(world.schema, log, labels=True)
+    check_labels(world.schema, log)
+    _check_truth(log, truth, world)
+    again, truth_again = world.sample(rows, np.random.default_rng(seed))
+    require(again.equals(log), "one seed must give one log")
+    require(truth_to_frame(truth_again).equals(truth_to_frame(truth)), "and one truth")
+    rng = np.random.default_rng(seed)
+    first, _ = world.sample(rows, rng)
+    second, _ = world.sample(rows, rng)
+    require(not first.equals(second), "a generator that has moved on must give other rows")
+
+
+def _check_truth(log: pd.DataFrame, truth: FunnelTruth, world: Simulator) -> None:
+    schema = world.schema
+    click = log[schema.labels[schema.funnel.first]].to_numpy(dtype=np.float64)
+    conversion = log[schema.labels[schema.funnel.last]].to_numpy(dtype=np.float64)
+    for name, values in truth._asdict().items():
+        require(values.shape == (len(log),), f"`{name}` must have one entry per row")
+        require(bool(((values >= 0) & (values <= 1)).all()), f"`{name}` must lie in [0, 1]")
+    slack = 1e-12
+    most = np.minimum(truth.pctr, truth.pcvr) + slack
+    least = np.maximum(truth.pctr + truth.pcvr - 1, 0) - slack
+    between = (truth.pctcvr <= most) & (truth.pctcvr >= least)
+    require(bool(between.all()), "`pctcvr` must be a joint probability of click and conversion")
+    require(set(np.unique(truth.potential)) <= {0.0, 1.0}, "`potential` must hold draws")
+    require(bool((conversion == click * truth.potential).all()), "conversion = click * potential")
+    _require_rate(click, truth.pctr, "clicks given x")
+    _require_rate(click, truth.pctr_hidden, "clicks given x and what is hidden")
+    _require_rate(truth.potential, truth.pcvr, "potential conversions given x")
+    _require_rate(truth.potential, truth.pcvr_hidden, "potential conversions given all")
+    _require_rate(conversion, truth.pctcvr, "conversions")
+
+
+def _require_rate(drawn: NDArray[np.float64], rate: NDArray[np.float64], what: str) -> None:
+    deviation = math.sqrt(float((rate * (1 - rate)).sum()))
+    off = abs(float((drawn - rate).sum())) / max(deviation, 1e-12)
+    require(off <= _SIGMAS, f"{what}: the draws are {off:.1f} standard errors off the truth")

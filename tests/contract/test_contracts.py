@@ -1,0 +1,161 @@
+"""Every part keeps what its kind promises, and the checks see one that does not."""
+
+import inspect
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from contract import rows
+
+from mtl_seq import FunnelEstimator, models, nn, risks, simulate
+from mtl_seq.functional import binary_cross_entropy
+from mtl_seq.testing import (
+    ContractError,
+    check_bottom,
+    check_estimator,
+    check_head,
+    check_model,
+    check_risk,
+    check_simulator,
+)
+
+
+def named(table):
+    return pytest.mark.parametrize("part", list(table.values()), ids=list(table))
+
+
+@named(rows.BOTTOMS)
+def test_bottoms(part):
+    check_bottom(part)
+
+
+@named(rows.HEADS)
+def test_heads(part):
+    check_head(part)
+
+
+@named(rows.RISKS)
+def test_risks(part):
+    check_risk(part)
+
+
+@pytest.mark.parametrize("bottom", [nn.MMoE, nn.SharedBottom, nn.SingleTask])
+@named(rows.MODELS)
+def test_models(part, bottom):
+    check_model(partial(part, bottom=bottom))
+
+
+@named(rows.SIMULATORS)
+def test_simulators(part):
+    check_simulator(part)
+
+
+@named(rows.MODELS)
+def test_estimators(part):
+    check_estimator(lambda schema: FunnelEstimator(part, schema, epochs=1, batch_size=64, seed=5))
+
+
+def exported(room, kind):
+    """Public concrete classes of a kind in a room."""
+    found = (getattr(room, name) for name in room.__all__)
+    return {c for c in found if inspect.isclass(c) and issubclass(c, kind) and c is not kind}
+
+
+def inner(part):
+    return part.func if isinstance(part, partial) else part
+
+
+def test_nothing_public_is_without_a_row():
+    assert exported(nn, nn.Bottom) == {inner(part) for part in rows.BOTTOMS.values()}
+    assert exported(nn, nn.Head) == {inner(part) for part in rows.HEADS.values()}
+    assert exported(risks, risks.Risk) == {type(part) for part in rows.RISKS.values()}
+    builders = {
+        name
+        for name in models.__all__
+        if inspect.isfunction(getattr(models, name)) and name != "assemble"
+    }
+    assert builders == set(rows.MODELS)
+    assert set(simulate.scenarios()) <= set(rows.SIMULATORS)
+
+
+class ForgetsTower(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared)[:, :1]
+
+
+class MixesRows(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared - shared.mean(0))
+
+
+class DeadHead(nn.ParallelHead):
+    def forward(self, hidden, own):
+        return super().forward(hidden, own).detach() + hidden[:, :, 0]
+
+
+class IgnoresOwn(nn.ParallelHead):
+    def forward(self, hidden, own):
+        return super().forward(hidden, {name: torch.zeros_like(x) for name, x in own.items()})
+
+
+class LeakyIPS(risks.IPS):
+    """Propensity not detached, as in code in the wild."""
+
+    def forward(self, prediction, labels):
+        error = binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
+        return labels.click * error / prediction.pctr
+
+
+class WrongSpace(risks.ClickSpace):
+    def forward(self, prediction, labels):
+        return binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
+
+
+class ProbabilityForm(risks.EntireSpace):
+    def forward(self, prediction, labels):
+        p = prediction.pctr * prediction.pcvr
+        y = labels.conversion
+        return -(y * p.log() + (1 - y) * (1 - p).log())
+
+
+def draws_globally(spec, *, funnel, seed):
+    torch.rand(1)
+    return models.esmm(spec, funnel=funnel, seed=seed)
+
+
+def untrained_tower(spec, *, funnel, seed):
+    objective = risks.Objective({"ctr": risks.EntireSpace("click")})
+    return models.assemble(spec, objective, funnel=funnel, bottom=nn.MMoE, seed=seed)
+
+
+def ignores_hidden_from(spec, *, funnel, seed):
+    return models.esmm(replace(spec, hidden_from={}), funnel=funnel, seed=seed)
+
+
+class WrongTruth(simulate.LogisticFunnel):
+    def sample(self, n, rng):
+        log, truth = super().sample(n, rng)
+        return log, truth._replace(pcvr=np.clip(truth.pcvr * 1.2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("check", "part"),
+    [
+        (check_bottom, ForgetsTower),
+        (check_bottom, MixesRows),
+        (check_head, DeadHead),
+        (check_head, IgnoresOwn),
+        (check_risk, LeakyIPS()),
+        (check_risk, WrongSpace()),
+        (check_risk, ProbabilityForm("conversion")),
+        (check_model, draws_globally),
+        (check_model, untrained_tower),
+        (check_model, ignores_hidden_from),
+        (check_simulator, WrongTruth(users=300, items=100)),
+    ],
+)
+def test_the_checks_see_a_broken_part(check, part):
+    with pytest.raises(ContractError):
+        check(part)
