@@ -32,6 +32,7 @@ AFTER_IMPRESSION = [
     "comment_stay_time",
     "is_profile_enter",
 ]
+SCHEMA = Schema.from_json(Path(__file__).with_name("schema.json"))
 USER_IDS = [
     "user_active_degree",
     "is_live_streamer",
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        cut = None if given.test_from == "none" else pd.Timestamp(given.test_from)
+        cut = None if given.test_from == "none" else _day(given.test_from)
         frame = convert(given.raw, given.conversion)
         write(frame, given.out, cut)
     except ValueError as error:
@@ -91,7 +92,7 @@ def convert(raw: Path, conversion: str) -> pd.DataFrame:
     for column in (*USER_NUMBERS, "duration_ms"):
         log[f"log_{column}"] = np.log1p(log[column].fillna(0).astype(np.float64))
     log["duration_bucket"] = np.floor(4 * log["log_duration_ms"]).astype(np.int64)
-    kept = ["day", *_schema().features, "time_ms", "click", "conversion"]
+    kept = ["day", *SCHEMA.features, "time_ms", "click", "conversion"]
     return log.sort_values("time_ms", kind="stable", ignore_index=True)[list(dict.fromkeys(kept))]
 
 
@@ -114,17 +115,14 @@ def write(frame: pd.DataFrame, out: Path, cut: pd.Timestamp | None) -> None:
             f"{len(part):>9,} rows in {name}.parquet: CTR {clicked.mean():.4f}, "
             f"CVR on clicks {part.loc[clicked, 'conversion'].mean():.4f}"
         )
-    _schema().to_json(out / "schema.json")
+    SCHEMA.to_json(out / "schema.json")
 
 
-def _schema() -> Schema:
-    return Schema(
-        labels={"click": "click", "conversion": "conversion"},
-        ids=["user_id", "video_id", "tab", "hour", "duration_bucket", *USER_IDS, *VIDEO_IDS],
-        dense=[f"log_{column}" for column in (*USER_NUMBERS, "duration_ms")],
-        group="user_id",
-        time="time_ms",
-    )
+def _day(text: str) -> pd.Timestamp:
+    try:
+        return pd.Timestamp(text)
+    except ValueError as error:
+        raise ArtifactError(f"--test-from must be YYYY-MM-DD or none, found {text!r}") from error
 
 
 def _read(raw: Path, name: str) -> pd.DataFrame:
