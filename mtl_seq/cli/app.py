@@ -13,6 +13,8 @@ from mtl_seq.errors import MtlSeqError
 
 __all__ = ["run"]
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Entire-space CTR x CVR modelling: simulate funnels, fit models, report CVR bias.",
     add_completion=False,
@@ -29,11 +31,13 @@ def run(arguments: list[str] | None) -> int:
         given = sys.argv[1:] if arguments is None else arguments
         code = app(args=given or ["--help"], prog_name="mtl-seq", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted: no half-written file is left", 130)
+        code = _INTERRUPTED
     except (MtlSeqError, OSError) as error:
         return _say(f"error: {error}", 2)
     except typer.TyperException as error:
         return _say(f"error: {error.format_message()} (see `mtl-seq --help`)", 2)
+    if code == _INTERRUPTED:  # what typer, too, makes of Ctrl-C
+        return _say("interrupted: no half-written file is left", _INTERRUPTED)
     return int(code or 0)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtl_seq.cli.console import note, print_report
+from mtl_seq.cli.console import print_report
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builder, knobs
 from mtl_seq.comparison import MODELS, compare_models
 from mtl_seq.report.html import write_report
@@ -32,11 +32,6 @@ def compare(
     builders = {name: builder(name) for name in map(str.strip, models.split(",")) if name}
     turned = knobs(set_)
     world = named(scenario, seed=seed, **turned)
-    note(
-        f"{scenario}: fitting {len(builders)} models to {rows:,} impressions, measuring on "
-        f"{test_rows:,} others",
-        quiet=quiet,
-    )
     said = ", ".join(f"{name}={value}" for name, value in turned.items())
     report = compare_models(
         world,

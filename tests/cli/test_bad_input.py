@@ -1,0 +1,183 @@
+"""Bad input: exit code 2, one clear line on standard error, nothing written, nothing trained."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtl_seq import FunnelEstimator, Schema
+from mtl_seq.cli import main
+from mtl_seq.simulate import scenario
+
+
+@pytest.fixture(scope="module")
+def log():
+    frame, _ = scenario("clean").sample(3000, np.random.default_rng(0))
+    return frame
+
+
+@pytest.fixture
+def world(tmp_path):
+    scenario("clean").schema.to_json(tmp_path / "schema.json")
+    return tmp_path
+
+
+def fails(arguments, capsys):
+    """The one line on standard error."""
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def broken(log, name):
+    frame = log.copy()
+    if name == "conversion without click":
+        rows = frame.index[frame["click"] == 0][:12]
+        frame.loc[rows, "conversion"] = 1
+        return frame, ["'conversion'", "12 rows", f"first: {rows[0]}, {rows[1]}, {rows[2]}"]
+    if name == "label neither 0 nor 1":
+        frame.loc[[7, 9], "click"] = 2
+        return frame, ["'click'", "2 rows (first: 7, 9)"]
+    if name == "missing label":
+        frame["click"] = frame["click"].astype(float)
+        frame.loc[[3], "click"] = np.nan
+        return frame, ["'click'", "missing", "1 row (first: 3)"]
+    if name == "absent column":
+        return frame.drop(columns="item_brand"), ["item_brand"]
+    if name == "NaN":
+        frame.loc[[1, 2, 5, 8], "price"] = np.nan
+        return frame, ["'price'", "NaN", "4 rows (first: 1, 2, 5)", "impute"]
+    if name == "infinity":
+        frame.loc[[4], "price"] = np.inf
+        return frame, ["'price'", "infinite", "1 row (first: 4)"]
+    if name == "no rows":
+        return frame.iloc[:0], ["at least one row"]
+    if name == "no click":
+        return frame.assign(click=0, conversion=0), ["no click", "3,000 rows"]
+    if name == "no conversion":
+        return frame.assign(conversion=0), ["no conversion", "'conversion'"]
+    if name == "a label among the features":
+        return frame.assign(user_tier=frame["click"]), ["'user_tier'", "'click'", "allow_leak"]
+    assert name == "a label in disguise"
+    noise = np.random.default_rng(1).random(len(frame)) < 0.005
+    return frame.assign(user_tier=frame["click"] ^ noise), ["'user_tier'", "AUC 0.9"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conversion without click",
+        "label neither 0 nor 1",
+        "missing label",
+        "absent column",
+        "NaN",
+        "infinity",
+        "no rows",
+        "no click",
+        "no conversion",
+        "a label among the features",
+        "a label in disguise",
+    ],
+)
+def test_bad_rows_are_named_before_any_training(name, log, world, capsys, monkeypatch):
+    frame, said = broken(log, name)
+    frame.to_parquet(world / "log.parquet")
+
+    def train(*arguments, **settings):
+        raise AssertionError("training has begun")
+
+    monkeypatch.setattr("mtl_seq.fit.estimator.train", train)
+    schema = world / "schema.json"
+    line = fails(
+        ["fit", world / "log.parquet", "--schema", schema, "--out", world / "model"], capsys
+    )
+    for text in said:
+        assert text in line
+    assert not (world / "model").exists()
+
+
+def test_impute_and_allow_leak_let_such_rows_pass(log, world):
+    frame = log.assign(user_tier=log["click"], price=log["price"].where(log.index % 7 > 0))
+    frame.to_parquet(world / "log.parquet")
+    arguments = ["fit", world / "log.parquet", "--schema", world / "schema.json", "--quiet"]
+    insisting = ["--impute", "--allow-leak", "user_tier", "--epochs", "1", "--out", world / "m"]
+    assert main([str(argument) for argument in (*arguments, *insisting)]) == 0
+    assert FunnelEstimator.load(world / "m").allow_leak == ["user_tier"]
+
+
+def test_files_that_are_not_what_they_should_be(log, world, capsys):
+    log.to_parquet(world / "log.parquet")
+    schema, parquet, out = world / "schema.json", world / "log.parquet", world / "model"
+    assert "nowhere.parquet" in fails(
+        ["fit", world / "nowhere.parquet", "--schema", schema, "--out", out], capsys
+    )
+    assert "no parquet" in fails(["fit", schema, "--schema", schema, "--out", out], capsys)
+    assert "no JSON" in fails(["fit", parquet, "--schema", parquet, "--out", out], capsys)
+    assert "save" in fails(["predict", parquet, parquet, "--out", out], capsys)
+    assert "estimator.json" in fails(["predict", world, parquet, "--out", out], capsys)
+    common = ["--schema", schema, "--out", out]
+    assert "NAME=FILE" in fails(["evaluate", parquet, parquet, *common], capsys)
+    assert "pctr" in fails(["evaluate", parquet, f"esmm={parquet}", *common], capsys)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["simulate", "--scenario", "foggy"], "known are clean"),
+        (["simulate", "--set", "rho=4"], "`rho` must lie in [-1, 1], found 4"),
+        (["simulate", "--set", "rho"], "KNOB=VALUE"),
+        (["simulate", "--set", "tempo=1"], "no knob 'tempo'"),
+        (["simulate", "--rows", "0"], "--rows"),
+        (["simulate", "--rows", "many"], "--rows"),
+        (["compare", "--models", "esmm,magic"], "no model 'magic'"),
+        (["compare", "--models", ","], "at least one model"),
+        (["compare", "--seed", "-1"], "--seed"),
+        (["comparee"], "No such command"),
+    ],
+)
+def test_bad_options_are_one_line(arguments, said, tmp_path, capsys):
+    line = fails([*arguments, *(["--out", tmp_path / "o"] if len(arguments) > 1 else [])], capsys)
+    assert said in line
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_oracle_needs_a_truth(log, world, capsys):
+    log.to_parquet(world / "log.parquet")
+    files = [world / "log.parquet", "--schema", world / "schema.json"]
+    line = fails(["fit", *files, "--model", "oracle", "--out", world / "m", "--quiet"], capsys)
+    assert "truth" in line
+
+
+def test_ctrl_c_leaves_no_half_written_file(tmp_path):
+    Schema.to_json(scenario("clean").schema, tmp_path / "schema.json")
+    frame, _ = scenario("clean").sample(200_000, np.random.default_rng(0))
+    frame.to_parquet(tmp_path / "log.parquet")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    arguments = ["fit", "log.parquet", "--schema", "schema.json", "--out", "model"]
+    command = [sys.executable, "-m", "mtl_seq", *arguments, "--epochs", "50"]
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "99"},
+    )
+    time.sleep(12)
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.splitlines()[-1].startswith("interrupted")
+    assert "Traceback" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert len(pd.read_parquet(tmp_path / "log.parquet")) == 200_000

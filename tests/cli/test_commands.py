@@ -1,0 +1,147 @@
+"""The `mtl-seq` command as its users run it, from simulation to report."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtl_seq.cli import main
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "world"
+    arguments = ["simulate", "--scenario", "clean", "--rows", "4000", "--out", str(folder)]
+    assert main(arguments) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scores(world):
+    model = world.parent / "model"
+    files = [str(world / "log.parquet"), "--schema", str(world / "schema.json")]
+    assert main(["fit", *files, "--out", str(model), "--epochs", "1", "--quiet"]) == 0
+    out = world.parent / "scores.parquet"
+    assert main(["predict", str(model), str(world / "log.parquet"), "--out", str(out)]) == 0
+    return out
+
+
+def evaluate(world, scores, out, *more):
+    return main(
+        [
+            *("evaluate", str(world / "log.parquet"), f"esmm={scores}"),
+            *("--schema", str(world / "schema.json"), "--out", str(out), "--replicates", "20"),
+            *more,
+        ]
+    )
+
+
+def test_simulate_writes_a_log_its_truth_and_its_schema(world, capsys):
+    log = pd.read_parquet(world / "log.parquet")
+    truth = pd.read_parquet(world / "truth.parquet")
+    assert len(log) == len(truth) == 4000
+    assert np.array_equal(log["conversion"], log["click"] * truth["true_potential"])
+    assert main(["simulate", "--rows", "500", "--out", str(world.parent / "j"), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    found = pd.read_parquet(world.parent / "j" / "log.parquet")
+    assert summary["ctr"] == found["click"].mean()
+    assert summary["impressions"] == 500
+
+
+def test_one_seed_is_one_log(world, tmp_path):
+    again = ["simulate", "--scenario", "clean", "--rows", "4000", "--out", str(tmp_path / "a")]
+    assert main(again) == 0
+    assert main([*again[:-1], str(tmp_path / "b"), "--seed", "1"]) == 0
+    log = pd.read_parquet(world / "log.parquet")
+    assert pd.read_parquet(tmp_path / "a" / "log.parquet").equals(log)
+    assert not pd.read_parquet(tmp_path / "b" / "log.parquet").equals(log)
+
+
+def test_a_knob_can_be_turned(tmp_path, capsys):
+    arguments = ["simulate", "--rows", "20000", "--set", "ctr=0.5", "--json"]
+    assert main([*arguments, "--out", str(tmp_path / "w")]) == 0
+    ctr = json.loads(capsys.readouterr().out)["ctr"]
+    assert ctr == pytest.approx(0.5, abs=5 * np.sqrt(0.25 / 20000))
+
+
+def test_predict_scores_every_row_without_labels(world, scores):
+    log = pd.read_parquet(world / "log.parquet")
+    found = pd.read_parquet(scores)
+    assert found.index.equals(log.index)
+    bare = world.parent / "bare.parquet"
+    log.drop(columns=["click", "conversion"]).to_parquet(bare)
+    out = world.parent / "bare_scores.parquet"
+    arguments = ["predict", str(world.parent / "model"), str(bare), "--out", str(out), "--json"]
+    assert main(arguments) == 0
+    assert pd.read_parquet(out).equals(found)
+
+
+def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
+    truth = pd.read_parquet(world / "truth.parquet")
+    assert evaluate(world, scores, tmp_path, "--truth", str(world / "truth.parquet")) == 0
+    printed = capsys.readouterr().out
+    content = json.loads((tmp_path / "report.json").read_text())
+    (found,) = [
+        row["value"]
+        for row in content["metrics"]
+        if (row["model"], row["quantity"], row["space"], row["metric"])
+        == ("esmm", "pcvr", "all", "relative_bias")
+    ]
+    expected = pd.read_parquet(scores)["pcvr"].mean() / truth["true_pcvr"].mean() - 1
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert f"{expected:+.1%}" in printed
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "report.html",
+        "report.json",
+        "bias_by_decile.png",
+        "relative_bias.png",
+    }
+
+
+def test_evaluate_from_a_log_says_what_is_not_identified(world, scores, tmp_path, capsys):
+    assert evaluate(world, scores, tmp_path, "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert "not identified" in content["title"]
+    assert content == {
+        key: value
+        for key, value in json.loads((tmp_path / "report.json").read_text()).items()
+        if key not in ("kind", "format")
+    }
+    assert ("pcvr", "all") not in {(row["quantity"], row["space"]) for row in content["metrics"]}
+
+
+def test_compare_runs_the_whole_way(tmp_path, capsys):
+    arguments = ["compare", "--scenario", "clean", "--rows", "3000", "--test-rows", "3000"]
+    models = ["--models", "click_space, esmm,oracle", "--out", str(tmp_path)]
+    assert main([*arguments, *models]) == 0
+    captured = capsys.readouterr()
+    for name in ("click_space", "esmm", "oracle", "checkpoint rule", "gap"):
+        assert name in captured.out
+    assert "written:" in captured.err
+    report = (tmp_path / "report.html").read_text()
+    assert "clean" in report
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["models"] == ["click_space", "esmm", "oracle"]
+
+
+def test_quiet_prints_nothing(tmp_path, capsys):
+    arguments = ["compare", "--scenario", "clean", "--rows", "2000", "--test-rows", "500"]
+    assert main([*arguments, "--models", "esmm", "--out", str(tmp_path), "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize("command", ["simulate", "fit", "predict", "evaluate", "compare"])
+def test_every_help_shows_an_example_and_the_common_options(command, capsys):
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Example: mtl-seq {command} " in shown
+    for option in ("--seed", "--quiet", "--json", "--help"):
+        assert option in shown
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert main(["--help"]) == 0
+    assert "compare" in capsys.readouterr().out
