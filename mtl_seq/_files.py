@@ -64,14 +64,25 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
         os.umask(umask)
         aside.chmod(0o777 & ~umask)
         if target.exists():
-            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
-            target.replace(old / target.name)
-            aside.replace(target)
-            shutil.rmtree(old)
+            _exchange(aside, target)
         else:
             aside.replace(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(new: Path, target: Path) -> None:
+    """Put a folder in the place of another; the old one comes back if that is interrupted."""
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
+    try:
+        target.replace(old / target.name)
+        new.replace(target)
+    except BaseException:
+        if (old / target.name).exists() and not target.exists():
+            (old / target.name).replace(target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_json(path: str | Path, content: dict[str, Any], *, kind: str, version: int) -> None:
@@ -108,7 +119,7 @@ def read_json(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
     if found != kind:
         raise ArtifactError(f"`path`: {path} must be of kind {kind!r}, found {found!r}")
     written = content.get("format")
-    if not isinstance(written, int) or not 1 <= written <= version:
+    if type(written) is not int or not 1 <= written <= version:
         raise ArtifactError(
             f"`path`: {path} has format {written!r}, this version reads 1 to {version}: "
             "update mtl_seq, or write the file again"

@@ -153,5 +153,14 @@ class Funnel:
 
     @classmethod
     def from_dict(cls, content: list[Mapping[str, Any]]) -> "Funnel":
-        """Read what `to_dict` wrote."""
-        return cls(tuple(Stage(s["name"], s["after"], tuple(s["via"])) for s in content))
+        """Read what `to_dict` wrote; `after` and `via` may be left out.
+
+        Raises:
+            FunnelError: A stage without a name.
+        """
+        for stage in content:
+            if "name" not in stage:
+                raise FunnelError(f"every stage must have the key 'name', found {dict(stage)}")
+        return cls(
+            tuple(Stage(s["name"], s.get("after"), tuple(s.get("via") or ())) for s in content)
+        )

@@ -156,8 +156,7 @@ class FeatureSpec:
         embedding: Embedding size, one for all or one per id or bag.
 
     Raises:
-        SchemaError: A table without rows, a size below 1, or a hidden feature that is unknown or
-            hidden from every stage that has an entry.
+        SchemaError: A table without rows, a size below 1, or a hidden feature that is unknown.
 
     >>> spec = FeatureSpec(ids={"user_id": 100, "position": 10}, dense=["price"],
     ...                    hidden_from={"conversion": ["position"]})

@@ -19,6 +19,9 @@ def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     scenario: Scenario = "dense",
     rows: Annotated[int, typer.Option(help="Impressions.", min=1)] = 100_000,
+    test_rows: Annotated[
+        int, typer.Option(help="Further impressions of the same world, in test_*.parquet.", min=0)
+    ] = 0,
     set_: Set = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -33,6 +36,10 @@ def simulate(
     with atomic_folder(out) as folder:
         write_frame(log, folder / "log.parquet")
         write_frame(truth_to_frame(truth), folder / "truth.parquet")
+        if test_rows:
+            test, test_truth = world.sample(test_rows, np.random.default_rng([seed, 2]))
+            write_frame(test, folder / "test_log.parquet")
+            write_frame(truth_to_frame(test_truth), folder / "test_truth.parquet")
         world.schema.to_json(folder / "schema.json")
     clicked = log["click"] == 1
     summary = {

@@ -40,7 +40,7 @@ def calibration_bins(
     if bins < 1:
         raise ValueError(f"`bins` must be at least 1, found {bins}")
     prediction, label = prediction.double(), label.double()
-    key = prediction if by is None else by
+    key = (prediction if by is None else by).contiguous()
     if key.numel() == 0:
         none = prediction.new_zeros(0)
         return CalibrationBins(none, none, none)

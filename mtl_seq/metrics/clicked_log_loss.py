@@ -51,4 +51,4 @@ class ClickedLogLoss(Metric):
     @property
     def reason(self) -> str | None:
         """Why `compute` gives NaN, or None where it does not."""
-        return "no clicked rows" if float(self.mass) == 0 else None
+        return "no clicked rows of positive weight" if float(self.mass) == 0 else None

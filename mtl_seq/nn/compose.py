@@ -10,7 +10,9 @@ from mtl_seq.functional import logit_exclusive, logit_mixture, logit_product, pr
 from mtl_seq.funnel import OTHER, Conditional, Funnel
 from mtl_seq.records import FunnelPrediction
 
-__all__ = ["compose_conditionals"]
+__all__ = ["compose_conditionals", "tower_rates"]
+
+_LEAST = 1e-3
 
 
 def compose_conditionals(
@@ -43,6 +45,27 @@ def compose_conditionals(
     log_pcvr, pcvr_logit = _last_given_first(funnel, given)
     promoted = {name: promote(logit) for name, logit in aux.items()}
     return FunnelPrediction(logits, log_joint, joint_logit, log_pcvr, pcvr_logit, promoted)
+
+
+def tower_rates(funnel: Funnel, rates: Mapping[str, float]) -> dict[str, float]:
+    """What each tower's sigmoid must say, so that `compose_conditionals` gives these rates.
+
+    For most towers that is the rate itself. Exclusive mediators are classes of one softmax against
+    "none of them", so a tower's logit there is ``log(rate / rate of none)``.
+
+    Args:
+        funnel: The stages.
+        rates: By name of a conditional, in (0, 1).
+
+    Returns:
+        The same names.
+    """
+    found = dict(rates)
+    for stage in funnel.stages:
+        if len(stage.via) > 1 and all(name in rates for name in stage.via):
+            none = max(1 - sum(rates[name] for name in stage.via), _LEAST)
+            found.update({name: rates[name] / (rates[name] + none) for name in stage.via})
+    return found
 
 
 def _given_parent(funnel: Funnel, logits: Tensor) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 
 _TASTES = 4
 _LEVELS = {"user": (8, 8), "item": (12, 20)}
-_SHARES = {"user": 0.5, "item": 0.4, "taste": 0.1}
+_USER_TO_ITEM = 5 / 4
 
 
 class _World(NamedTuple):
@@ -37,8 +37,8 @@ class LogisticFunnel:
     """Impressions of items to users, clicks, and the conversion each would have had if clicked.
 
     Every user and item has standardised effects on the click and on the conversion; their scores
-    are ``z = sqrt(.5) user + sqrt(.4) item + sqrt(.1) taste``, the last an inner product of latent
-    tastes, and
+    are ``z = sqrt(u) user + sqrt(v) item + sqrt(interaction) taste`` with u : v = 5 : 4 and
+    u + v + interaction = 1, the last an inner product of latent tastes, and
 
         click logit        a = alpha + click_slope * z_click + confounder * h
         conversion logit   b = beta + conversion_slope * z_conversion + confounder * h
@@ -59,6 +59,9 @@ class LogisticFunnel:
         confounder: Loading of the hidden confounder on both logits.
         mnar: What a potential conversion adds to the click logit.
         id_effects: Share of the effects' variance, in [0, 1], that ids carry and attributes do not.
+        interaction: Share of the scores' variance, in [0, 1], that lies in user x item tastes. It
+            takes much data to learn; where a propensity model has not, it acts like something
+            hidden.
         user_zipf: Zipf exponent of the users' popularity.
         item_zipf: Zipf exponent of the items' popularity.
         hidden_from: For a stage, the features that models must hide from its tower. The log shows
@@ -84,6 +87,7 @@ class LogisticFunnel:
     confounder: float = 0.0
     mnar: float = 0.0
     id_effects: float = 0.3
+    interaction: float = 0.1
     user_zipf: float = 0.4
     item_zipf: float = 0.8
     hidden_from: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -160,6 +164,7 @@ class LogisticFunnel:
             "confounder": (0, 20),
             "mnar": (-20, 20),
             "id_effects": (0, 1),
+            "interaction": (0, 1),
             "user_zipf": (0, 5),
             "item_zipf": (0, 5),
         }
@@ -211,12 +216,14 @@ class LogisticFunnel:
         mix = np.sqrt(1 - self.rho**2)
         liked = v[:, 2:][item]
         tastes, others = u[:, 2 : 2 + _TASTES], u[:, 2 + _TASTES :]
-        click = np.sqrt(_SHARES["user"]) * u[:, 0][user]
-        click += np.sqrt(_SHARES["item"]) * v[:, 0][item]
-        click += np.sqrt(_SHARES["taste"] / _TASTES) * np.einsum("nk,nk->n", tastes[user], liked)
-        other = np.sqrt(_SHARES["user"]) * u[:, 1][user]
-        other += np.sqrt(_SHARES["item"]) * v[:, 1][item]
-        other += np.sqrt(_SHARES["taste"] / _TASTES) * np.einsum("nk,nk->n", others[user], liked)
+        additive = 1 - self.interaction
+        by_item = np.sqrt(additive / (1 + _USER_TO_ITEM))
+        by_user = np.sqrt(additive - by_item**2)
+        by_taste = np.sqrt(self.interaction / _TASTES)
+        click = by_user * u[:, 0][user] + by_item * v[:, 0][item]
+        click += by_taste * np.einsum("nk,nk->n", tastes[user], liked)
+        other = by_user * u[:, 1][user] + by_item * v[:, 1][item]
+        other += by_taste * np.einsum("nk,nk->n", others[user], liked)
         a = world.click_intercept + self.click_slope * click
         b = world.conversion_intercept + self.conversion_slope * (self.rho * click + mix * other)
         return a, b

@@ -22,7 +22,7 @@ class MMoE(Bottom):
         in_features: F.
         towers: T.
         experts: How many experts.
-        hidden: Widths of an expert, the last being D.
+        hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
 
     Raises:
         CompositionError: Fewer than one expert.
@@ -37,7 +37,7 @@ class MMoE(Bottom):
         self.towers = towers
         self.experts = nn.ModuleList(MLP(in_features, hidden) for _ in range(experts))
         self.gate = nn.Linear(in_features, towers * experts, bias=False)
-        self.out_features = hidden[-1]
+        self.out_features = hidden[-1] if hidden else in_features
 
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, D)``."""

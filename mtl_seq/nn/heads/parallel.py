@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.nn.compose import tower_rates
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.mlp import Tower
 
@@ -31,6 +32,7 @@ class ParallelHead(Head):
         hidden: Sequence[int] = (32,),
     ) -> None:
         super().__init__()
+        self.funnel = funnel
         self.names = tuple(conditional.name for conditional in funnel.conditionals)
         self.towers = nn.ModuleList(
             Tower(in_features + own.get(name, 0), hidden) for name in self.names
@@ -46,10 +48,11 @@ class ParallelHead(Head):
 
     def start_at(self, rates: Mapping[str, float]) -> None:
         """Set the towers' biases; see `Head.start_at`."""
+        starts = tower_rates(self.funnel, rates)
         for name, tower in zip(self.names, self.towers, strict=True):
             assert isinstance(tower, Tower)
-            if name in rates:
-                tower.start_at(rates[name])
+            if name in starts:
+                tower.start_at(starts[name])
 
 
 def join_own(row: Tensor, own: Tensor | None) -> Tensor:
