@@ -48,13 +48,12 @@ def check_labels(schema: Schema, frame: pd.DataFrame) -> None:
     for stage, column in schema.labels.items():
         values = frame[column]
         _refuse(values.isna(), frame, f"label {column!r} of stage {stage!r} is missing", "drop")
-        try:
-            numbers = values.to_numpy(dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        if not _is_number(values):
             raise DataError(
                 f"label {column!r} of stage {stage!r} must hold 0 and 1, found "
-                f"{values.iloc[0]!r} of type {values.dtype}"
-            ) from error
+                f"{values.iloc[0]!r} of type {values.dtype}: convert it"
+            )
+        numbers = values.to_numpy(dtype=np.float64)
         outside = (numbers != 0) & (numbers != 1)
         _refuse(outside, frame, f"label {column!r} of stage {stage!r} is neither 0 nor 1", "mend")
     for stage, parent in schema.funnel.parents().items():
@@ -89,9 +88,7 @@ def check_dense(schema: Schema, frame: pd.DataFrame, *, impute: bool) -> None:
     """
     for column in schema.dense:
         values = frame[column]
-        if not (
-            pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
-        ):
+        if not _is_number(values):
             raise DataError(
                 f"dense column {column!r} must hold numbers, found type {values.dtype}: "
                 "declare it as an id, or convert it"
@@ -114,13 +111,29 @@ def check_row_values(schema: Schema, frame: pd.DataFrame) -> None:
         DataError: One that is missing or outside its range.
     """
     if schema.weight is not None:
-        weight = frame[schema.weight].to_numpy(dtype=np.float64, na_value=np.nan)
+        weight = _numbers(frame, schema.weight, "weight")
         bad = ~(np.isfinite(weight) & (weight >= 0))
         _refuse(bad, frame, f"weight {schema.weight!r} is not a number of at least 0", "mend")
     if schema.propensity is not None:
-        propensity = frame[schema.propensity].to_numpy(dtype=np.float64, na_value=np.nan)
+        propensity = _numbers(frame, schema.propensity, "propensity")
         bad = ~((propensity > 0) & (propensity <= 1))
         _refuse(bad, frame, f"propensity {schema.propensity!r} is outside (0, 1]", "mend")
+
+
+def _is_number(values: pd.Series) -> bool:
+    numeric = pd.api.types.is_numeric_dtype(values.dtype)
+    return bool(numeric or pd.api.types.is_bool_dtype(values.dtype))
+
+
+def _numbers(frame: pd.DataFrame, column: str, role: str) -> NDArray[np.float64]:
+    values = frame[column]
+    if not _is_number(values):
+        raise DataError(
+            f"{role} {column!r} must hold numbers, found {values.iloc[0]!r} of type "
+            f"{values.dtype}: convert it"
+        )
+    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers
 
 
 def _refuse(

@@ -81,8 +81,10 @@ class Codec:
             numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
             if np.isnan(numbers).all():
                 raise DataError(f"dense column {column!r} has no value at all: take it out")
-            deviation = float(np.nanstd(numbers))
-            scales[column] = _Scale(float(np.nanmean(numbers)), deviation if deviation > 0 else 1.0)
+            mean, deviation = float(np.nanmean(numbers)), float(np.nanstd(numbers))
+            # A constant column has a deviation of rounding errors, not of 0.
+            constant = deviation <= 1e-12 * max(1.0, abs(mean))
+            scales[column] = _Scale(mean, 1.0 if constant else deviation)
         return cls(schema, vocabularies, scales, impute)
 
     @property
@@ -146,7 +148,7 @@ class Codec:
             return (
                 None
                 if column is None
-                else torch.from_numpy(frame[column].to_numpy(dtype=np.float32))
+                else torch.from_numpy(frame[column].to_numpy(dtype=np.float32, copy=True))
             )
 
         group = None

@@ -11,7 +11,8 @@ from mtl_seq.errors import DataError
 
 __all__ = ["Vocabulary", "normalised"]
 
-_EXACT_FLOAT = 2**53
+_MANTISSA = {2: 11, 4: 24, 8: 53}
+"""Bits of a float of so many bytes; from 2 to that power on, neighbours are more than 1 apart."""
 
 
 class Vocabulary:
@@ -108,13 +109,22 @@ def normalised(column: str, values: pd.Series) -> tuple[NDArray[Any], NDArray[np
     if pd.api.types.is_float_dtype(kept.dtype):
         return _whole(column, kept), null
     if len(kept) and all(isinstance(value, (int, np.integer)) for value in kept):
+        beyond = [value for value in kept if not -(2**63) <= int(value) < 2**63]
+        if beyond:
+            raise DataError(
+                f"id column {column!r} must fit int64, found {beyond[0]}: convert it to strings"
+            )
         return kept.to_numpy(dtype=np.int64), null
     return kept.map(str).to_numpy(dtype=object), null
 
 
 def _whole(column: str, kept: pd.Series) -> NDArray[np.int64]:
     values = kept.to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(values) | (values != np.floor(values)) | (np.abs(values) > _EXACT_FLOAT)
+    bad = (
+        ~np.isfinite(values)
+        | (values != np.floor(values))
+        | (np.abs(values) >= 2.0 ** _MANTISSA[kept.dtype.itemsize])
+    )
     if bad.any():
         raise DataError(
             f"id column {column!r} must hold integers or strings, found {values[bad][0]!r}: "

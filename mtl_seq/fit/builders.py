@@ -27,7 +27,10 @@ def builder_from_dict(content: dict[str, Any]) -> Callable[..., Any]:
     Raises:
         ArtifactError: A name that is not public in this package.
     """
-    decoded: Callable[..., Any] = _decode(content)
+    try:
+        decoded: Callable[..., Any] = _decode(content)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(f"the builder {content} cannot be read: {error}") from error
     if not callable(decoded):
         raise ArtifactError(f"a builder must be a public function of {_ROOMS[0]}, found {content}")
     return decoded

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mtl_seq._files import atomic_folder, read_json, write_json
@@ -243,7 +244,7 @@ class FunnelEstimator:
         built = model(codec.spec, funnel=codec.schema.funnel, seed=estimator.seed)
         try:
             built.load_state_dict(load_file(folder / "model.safetensors"))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise ArtifactError(f"{folder}: the weights do not fit the model: {error}") from error
         estimator.codec_, estimator.model_ = codec, built.eval()
         estimator.run_ = Run(tuple(content["run"]["rule"]), content["run"]["best_epoch"])

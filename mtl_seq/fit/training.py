@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from mtl_seq.data import BatchLoader
+from mtl_seq.errors import DataError
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch
 
@@ -70,6 +71,7 @@ def train(
         The rule's values and the epoch kept.
 
     Raises:
+        DataError: No clicked validation row of positive weight.
         KeyboardInterrupt: The run was interrupted.
     """
     from lightning import Trainer
@@ -77,6 +79,7 @@ def train(
     from mtl_seq.fit.callbacks import KeepBest, ProgressLine
     from mtl_seq.fit.module import FunnelModule
 
+    _check_validation(validation)
     keep = KeepBest(patience)
     settings: dict[str, Any] = {
         "accelerator": "auto",
@@ -103,6 +106,18 @@ def train(
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
     return Run(tuple(keep.values), keep.epoch)
+
+
+def _check_validation(rows: FunnelBatch) -> None:
+    assert rows.labels is not None
+    clicked = rows.labels.click > 0
+    if rows.labels.weight is not None:
+        clicked = clicked & (rows.labels.weight > 0)
+    if not bool(clicked.any()):
+        raise DataError(
+            "the validation rows must hold a clicked row of positive weight, found none: without "
+            "one the checkpoint rule is undefined; change `validation`, or hand in other rows"
+        )
 
 
 @contextmanager

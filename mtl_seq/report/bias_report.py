@@ -126,11 +126,11 @@ class BiasReport:
                 f"`truth` must have one entry per row of the log, {len(log):,}, found "
                 f"{len(truth.pctr):,}: take both from one `sample` call"
             )
-        predictions = check_scores(scores, log)
         references = {
             CEILING: Scores(truth.pctr, truth.pcvr_clicked, truth.pctcvr),
             TRUTH: Scores(truth.pctr, truth.pcvr, truth.pctcvr),
         }
+        predictions = check_scores(scores, log, reserved=references)
         everyone = {**predictions, **references}
         given_click = np.where(click, truth.pcvr_clicked, truth.pcvr_unclicked)
         questions = [
@@ -213,6 +213,8 @@ class BiasReport:
         kept = measured.table[~measured.table["metric"].isin(["rmse", "mean_bias"])]
         weights = {
             f"effective sample size of 1/pCTR weights, {name}": effective_size(s.pctr, click)
+            if click.any()
+            else "undefined: no clicks"
             for name, s in predictions.items()
         }
         return cls(

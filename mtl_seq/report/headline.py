@@ -47,9 +47,9 @@ def _from_log(report: BiasReport) -> list[str]:
     for name in report.models:
         row = table.loc[name]
         lines.append(
-            f"{name}: CTCVR AUC {row['CTCVR AUC, all']:.4f}, predicted over observed conversions "
-            f"(PCOC) {row['CTCVR PCOC, all']:.3f}; on clicks CVR AUC "
-            f"{row['CVR AUC, clicks']:.4f}, PCOC {row['CVR PCOC, clicks']:.3f}."
+            f"{name}: CTCVR AUC {_plain(row['CTCVR AUC, all'])}, predicted over observed "
+            f"conversions (PCOC) {_plain(row['CTCVR PCOC, all'])}; on clicks CVR AUC "
+            f"{_plain(row['CVR AUC, clicks'])}, PCOC {_plain(row['CVR PCOC, clicks'])}."
         )
     return lines
 
@@ -82,6 +82,10 @@ def glossary(report: BiasReport) -> dict[str, str]:
         CEILING: "the true CVR among clicks: the best any method can reach that assumes nothing "
         "hidden moves both click and conversion",
     }
+
+
+def _plain(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.4f}"
 
 
 def _signed(bias: "object", name: str) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import check_columns, check_labels
+from mtl_seq.data import check_labels
+from mtl_seq.errors import DataError, SchemaError
 from mtl_seq.report.measures import LEVEL
 from mtl_seq.schema import Schema
 
@@ -18,10 +19,15 @@ FloatArray = NDArray[np.float64]
 
 def observed(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Click and conversion of each row, checked; features need not be there."""
-    columns = Schema(labels=schema.labels, funnel=schema.funnel, ids=("_",))
-    needed = [*schema.labels.values(), *([schema.group] if schema.group else [])]
-    check_columns(columns, log[[c for c in needed if c in log.columns]].assign(_=0), labels=True)
-    check_labels(columns, log)
+    absent = [column for column in schema.labels.values() if column not in log.columns]
+    if absent:
+        raise SchemaError(
+            f"the log must hold the label columns {absent}, found {list(log.columns)}: add them, "
+            "or hand in the schema of this log"
+        )
+    if len(log) == 0:
+        raise DataError("the log must hold at least one row, found an empty one")
+    check_labels(schema, log)
     first, last = schema.labels[schema.funnel.first], schema.labels[schema.funnel.last]
     return log[first].to_numpy(dtype=np.float64), log[last].to_numpy(dtype=np.float64)
 

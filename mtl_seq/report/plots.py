@@ -35,7 +35,9 @@ def decile_figure(report: BiasReport) -> Figure:
     figure, axes = _canvas(7.6, 4.4)
     place = np.arange(1, len(found.propensity) + 1)
     for name, colour, marker in _styles(report.models):
-        axes.plot(place, found.relative_bias[name], color=colour, marker=marker, ms=5, label=name)
+        # A label that begins with an underscore would be left out of the legend.
+        label = f" {name}" if name.startswith("_") else name
+        axes.plot(place, found.relative_bias[name], color=colour, marker=marker, ms=5, label=label)
     if not np.allclose(found.relative_bias[CEILING], 0, atol=1e-9):
         ceiling = found.relative_bias[CEILING]
         axes.plot(place, ceiling, color=_INK, ls=":", lw=1.6, label=f"ceiling: {CEILING}")

@@ -1,6 +1,6 @@
 """Predictions as they come from anywhere, checked before anything is computed from them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -24,22 +24,28 @@ class Scores(NamedTuple):
     pctcvr: FloatArray
 
 
-def check_scores(scores: Mapping[str, pd.DataFrame], log: pd.DataFrame) -> dict[str, Scores]:
+def check_scores(
+    scores: Mapping[str, pd.DataFrame], log: pd.DataFrame, *, reserved: Collection[str] = ()
+) -> dict[str, Scores]:
     """Predictions by model as arrays, in the order of the log.
 
     Args:
         scores: By model, a frame with columns ``pctr``, ``pcvr`` and ``pctcvr``.
         log: The rows they were made for.
+        reserved: Names that no model may have.
 
     Returns:
         The same as arrays.
 
     Raises:
-        DataError: No model, missing columns, rows that are not the log's, or values that are no
-            probabilities.
+        DataError: No model, a reserved name, missing columns, rows that are not the log's, or
+            values that are no probabilities.
     """
     if not scores:
         raise DataError("`scores` must hold at least one model's predictions, found none")
+    for name in scores:
+        if name in reserved:
+            raise DataError(f"no model may have the name {name!r} of a reference row: rename it")
     return {name: _check(name, frame, log) for name, frame in scores.items()}
 
 

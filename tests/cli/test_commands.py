@@ -58,6 +58,20 @@ def test_one_seed_is_one_log(world, tmp_path):
     assert not pd.read_parquet(tmp_path / "b" / "log.parquet").equals(log)
 
 
+def test_test_rows_are_of_the_same_world_and_no_training_rows(tmp_path):
+    arguments = ["simulate", "--scenario", "clean", "--rows", "3000", "--test-rows", "2000"]
+    assert main([*arguments, "--out", str(tmp_path / "w")]) == 0
+    log, test = (
+        pd.read_parquet(tmp_path / "w" / f"{name}.parquet") for name in ("log", "test_log")
+    )
+    assert len(test) == len(pd.read_parquet(tmp_path / "w" / "test_truth.parquet")) == 2000
+    assert not test.equals(log.iloc[:2000])
+    attributes = ["user_id", "user_segment", "user_tier"]
+    users = log[attributes].drop_duplicates().set_index("user_id")
+    known = test[test["user_id"].isin(users.index)]
+    assert (users.loc[known["user_id"]].to_numpy() == known[attributes[1:]].to_numpy()).all()
+
+
 def test_a_knob_can_be_turned(tmp_path, capsys):
     arguments = ["simulate", "--rows", "20000", "--set", "ctr=0.5", "--json"]
     assert main([*arguments, "--out", str(tmp_path / "w")]) == 0

@@ -1,0 +1,108 @@
+"""Logs and truths come back from parquet as they were written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtl_seq import FunnelTruth
+from mtl_seq.data import read_frame, truth_from_frame, truth_to_frame, write_frame
+from mtl_seq.errors import ArtifactError
+
+
+def log():
+    return pd.DataFrame(
+        {
+            "user": np.array([2**62 + 1, 2**62, -1]),
+            "seen": pd.array([2**53 + 1, None, 3], dtype="Int64"),
+            "name": ["ü", "b", None],
+            "price": [0.1, 1 / 3, np.nan],
+            "kind": pd.Categorical(["x", "y", "x"]),
+        },
+        index=pd.Index([9, 4, 7], name="row"),
+    )
+
+
+def truth(n=50):
+    rng = np.random.default_rng(0)
+    arrays = rng.random((5, n))
+    return FunnelTruth(*arrays, potential=(rng.random(n) < 0.5).astype(np.float64))
+
+
+def test_a_frame_comes_back_from_parquet_exactly(tmp_path):
+    path = tmp_path / "deep" / "log.parquet"
+    write_frame(log(), path)
+    pd.testing.assert_frame_equal(read_frame(path), log())
+    pd.testing.assert_frame_equal(read_frame(str(path)), log())
+
+
+def test_lists_come_back_as_lists(tmp_path):
+    write_frame(pd.DataFrame({"words": [["a", "b"], [], ["c"]]}), tmp_path / "log.parquet")
+    found = read_frame(tmp_path / "log.parquet")["words"]
+    assert [list(cell) for cell in found] == [["a", "b"], [], ["c"]]
+
+
+def test_a_frame_is_read_as_it_is():
+    frame = log()
+    assert read_frame(frame) is frame
+
+
+def test_writing_replaces_the_file_and_leaves_no_other(tmp_path):
+    path = tmp_path / "log.parquet"
+    write_frame(log(), path)
+    write_frame(log().iloc[:1], path)
+    assert len(read_frame(path)) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["log.parquet"]
+
+
+def test_a_frame_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    path = tmp_path / "log.parquet"
+    write_frame(log(), path)
+    with pytest.raises(Exception, match="mixed"):
+        write_frame(pd.DataFrame({"mixed": [1, "a"]}), path)
+    pd.testing.assert_frame_equal(read_frame(path), log())
+    assert [file.name for file in tmp_path.iterdir()] == ["log.parquet"]
+
+
+@pytest.mark.parametrize("name", ["absent.parquet", "."])
+def test_no_such_file_is_an_error(tmp_path, name):
+    with pytest.raises(ArtifactError, match="no parquet file"):
+        read_frame(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"", b"click,conversion\n1,0\n", b"PAR1"])
+def test_a_file_that_is_no_parquet_is_an_error(tmp_path, content):
+    path = tmp_path / "log.parquet"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"log\.parquet is no parquet file"):
+        read_frame(path)
+
+
+def test_a_truth_comes_back_from_parquet_exactly(tmp_path):
+    write_frame(truth_to_frame(truth()), tmp_path / "truth.parquet")
+    again = truth_from_frame(read_frame(tmp_path / "truth.parquet"))
+    for written, found in zip(truth(), again, strict=True):
+        np.testing.assert_array_equal(found, written)
+        assert found.dtype == np.float64
+
+
+def test_columns_of_a_truth_are_named_so_that_none_is_taken_for_a_prediction():
+    assert list(truth_to_frame(truth())) == [
+        "true_pctr",
+        "true_pcvr",
+        "true_pctcvr",
+        "true_pctr_hidden",
+        "true_pcvr_hidden",
+        "true_potential",
+    ]
+
+
+def test_a_truth_is_found_beside_other_columns_in_any_order():
+    frame = truth_to_frame(truth()).iloc[:, ::-1].assign(user=1)
+    for written, found in zip(truth(), truth_from_frame(frame), strict=True):
+        np.testing.assert_array_equal(found, written)
+
+
+def test_a_truth_that_lacks_a_column_is_an_error():
+    frame = truth_to_frame(truth()).drop(columns=["true_pcvr", "true_potential"])
+    with pytest.raises(ArtifactError, match=r"\['true_pcvr', 'true_potential'\]"):
+        truth_from_frame(frame)

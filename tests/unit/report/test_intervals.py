@@ -1,0 +1,95 @@
+"""Resampling by user: sums, weighted AUC and the width of the intervals that follow."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from mtl_seq.report.intervals import RankedTarget, group_sums, resamples
+from mtl_seq.report.measures import LEVEL, Question, measure
+
+Z = 1.6448536  # the normal's 95% quantile, for an interval at 90%
+
+
+def test_group_sums_are_those_of_a_groupby():
+    rng = np.random.default_rng(0)
+    group = rng.integers(7, size=300)
+    group[group == 4] = 5  # a group without rows
+    columns = rng.standard_normal((300, 3))
+    expected = pd.DataFrame(columns).groupby(group).sum().reindex(range(9), fill_value=0.0)
+    np.testing.assert_allclose(group_sums(columns, group, 9), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_resample_draws_as_many_groups_as_there_are():
+    drawn = np.stack(list(resamples(30, 400, 0)))
+    assert drawn.shape == (400, 30)
+    assert (drawn.sum(1) == 30).all()
+    # Each count is binomial(30, 1/30): mean 1, variance 29/30.
+    sigma = np.sqrt(29 / 30 / 400)
+    assert (np.abs(drawn.mean(0) - 1) <= 5 * sigma).all()
+    assert drawn.var() == pytest.approx(29 / 30, rel=0.05)
+
+
+def test_one_seed_gives_one_series_of_resamples():
+    one, same, other = (np.stack(list(resamples(30, 5, seed))) for seed in (3, 3, 4))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auc_with_counts_is_that_of_the_rows_repeated(seed):
+    rng = np.random.default_rng(seed)
+    score = rng.integers(20, size=200) / 20  # with ties
+    label = (rng.random(200) < 0.2 + 0.5 * score).astype(np.float64)
+    group = rng.integers(40, size=200)
+    ranked = RankedTarget(score, label, group)
+    for counts in resamples(40, 5, seed):
+        times = counts[group].astype(int)
+        expected = roc_auc_score(np.repeat(label, times), np.repeat(score, times))
+        assert ranked.auc(torch.from_numpy(counts)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_auc_against_probabilities_is_that_of_both_labels_weighted_by_them():
+    rng = np.random.default_rng(0)
+    score, target = rng.random(200), rng.random(200)
+    group = rng.integers(40, size=200)
+    counts = next(resamples(40, 1, 0))
+    times = counts[group]
+    expected = roc_auc_score(
+        np.repeat([1, 0], 200),
+        np.tile(score, 2),
+        sample_weight=np.concatenate((times * target, times * (1 - target))),
+    )
+    found = RankedTarget(score, target, group).auc(torch.from_numpy(counts))
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_auc_is_undefined_without_both_labels(label):
+    ranked = RankedTarget(np.arange(4) / 4, np.full(4, label), np.arange(4))
+    assert np.isnan(ranked.auc(torch.ones(4, dtype=torch.float64)))
+
+
+def interval(values, group):
+    """Interval of the mean of some values, as the mean bias of predictions against nothing."""
+    everywhere = Question("pcvr", "all", np.ones(len(values), dtype=bool), np.zeros(len(values)))
+    found = measure({"m": {"pcvr": values}}, [everywhere], group, replicates=400, seed=0)
+    row = found.table[found.table["metric"] == "mean_bias"].iloc[0]
+    assert row["value"] == pytest.approx(values.mean())
+    assert row["low"] < row["value"] < row["high"]
+    return row["high"] - row["low"]
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_normal_theory_says():
+    assert LEVEL == 0.9
+    values = np.random.default_rng(1).random(2000)
+    width = interval(values, np.arange(2000))
+    assert width == pytest.approx(2 * Z * values.std() / np.sqrt(2000), rel=0.2)
+
+
+def test_rows_of_one_user_count_as_one_draw():
+    # 200 users with 10 equal rows each: the interval is that of 200 values, not of 2,000.
+    own = np.random.default_rng(1).random(200)
+    width = interval(np.repeat(own, 10), np.repeat(np.arange(200), 10))
+    assert width == pytest.approx(2 * Z * own.std() / np.sqrt(200), rel=0.2)
