@@ -1,9 +1,11 @@
 """The README's code runs as it stands, in the order it stands."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from mtl_seq.cli import main
@@ -68,3 +70,13 @@ def test_every_make_target_it_names_is_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"\bmake ([a-z-]+)", README):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_the_figures_it_states_are_those_of_the_kept_result():
+    kept = json.loads((ROOT / "benchmarks" / "results" / "claims.json").read_text())
+    bias = pd.DataFrame(kept["by_seed"]).groupby("model")["relative bias, all"]
+    for model, mean, deviation in zip(bias.groups, bias.mean(), bias.std(), strict=True):
+        assert re.search(rf"\| `{model}`.*{re.escape(f'{mean:+.1%} ± {deviation:.1%}')} \|", README)
+    for name, claim in kept["claims"].items():
+        assert claim["holds"], name
+        assert f"{claim['found']:.2f}" in README

@@ -1,0 +1,41 @@
+"""Trained models end near what the exact optima promise; 200,000 impressions, seed 0."""
+
+import pytest
+
+from mtl_seq import compare_models, simulate
+from mtl_seq.comparison import MODELS
+from mtl_seq.report import CEILING
+
+pytestmark = pytest.mark.slow
+
+
+def compared(scenario, *names):
+    builders = {name: MODELS[name] for name in names}
+    return compare_models(simulate.scenario(scenario), builders, seed=0)
+
+
+def bias(report, model):
+    return report.estimate(model, "pcvr", "all", "relative_bias")
+
+
+def test_where_nothing_is_hidden_nobody_is_far_off():
+    report = compared("dense", "multitask", "esmm", "escm2_ips", "oracle")
+    for name in report.models:
+        assert abs(bias(report, name).value) < 0.15, name
+
+
+def test_counterfactual_models_repair_a_blind_tower():
+    report = compared("cvr_blind", "esmm", "escm2_ips", "escm2_dr")
+    assert bias(report, "esmm").low > 0.2
+    for name in ("escm2_ips", "escm2_dr"):
+        assert bias(report, name).high < bias(report, "esmm").low / 2 + 0.05, name
+
+
+def test_no_model_repairs_a_hidden_confounder():
+    """The ceiling says how far off every method is that assumes there is none."""
+    report = compared("hidden", "multitask", "esmm", "escm2_ips", "escm2_dr", "oracle")
+    ceiling = bias(report, CEILING).value
+    assert ceiling > 0.4
+    for name in ("multitask", "esmm", "escm2_ips", "escm2_dr"):
+        assert bias(report, name).low > ceiling / 2, name
+    assert abs(bias(report, "oracle").value) < 0.15
