@@ -37,6 +37,8 @@ def print_report(report: BiasReport, files: list[Path], *, quiet: bool, as_json:
         console.print()
         for line in headline(report):
             console.print(line, highlight=False)
+        console.print()
+        console.print(report.title, style="bold", highlight=False)
         console.print(_table(report))
         for name in ("scenario", "impressions", "intervals", "checkpoint rule"):
             if name in report.facts:
@@ -46,7 +48,7 @@ def print_report(report: BiasReport, files: list[Path], *, quiet: bool, as_json:
 
 def _table(report: BiasReport) -> Table:
     shown = _TRUTH if report.deciles is not None else _LOG
-    table = Table(title=report.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
     for name, *_ in shown:
         table.add_column(name, justify="right", no_wrap=True)

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from mtl_seq.functional import binary_cross_entropy, dr, ips
 from mtl_seq.records import FunnelLabels, FunnelPrediction
-from mtl_seq.risks.base import Risk
-from mtl_seq.risks.propensity import PropensityPolicy
+from mtl_seq.risks.propensity import PropensityRisk
 
 __all__ = ["DoublyRobust", "Imputation", "imputed_error"]
 
@@ -20,7 +19,7 @@ def imputed_error(prediction: FunnelPrediction) -> Tensor:
     return binary_cross_entropy(prediction.pcvr_logit, prediction.aux["imputation"].sigmoid())
 
 
-class DoublyRobust(Risk):
+class DoublyRobust(PropensityRisk):
     """``e_hat + o (e - e_hat) / max(p, floor)``, with ``e_hat = bce(pCVR, detached r~)``.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: the propensity
@@ -34,12 +33,6 @@ class DoublyRobust(Risk):
 
     space = "all impressions"
     aux = ("imputation",)
-    detaches_pctr = True
-    reads_unclicked = False
-
-    def __init__(self, propensity: PropensityPolicy | None = None) -> None:
-        super().__init__()
-        self.propensity = propensity or PropensityPolicy()
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms."""
@@ -49,7 +42,7 @@ class DoublyRobust(Risk):
         return dr(error, imputed_error(detached), weight)
 
 
-class Imputation(Risk):
+class Imputation(PropensityRisk):
     """``o (e - e_hat)^2 / max(p, floor)``: trains the imputed label.
 
     Space: clicks, weighted to stand for all impressions. Normalisation: the mean over all
@@ -62,12 +55,6 @@ class Imputation(Risk):
 
     space = "clicks"
     aux = ("imputation",)
-    detaches_pctr = True
-    reads_unclicked = False
-
-    def __init__(self, propensity: PropensityPolicy | None = None) -> None:
-        super().__init__()
-        self.propensity = propensity or PropensityPolicy()
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""

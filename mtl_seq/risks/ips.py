@@ -4,13 +4,12 @@ from torch import Tensor
 
 from mtl_seq.functional import binary_cross_entropy, ips
 from mtl_seq.records import FunnelLabels, FunnelPrediction
-from mtl_seq.risks.base import Risk
-from mtl_seq.risks.propensity import PropensityPolicy
+from mtl_seq.risks.propensity import PropensityRisk
 
 __all__ = ["IPS"]
 
 
-class IPS(Risk):
+class IPS(PropensityRisk):
     """``o * e / max(p, floor)`` with e the cross-entropy of pCVR.
 
     Space: clicks, weighted to stand for all impressions. Normalisation: the mean over all
@@ -24,12 +23,6 @@ class IPS(Risk):
     """
 
     space = "clicks"
-    detaches_pctr = True
-    reads_unclicked = False
-
-    def __init__(self, propensity: PropensityPolicy | None = None) -> None:
-        super().__init__()
-        self.propensity = propensity or PropensityPolicy()
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""

@@ -7,8 +7,9 @@ from torch import Tensor
 from mtl_seq.errors import CompositionError
 from mtl_seq.functional import inverse_propensity, propensity_quantile
 from mtl_seq.records import FunnelLabels, FunnelPrediction
+from mtl_seq.risks.base import Risk
 
-__all__ = ["PropensityPolicy"]
+__all__ = ["PropensityPolicy", "PropensityRisk"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,18 @@ class PropensityPolicy:
         if self.floor is not None:
             return inverse_propensity(click, propensity, self.floor)
         return inverse_propensity(click, propensity, propensity_quantile(propensity, self.quantile))
+
+
+class PropensityRisk(Risk):
+    """A risk that divides by a detached propensity and reads the conversion on clicks only.
+
+    Args:
+        propensity: Where propensities come from and how small they may be.
+    """
+
+    detaches_pctr = True
+    reads_unclicked = False
+
+    def __init__(self, propensity: PropensityPolicy | None = None) -> None:
+        super().__init__()
+        self.propensity = propensity or PropensityPolicy()
