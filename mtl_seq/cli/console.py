@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mtl_seq.report import CEILING, TRUTH, BiasReport
+from mtl_seq.report import CEILING, TRUTH, Findings
 from mtl_seq.report.headline import headline
 
 __all__ = ["note", "print_json", "print_report"]
@@ -28,7 +28,7 @@ def print_json(content: Mapping[str, Any]) -> None:
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
-def print_report(report: BiasReport, files: list[Path], *, quiet: bool, as_json: bool) -> None:
+def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: bool) -> None:
     """The report as a table, or as JSON; then where its files are."""
     if as_json:
         print_json(report.to_dict())
@@ -46,7 +46,7 @@ def print_report(report: BiasReport, files: list[Path], *, quiet: bool, as_json:
     note("written: " + ", ".join(str(file) for file in files), quiet=quiet)
 
 
-def _table(report: BiasReport) -> Table:
+def _table(report: Findings) -> Table:
     shown = _TRUTH if report.deciles is not None else _LOG
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
@@ -77,7 +77,7 @@ _LOG = (
 )
 
 
-def _cell(report: BiasReport, model: str, at: tuple[str, str, str] | None, form: str) -> str:
+def _cell(report: Findings, model: str, at: tuple[str, str, str] | None, form: str) -> str:
     if at is None:
         value = report.gap.get(model, (math.nan, None))[0]
         return "" if model in (CEILING, TRUTH) else _shown(value, form)

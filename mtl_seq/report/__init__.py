@@ -1,5 +1,6 @@
 """Reports of CVR bias. Matplotlib and templates are loaded when something is drawn."""
 
-from mtl_seq.report.bias_report import CEILING, TRUTH, BiasReport, Estimate
+from mtl_seq.report.bias_report import BiasReport
+from mtl_seq.report.findings import CEILING, TRUTH, Estimate, Findings
 
-__all__ = ["CEILING", "TRUTH", "BiasReport", "Estimate"]
+__all__ = ["CEILING", "TRUTH", "BiasReport", "Estimate", "Findings"]

@@ -1,83 +1,33 @@
 """How far each model's CVR is off, against the truth or against what a log can show."""
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mtl_seq._files import write_json
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelTruth
-from mtl_seq.report.columns import LOG_COLUMNS, TRUTH_COLUMNS
+from mtl_seq.report.findings import CEILING, TRUTH, Findings
 from mtl_seq.report.inputs import facts_of, groups, observed
 from mtl_seq.report.measures import Question, measure
 from mtl_seq.report.scores import Scores, check_scores
-from mtl_seq.report.summaries import Decile, deciles, effective_size, gap_closed
+from mtl_seq.report.summaries import deciles, effective_size, gap_closed
 from mtl_seq.schema import Schema
 
-__all__ = ["CEILING", "TRUTH", "BiasReport", "Estimate"]
+__all__ = ["BiasReport"]
 
-FloatArray = NDArray[np.float64]
-
-CEILING = "P(r | x, click)"
-"""Reference row: the best a method can do that assumes no hidden confounding."""
-
-TRUTH = "truth"
-"""Reference row: the true probabilities themselves."""
-
-
-class Estimate(NamedTuple):
-    """A value and its interval; NaN where it is undefined or has none."""
-
-    value: float
-    low: float
-    high: float
-
-
-_KIND, _VERSION = "mtl_seq.bias_report", 1
 _DEFAULT = Schema(
     labels={"click": "click", "conversion": "conversion"}, ids=("user_id",), group="user_id"
 )
 
 
-class BiasReport:
+class BiasReport(Findings):
     """Predictions of any number of models, measured on the same rows.
 
-    Made by `against_truth` or `from_log`.
-
-    Attributes:
-        title: What this report is, and what it cannot say.
-        metrics: Long form: model, quantity, space, metric, value, low, high, reason.
-        models: The models, in the order given; reference rows are not among them.
-        deciles: CVR bias by propensity decile; None without a truth.
-        gap: By model, share of the log loss between the naive model and the oracle that it closes.
-        oracle: Name of the model that was trained on what nobody can observe; None without one.
-        facts: What the report was made from.
+    Made by `against_truth` or `from_log`; see `Findings` for what it holds.
     """
-
-    def __init__(
-        self,
-        *,
-        title: str,
-        metrics: pd.DataFrame,
-        models: Sequence[str],
-        deciles: Decile | None,
-        gap: Mapping[str, tuple[float, str | None]],
-        facts: Mapping[str, Any],
-        oracle: str | None = None,
-    ) -> None:
-        self.title = title
-        self.metrics = metrics
-        self.models = tuple(models)
-        self.deciles = deciles
-        self.gap = dict(gap)
-        self.facts = dict(facts)
-        self.oracle = oracle
 
     @classmethod
     def against_truth(
@@ -226,39 +176,6 @@ class BiasReport:
             facts=facts_of(log, click == 1, checkpoint_rule, replicates, facts) | weights,
         )
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per model, the figures a reader wants first; spaces stand in the columns."""
-        wide = self.metrics.pivot(
-            index="model", columns=["quantity", "space", "metric"], values="value"
-        )
-        shown = TRUTH_COLUMNS if self.deciles is not None else LOG_COLUMNS
-        table = pd.DataFrame({name: wide[at] for name, at in shown.items()})
-        rows = [name for name in (*self.models, CEILING, TRUTH) if name in table.index]
-        if self.gap:
-            table["gap closed"] = pd.Series({name: value for name, (value, _) in self.gap.items()})
-        table.index.name = "model"
-        return table.loc[rows]
-
-    def estimate(self, model: str, quantity: str, space: str, metric: str) -> Estimate:
-        """One figure with its interval.
-
-        Raises:
-            DataError: No such figure.
-        """
-        at = self.metrics
-        row = at[
-            (at["model"] == model)
-            & (at["quantity"] == quantity)
-            & (at["space"] == space)
-            & (at["metric"] == metric)
-        ]
-        if row.empty:
-            raise DataError(
-                f"no figure {metric!r} of {quantity!r} on {space!r} for {model!r}: see `metrics`"
-            )
-        return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))
-
     def plot(self, path: str | Path) -> None:
         """Draw the main figure into a file: relative bias by propensity decile, a line a model.
 
@@ -273,27 +190,3 @@ class BiasReport:
         from mtl_seq.report.html import write_html
 
         write_html(self, path)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; NaN becomes null, with its reason beside it."""
-        records = json.loads(self.metrics.to_json(orient="records", double_precision=15))
-        deciles = self.deciles and {
-            "propensity": self.deciles.propensity.tolist(),
-            "relative_bias": {k: v.tolist() for k, v in self.deciles.relative_bias.items()},
-        }
-        gap = {
-            name: {"value": None if math.isnan(value) else value, "reason": reason}
-            for name, (value, reason) in self.gap.items()
-        }
-        return {
-            "title": self.title,
-            "models": list(self.models),
-            "facts": self.facts,
-            "metrics": records,
-            "deciles": deciles,
-            "gap_closed": gap,
-        }
-
-    def to_json(self, path: str | Path) -> None:
-        """Write every figure as JSON."""
-        write_json(path, self.to_dict(), kind=_KIND, version=_VERSION)

@@ -2,12 +2,12 @@
 
 import math
 
-from mtl_seq.report.bias_report import CEILING, BiasReport
+from mtl_seq.report.findings import CEILING, Findings
 
 __all__ = ["glossary", "headline"]
 
 
-def headline(report: BiasReport) -> list[str]:
+def headline(report: Findings) -> list[str]:
     """Sentences for a reader with ten seconds: which model, how biased, where, how sure."""
     if report.deciles is None:
         return _from_log(report)
@@ -38,7 +38,7 @@ def headline(report: BiasReport) -> list[str]:
     return lines
 
 
-def _from_log(report: BiasReport) -> list[str]:
+def _from_log(report: Findings) -> list[str]:
     table = report.table
     lines = [
         "Identified from a log: CTR and CTCVR over all impressions, CVR on clicks. CVR on "
@@ -54,7 +54,7 @@ def _from_log(report: BiasReport) -> list[str]:
     return lines
 
 
-def glossary(report: BiasReport) -> dict[str, str]:
+def glossary(report: Findings) -> dict[str, str]:
     """What the columns mean."""
     spaces = {"all / clicks / non-clicks": "the impressions a figure is computed on"}
     if report.deciles is None:

@@ -12,14 +12,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mtl_seq._files import atomic_path
-from mtl_seq.report.bias_report import CEILING, TRUTH, BiasReport
+from mtl_seq.report.findings import CEILING, TRUTH, Findings
 from mtl_seq.report.headline import glossary, headline
 from mtl_seq.report.plots import decile_figure, interval_figure, save
 
 __all__ = ["write_html", "write_report"]
 
 
-def write_report(report: BiasReport, folder: str | Path) -> list[Path]:
+def write_report(report: Findings, folder: str | Path) -> list[Path]:
     """Write report.html, report.json and the figures as PNG into a folder.
 
     Returns:
@@ -34,7 +34,7 @@ def write_report(report: BiasReport, folder: str | Path) -> list[Path]:
     return [folder / name for name in ("report.html", "report.json", *drawn)]
 
 
-def write_html(report: BiasReport, path: str | Path) -> None:
+def write_html(report: Findings, path: str | Path) -> None:
     """Render the report; every figure is inlined, nothing is loaded from anywhere."""
     source = (resources.files("mtl_seq.report") / "template.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
@@ -54,7 +54,7 @@ def write_html(report: BiasReport, path: str | Path) -> None:
         aside.write_text(page, encoding="utf-8")
 
 
-def _figures(report: BiasReport) -> list[tuple[str, str, Figure]]:
+def _figures(report: Findings) -> list[tuple[str, str, Figure]]:
     """File name, caption and drawing."""
     if report.deciles is None:
         label = "PCOC of pCTCVR, all impressions"
@@ -111,7 +111,7 @@ def _fact(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _undefined(report: BiasReport) -> list[str]:
+def _undefined(report: Findings) -> list[str]:
     missing = report.metrics[report.metrics["reason"].notna()]
     lines = [
         f"{row.metric} of {row.quantity} on {row.space}, {row.model}: {row.reason}"

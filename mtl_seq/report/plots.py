@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mtl_seq._files import atomic_path
-from mtl_seq.report.bias_report import CEILING, TRUTH, BiasReport
+from mtl_seq.report.findings import CEILING, TRUTH, Findings
 
 __all__ = ["decile_figure", "interval_figure", "main_figure", "save"]
 
@@ -21,14 +21,14 @@ _INK = "#222222"
 _FAINT = "#BBBBBB"
 
 
-def main_figure(report: BiasReport) -> Figure:
+def main_figure(report: Findings) -> Figure:
     """The figure a report opens with."""
     if report.deciles is not None:
         return decile_figure(report)
     return interval_figure(report, "pctcvr", "all", "pcoc", "PCOC of pCTCVR, all impressions", 1.0)
 
 
-def decile_figure(report: BiasReport) -> Figure:
+def decile_figure(report: Findings) -> Figure:
     """Relative bias of predicted CVR by decile of the true propensity, one line a model."""
     assert report.deciles is not None
     found = report.deciles
@@ -53,7 +53,7 @@ def decile_figure(report: BiasReport) -> Figure:
 
 
 def interval_figure(
-    report: BiasReport, quantity: str, space: str, metric: str, label: str, reference: float
+    report: Findings, quantity: str, space: str, metric: str, label: str, reference: float
 ) -> Figure:
     """One figure of every model with its interval, a row a model."""
     figure, axes = _canvas(7.6, 1.3 + 0.42 * len(report.models))

@@ -1,6 +1,7 @@
 """The house stands on its floors: no file imports from above, or from a neighbour's room."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,21 @@ def test_nobody_makes_datasets_a_package():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_small(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def file_of(module: str) -> Path:
+    """``mtl_seq.nn`` is its ``__init__.py``; a name within a module is that module."""
+    path = PACKAGE.parent / module.replace(".", "/")
+    if (path / "__init__.py").is_file():
+        return path / "__init__.py"
+    file = path.with_suffix(".py")
+    return file if file.is_file() else file_of(module.rpartition(".")[0])
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {
+        path: {file_of(module) for module in imported(path.read_text(encoding="utf-8"))} - {path}
+        for path in FILES
+    }
+    order = list(TopologicalSorter(graph).static_order())
+    assert len(order) == len(FILES)
