@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import SchemaError
+from mtl_seq.features import FeatureSpec, check_hidden, check_names
 from mtl_seq.funnel import Funnel
 
 __all__ = ["FeatureSpec", "Schema"]
@@ -23,6 +24,7 @@ class Schema:
         ids: Categorical columns: integers or strings.
         bags: Columns that hold a list of ids in each row.
         dense: Numeric columns.
+        bag_weights: For a bag, the column that holds a list of its items' weights.
         funnel: How the stages depend on each other; by default a chain in the labels' order.
         hidden_from: For a stage, the features its tower must not see. Such a feature bypasses the
             bottom and joins only the towers that may see it.
@@ -44,6 +46,7 @@ class Schema:
     ids: Sequence[str] = ()
     bags: Sequence[str] = ()
     dense: Sequence[str] = ()
+    bag_weights: Mapping[str, str] = field(default_factory=dict)
     funnel: Funnel = None  # type: ignore[assignment]  # filled in by __post_init__
     hidden_from: Mapping[str, Sequence[str]] = field(default_factory=dict)
     click_only: Sequence[str] = ()
@@ -54,9 +57,11 @@ class Schema:
 
     def __post_init__(self) -> None:
         for name in ("ids", "bags", "dense", "click_only"):
-            object.__setattr__(self, name, _names(getattr(self, name), name))
+            object.__setattr__(self, name, check_names(getattr(self, name), name))
         object.__setattr__(self, "labels", dict(self.labels))
-        hidden = {s: _names(c, f"hidden_from[{s!r}]") for s, c in dict(self.hidden_from).items()}
+        hidden = {
+            s: check_names(c, f"hidden_from[{s!r}]") for s, c in dict(self.hidden_from).items()
+        }
         object.__setattr__(self, "hidden_from", hidden)
         if not self.labels:
             raise SchemaError("`labels` must name at least the click's column, found none")
@@ -68,13 +73,14 @@ class Schema:
                 f"found {tuple(self.labels)}"
             )
         self._check_roles()
-        _check_hidden(self.hidden, self.features, self.funnel.names)
+        check_hidden(self.hidden, self.features, self.funnel.names)
 
     def _check_roles(self) -> None:
         roles: dict[str, str] = {}
         claims = [(column, "a feature") for column in self.features]
         claims += [(column, f"the label of {stage!r}") for stage, column in self.labels.items()]
         claims += [(c, "the weight") for c in (self.weight,) if c]
+        claims += [(c, f"the weights of bag {bag!r}") for bag, c in self.bag_weights.items()]
         claims += [(c, "the propensity") for c in (self.propensity,) if c]
         for column, role in claims:
             if column in roles:
@@ -82,6 +88,9 @@ class Schema:
                     f"column {column!r} must have one role, found two: {roles[column]} and {role}"
                 )
             roles[column] = role
+        for bag in self.bag_weights:
+            if bag not in self.bags:
+                raise SchemaError(f"`bag_weights` must name bags {self.bags}, found {bag!r}")
         if not self.features:
             raise SchemaError("`ids`, `bags` or `dense` must name at least one feature, found none")
 
@@ -107,6 +116,7 @@ class Schema:
             "ids": list(self.ids),
             "bags": list(self.bags),
             "dense": list(self.dense),
+            "bag_weights": dict(self.bag_weights),
             "funnel": self.funnel.to_dict(),
             "hidden_from": {stage: list(columns) for stage, columns in self.hidden_from.items()},
             "click_only": list(self.click_only),
@@ -142,105 +152,3 @@ class Schema:
             ArtifactError: The file is no schema of a version this code reads.
         """
         return cls.from_dict(read_json(path, kind=_KIND, version=_VERSION))
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """What a network must know of the features.
-
-    Attributes:
-        ids: Number of rows of each id's table. Ids run from 0, which only ever means "unseen".
-        bags: The same for bags.
-        dense: Numeric features.
-        hidden_from: For a stage, the features its tower must not see.
-        embedding: Embedding size, one for all or one per id or bag.
-
-    Raises:
-        SchemaError: A table without rows, a size below 1, or a hidden feature that is unknown.
-
-    >>> spec = FeatureSpec(ids={"user_id": 100, "position": 10}, dense=["price"],
-    ...                    hidden_from={"conversion": ["position"]})
-    >>> spec.shared, spec.own("click"), spec.own("conversion")
-    (('user_id', 'price'), ('position',), ())
-    """
-
-    ids: Mapping[str, int] = field(default_factory=dict)
-    bags: Mapping[str, int] = field(default_factory=dict)
-    dense: Sequence[str] = ()
-    hidden_from: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    embedding: int | Mapping[str, int] = 16
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ids", dict(self.ids))
-        object.__setattr__(self, "bags", dict(self.bags))
-        object.__setattr__(self, "dense", _names(self.dense, "dense"))
-        hidden = {s: _names(c, f"hidden_from[{s!r}]") for s, c in dict(self.hidden_from).items()}
-        object.__setattr__(self, "hidden_from", hidden)
-        if len(set(self.features)) != len(self.features) or not self.features:
-            raise SchemaError(
-                f"`ids`, `bags` and `dense` must name at least one feature and none twice, "
-                f"found {self.features}"
-            )
-        for name, rows in (*self.ids.items(), *self.bags.items()):
-            if rows < 1:
-                raise SchemaError(f"`{name}` must have a table of at least 1 row, found {rows}")
-            if self.size(name) < 1:
-                raise SchemaError(f"`embedding` of {name!r} must be at least 1")
-        _check_hidden(hidden, self.features, None)
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """All features: ids, then bags, then dense."""
-        return (*self.ids, *self.bags, *self.dense)
-
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """Features that every tower sees, and the bottom with them."""
-        hidden = {column for columns in self.hidden_from.values() for column in columns}
-        return tuple(name for name in self.features if name not in hidden)
-
-    def own(self, stage: str) -> tuple[str, ...]:
-        """Features that the towers of `stage` see and those of some other stage do not."""
-        hidden = self.hidden_from.get(stage, ())
-        shared = set(self.shared)
-        return tuple(name for name in self.features if name not in shared and name not in hidden)
-
-    def size(self, name: str) -> int:
-        """Embedding size of an id or bag; 1 for a dense feature."""
-        if name in self.dense:
-            return 1
-        if isinstance(self.embedding, int):
-            return self.embedding
-        if name not in self.embedding:
-            raise SchemaError(f"`embedding` must give a size for {name!r}, found {self.embedding}")
-        return self.embedding[name]
-
-    def width(self, names: Sequence[str]) -> int:
-        """Width of these features side by side."""
-        return sum(self.size(name) for name in names)
-
-
-def _names(columns: Sequence[str], argument: str) -> tuple[str, ...]:
-    if isinstance(columns, str):
-        raise SchemaError(f"`{argument}` must be a list of columns, found the string {columns!r}")
-    return tuple(columns)
-
-
-def _check_hidden(
-    hidden: Mapping[str, Sequence[str]], features: Sequence[str], stages: Sequence[str] | None
-) -> None:
-    for stage, columns in hidden.items():
-        if stages is not None and stage not in stages:
-            raise SchemaError(
-                f"`hidden_from` must name stages of the funnel {tuple(stages)}, found {stage!r}"
-            )
-        for column in columns:
-            if column not in features:
-                raise SchemaError(
-                    f"`hidden_from` or `click_only` must name features {tuple(features)}, "
-                    f"found {column!r}"
-                )
-            if stages is not None and all(column in hidden.get(s, ()) for s in stages):
-                raise SchemaError(
-                    f"feature {column!r} is hidden from every stage: leave it out of the features"
-                )

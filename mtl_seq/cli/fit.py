@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
-from mtl_seq.comparison import MODELS
-from mtl_seq.data import read_frame, truth_from_frame
+from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, Json, Quiet, SchemaFile, Seed, builder
+from mtl_seq.data import Encoding, read_frame, truth_from_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
 from mtl_seq.schema import Schema
@@ -21,8 +20,10 @@ def fit(
     log: Annotated[Path, typer.Argument(help="Parquet file of impressions with labels.")],
     schema: SchemaFile,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(MODELS)}.")] = "esmm",
-    bottom: Annotated[Bottom, typer.Option(help="What the towers share.")] = Bottom.MMOE,
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
+    bottom: Annotated[
+        Bottom | None, typer.Option(help="What the towers share; by default the model's own.")
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="truth.parquet of `simulate`, for the oracle only.")
     ] = None,
@@ -36,6 +37,12 @@ def fit(
     ] = 0.05,
     impute: Annotated[
         bool, typer.Option("--impute", help="Replace missing dense values by the training mean.")
+    ] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Give each tower a linear term on ids and numbers.")
+    ] = False,
+    target_encoding: Annotated[
+        bool, typer.Option("--target-encoding", help="Add out-of-fold target encodings of ids.")
     ] = False,
     allow_leak: Annotated[
         list[str] | None, typer.Option(help="A feature that may give a label away; repeatable.")
@@ -51,13 +58,17 @@ def fit(
     if lr <= 0:
         raise DataError(f"`--lr` must be above 0, found {lr}")
     estimator = FunnelEstimator(
-        partial(builder(model), bottom=BOTTOMS[bottom]),
+        builder(model) if bottom is None else partial(builder(model), bottom=BOTTOMS[bottom]),
         Schema.from_json(schema),
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
         validation=validation,
-        impute="mean" if impute else None,
+        encoding=Encoding(
+            impute="mean" if impute else None,
+            wide=wide,
+            target_encoding=20.0 if target_encoding else None,
+        ),
         allow_leak=allow_leak or (),
         seed=seed,
         progress=not quiet,
@@ -71,7 +82,7 @@ def fit(
             {
                 "out": str(out),
                 "model": model,
-                "bottom": bottom.value,
+                "bottom": None if bottom is None else bottom.value,
                 "checkpoint_rule": CHECKPOINT_RULE,
                 "rule_by_epoch": list(run.rule),
                 "epoch_kept": run.best_epoch + 1,
@@ -79,7 +90,7 @@ def fit(
         )
         return
     note(
-        f"{model} on {bottom.value} in {out}; kept epoch {run.best_epoch + 1} of "
-        f"{len(run.rule)} by {CHECKPOINT_RULE}",
+        f"{model} in {out}; kept epoch {run.best_epoch + 1} of {len(run.rule)} by "
+        f"{CHECKPOINT_RULE}",
         quiet=quiet,
     )

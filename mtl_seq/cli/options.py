@@ -1,5 +1,6 @@
 """Options that several commands share, and what their values mean."""
 
+import inspect
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -7,28 +8,42 @@ from typing import Annotated, Any
 
 import typer
 
-from mtl_seq import nn
-from mtl_seq.comparison import MODELS
+from mtl_seq import models, nn
 from mtl_seq.errors import CompositionError, SimulationError
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios
 
-__all__ = ["BOTTOMS", "Bottom", "Json", "Quiet", "Seed", "Set", "builder", "knobs"]
+__all__ = ["BOTTOMS", "BUILDERS", "Bottom", "Json", "Quiet", "Seed", "Set", "builder", "knobs"]
 
 
 class Bottom(StrEnum):
     """Bottoms by name."""
 
     MMOE = "mmoe"
+    OMOE = "omoe"
+    CGC = "cgc"
+    PLE = "ple"
     SHARED = "shared"
     SINGLE = "single"
 
 
 BOTTOMS: dict[Bottom, BottomFactory] = {
     Bottom.MMOE: nn.MMoE,
+    Bottom.OMOE: nn.OMoE,
+    Bottom.CGC: nn.CGC,
+    Bottom.PLE: nn.PLE,
     Bottom.SHARED: nn.SharedBottom,
     Bottom.SINGLE: nn.SingleTask,
+}
+
+# A builder is what takes features and says for itself what it is trained on.
+BUILDERS: dict[str, Builder] = {
+    name: function
+    for name in models.__all__
+    if inspect.isfunction(function := getattr(models, name))
+    and "spec" in (taken := inspect.signature(function).parameters)
+    and "objective" not in taken
 }
 
 SCENARIOS = ", ".join(scenarios())
@@ -52,9 +67,9 @@ def builder(name: str) -> Builder:
     Raises:
         CompositionError: No such model.
     """
-    if name not in MODELS:
-        raise CompositionError(f"no model {name!r}: known are {', '.join(MODELS)}")
-    return MODELS[name]
+    if name not in BUILDERS:
+        raise CompositionError(f"no model {name!r}: known are {', '.join(BUILDERS)}")
+    return BUILDERS[name]
 
 
 def knobs(assignments: list[str] | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from mtl_seq.data.checks import (
     check_population,
     check_row_values,
 )
-from mtl_seq.data.codec import Codec, Impute
+from mtl_seq.data.codec import Codec
+from mtl_seq.data.encoding import Encoding, Impute
 from mtl_seq.data.frames import read_frame, truth_from_frame, truth_to_frame, write_frame
 from mtl_seq.data.leaks import LEAK_AUC, check_leaks
 from mtl_seq.data.loader import BatchLoader
@@ -17,6 +18,7 @@ __all__ = [
     "LEAK_AUC",
     "BatchLoader",
     "Codec",
+    "Encoding",
     "Impute",
     "Vocabulary",
     "check_columns",

@@ -22,7 +22,7 @@ def check_columns(schema: Schema, frame: pd.DataFrame, *, labels: bool) -> None:
         SchemaError: A column is absent or stands there twice.
         DataError: The frame has no rows.
     """
-    wanted = [*schema.features]
+    wanted = [*schema.features, *schema.bag_weights.values()]
     if labels:
         wanted += [*schema.labels.values()]
         wanted += [c for c in (schema.group, schema.time, schema.weight, schema.propensity) if c]

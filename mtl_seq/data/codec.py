@@ -1,26 +1,34 @@
 """Frames to tensors: fitted once on training rows, the same for ever after."""
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq._files import read_json, write_json
+from mtl_seq.data.bags import encode_bag, encode_bag_weights, exploded
 from mtl_seq.data.checks import check_columns, check_dense, check_labels, check_row_values
+from mtl_seq.data.encoding import Encoding, Impute
+from mtl_seq.data.target_encoding import (
+    StageCounts,
+    TargetEncoding,
+    encoding_names,
+    stage_counts,
+)
 from mtl_seq.data.vocabulary import Vocabulary
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelBatch, FunnelLabels
 from mtl_seq.schema import FeatureSpec, Schema
 
-__all__ = ["Codec", "Impute"]
+__all__ = ["Codec"]
+
+FloatArray = NDArray[np.float64]
 
 _KIND, _VERSION = "mtl_seq.codec", 1
-
-Impute = Literal["mean"] | None
-"""What becomes of a missing dense value: an error, or the training mean."""
 
 
 class _Scale(NamedTuple):
@@ -36,6 +44,8 @@ class Codec:
         vocabularies: One per id and bag.
         scales: Mean and standard deviation of each dense column.
         impute: What becomes of a missing dense value.
+        edges: Cuts of each dense column that is bucketed, too.
+        encodings: Target encodings by id.
     """
 
     def __init__(
@@ -44,23 +54,38 @@ class Codec:
         vocabularies: dict[str, Vocabulary],
         scales: dict[str, _Scale],
         impute: Impute,
+        edges: dict[str, FloatArray] | None = None,
+        encodings: dict[str, TargetEncoding] | None = None,
     ) -> None:
         self.schema = schema
         self.vocabularies = vocabularies
         self.scales = scales
         self.impute = impute
+        self.edges = edges or {}
+        self.encodings = encodings or {}
 
     @classmethod
     def fit(
-        cls, schema: Schema, frame: pd.DataFrame, *, min_count: int = 1, impute: Impute = None
+        cls,
+        schema: Schema,
+        frame: pd.DataFrame,
+        *,
+        min_count: int = 1,
+        impute: Impute = None,
+        buckets: int = 0,
+        target_encoding: float | None = None,
     ) -> "Codec":
         """Learn vocabularies and scaling from training rows.
 
         Args:
             schema: The roles of the columns.
-            frame: Training rows; labels are not read.
+            frame: Training rows; labels are read for target encodings only.
             min_count: Ids seen less often share the row of the unseen.
             impute: What becomes of a missing dense value.
+            buckets: Quantile buckets of each dense column, as an id ``<column>:bucket`` beside the
+                number; 0 for none.
+            target_encoding: Smoothing of target encodings, in rows: each id gets dense features
+                ``<column>:<stage>`` and ``<column>:count`` of its history. None for none.
 
         Returns:
             The codec.
@@ -74,9 +99,9 @@ class Codec:
         check_dense(schema, frame, impute=impute is not None)
         vocabularies = {c: Vocabulary.fit(c, frame[c], min_count=min_count) for c in schema.ids}
         for column in schema.bags:
-            items = _exploded(column, frame[column])
+            items = exploded(column, frame[column])
             vocabularies[column] = Vocabulary.fit(column, items, min_count=min_count)
-        scales = {}
+        scales, edges = {}, {}
         for column in schema.dense:
             numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
             if np.isnan(numbers).all():
@@ -85,16 +110,65 @@ class Codec:
             # A constant column has a deviation of rounding errors, not of 0.
             constant = deviation <= 1e-12 * max(1.0, abs(mean))
             scales[column] = _Scale(mean, 1.0 if constant else deviation)
-        return cls(schema, vocabularies, scales, impute)
+            if buckets:
+                cuts = np.nanquantile(numbers, np.linspace(0, 1, buckets + 1)[1:-1])
+                edges[column] = np.unique(cuts)
+        codec = cls(schema, vocabularies, scales, impute, edges)
+        if target_encoding is not None:
+            codec._fit_encodings(frame, target_encoding)
+        return codec
+
+    @classmethod
+    def fit_with(cls, encoding: Encoding, schema: Schema, frame: pd.DataFrame) -> "Codec":
+        """`fit` with the settings of an `Encoding`."""
+        return cls.fit(
+            schema,
+            frame,
+            min_count=encoding.min_count,
+            impute=encoding.impute,
+            buckets=encoding.buckets,
+            target_encoding=encoding.target_encoding,
+        )
+
+    def _fit_encodings(self, frame: pd.DataFrame, smoothing: float) -> None:
+        if not smoothing > 0:
+            raise DataError(f"`target_encoding` must be above 0, found {smoothing}")
+        counts = self._stage_counts(frame)
+        for column in self.schema.ids:
+            vocabulary = self.vocabularies[column]
+            self.encodings[column] = TargetEncoding.fit(
+                vocabulary.encode(frame[column]), vocabulary.rows, counts, smoothing=smoothing
+            )
+
+    def _stage_counts(self, frame: pd.DataFrame) -> StageCounts:
+        check_columns(self.schema, frame, labels=True)
+        check_labels(self.schema, frame)
+        labels = {
+            stage: frame[column].to_numpy(dtype=np.float64)
+            for stage, column in self.schema.labels.items()
+        }
+        return stage_counts(self.schema, labels)
 
     @property
     def spec(self) -> FeatureSpec:
         """What a network must know of the features."""
+        ids = {column: self.vocabularies[column].rows for column in self.schema.ids}
+        ids |= {f"{column}:bucket": len(cuts) + 2 for column, cuts in self.edges.items()}
+        made = {column: [f"{column}:bucket"] for column in self.edges}
+        for column in self.encodings:
+            made[column] = list(encoding_names(column, self.schema.funnel.names))
+        told = [name for column in self.encodings for name in made[column]]
+        # What is hidden from a tower stays hidden in what was made of it.
+        hidden = {
+            stage: [name for column in columns for name in (column, *made.get(column, ()))]
+            for stage, columns in self.schema.hidden.items()
+        }
         return FeatureSpec(
-            ids={column: self.vocabularies[column].rows for column in self.schema.ids},
+            ids=ids,
             bags={column: self.vocabularies[column].rows for column in self.schema.bags},
-            dense=self.schema.dense,
-            hidden_from=self.schema.hidden,
+            dense=(*self.schema.dense, *told),
+            hidden_from=hidden,
+            weighted=tuple(self.schema.bag_weights),
         )
 
     def encode(self, frame: pd.DataFrame, *, labels: bool = True) -> FunnelBatch:
@@ -111,30 +185,56 @@ class Codec:
             SchemaError: A declared column is absent.
             DataError: No rows, or values that cannot be used.
         """
+        features = self._features(frame, labels=labels)
+        for column, encoding in self.encodings.items():
+            codes = features[column].numpy()
+            features.update(self._told(column, encoding.encode(codes)))
+        return FunnelBatch(features, self._labels(frame) if labels else None)
+
+    def encode_training(self, frame: pd.DataFrame) -> FunnelBatch:
+        """The rows that `fit` was given to tensors: target encodings come from other folds.
+
+        With `encode`, a training row's own label would stand in its features.
+
+        Args:
+            frame: The training rows, in the order in which `fit` saw them.
+
+        Returns:
+            All rows as one batch, with labels.
+        """
+        features = self._features(frame, labels=True)
+        if self.encodings:
+            counts = self._stage_counts(frame)
+            for column, encoding in self.encodings.items():
+                codes = features[column].numpy()
+                features.update(self._told(column, encoding.encode_training(codes, counts)))
+        return FunnelBatch(features, self._labels(frame))
+
+    def _features(self, frame: pd.DataFrame, *, labels: bool) -> dict[str, Tensor]:
         check_columns(self.schema, frame, labels=labels)
         check_dense(self.schema, frame, impute=self.impute is not None)
         features = {
             c: torch.from_numpy(self.vocabularies[c].encode(frame[c])) for c in self.schema.ids
         }
         for column in self.schema.bags:
-            features[column] = self._bag(column, frame[column])
+            features[column] = encode_bag(column, frame[column], self.vocabularies[column])
+        for column, weights in self.schema.bag_weights.items():
+            features[f"{column}:weight"] = encode_bag_weights(column, weights, frame)
         for column, scale in self.scales.items():
             numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            scaled = (
-                np.where(np.isnan(numbers), scale.mean, numbers) - scale.mean
-            ) / scale.deviation
+            missing = np.isnan(numbers)
+            scaled = (np.where(missing, scale.mean, numbers) - scale.mean) / scale.deviation
             features[column] = torch.from_numpy(scaled.astype(np.float32))
-        return FunnelBatch(features, self._labels(frame) if labels else None)
+            if column in self.edges:
+                bucket = np.searchsorted(self.edges[column], numbers, side="right") + 1
+                bucket = np.where(missing, 0, bucket).astype(np.int64)
+                features[f"{column}:bucket"] = torch.from_numpy(bucket)
+        return features
 
-    def _bag(self, column: str, values: pd.Series) -> Tensor:
-        items = _exploded(column, values)
-        row = items.index.to_numpy()
-        codes = self.vocabularies[column].encode(items)
-        counts = np.bincount(row, minlength=len(values))
-        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        padded = np.full((len(values), max(int(counts.max(initial=0)), 1)), -1, dtype=np.int64)
-        padded[row, place] = codes
-        return torch.from_numpy(padded)
+    def _told(self, column: str, values: FloatArray) -> dict[str, Tensor]:
+        names = encoding_names(column, self.schema.funnel.names)
+        rows = torch.from_numpy(values.astype(np.float32)).unbind(0)
+        return dict(zip(names, rows, strict=True))
 
     def _labels(self, frame: pd.DataFrame) -> FunnelLabels:
         schema = self.schema
@@ -166,6 +266,8 @@ class Codec:
             "vocabularies": {column: v.to_dict() for column, v in self.vocabularies.items()},
             "scales": {column: list(scale) for column, scale in self.scales.items()},
             "impute": self.impute,
+            "edges": {column: cuts.tolist() for column, cuts in self.edges.items()},
+            "encodings": {column: e.to_dict() for column, e in self.encodings.items()},
         }
 
     @classmethod
@@ -176,6 +278,8 @@ class Codec:
             {c: Vocabulary.from_dict(c, v) for c, v in content["vocabularies"].items()},
             {column: _Scale(*scale) for column, scale in content["scales"].items()},
             content["impute"],
+            {c: np.array(cuts, dtype=np.float64) for c, cuts in content.get("edges", {}).items()},
+            {c: TargetEncoding.from_dict(e) for c, e in content.get("encodings", {}).items()},
         )
 
     def to_json(self, path: str | Path) -> None:
@@ -190,16 +294,3 @@ class Codec:
             ArtifactError: The file is no codec of a version this code reads.
         """
         return cls.from_dict(read_json(path, kind=_KIND, version=_VERSION))
-
-
-def _exploded(column: str, values: pd.Series) -> pd.Series:
-    """One row per item of a bag, indexed by the position of the row it came from."""
-    lists = values.reset_index(drop=True)
-    wrong = lists.notna() & ~lists.map(lambda cell: isinstance(cell, (list, tuple, np.ndarray)))
-    if wrong.any():
-        raise DataError(
-            f"bag column {column!r} must hold lists, found {lists[wrong].iloc[0]!r}: split it, or "
-            "declare it as an id"
-        )
-    items = lists.explode().dropna()
-    return items.infer_objects()

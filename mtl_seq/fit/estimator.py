@@ -14,7 +14,7 @@ from mtl_seq._files import atomic_folder, read_json, write_json
 from mtl_seq.data import (
     BatchLoader,
     Codec,
-    Impute,
+    Encoding,
     check_columns,
     check_dense,
     check_labels,
@@ -55,8 +55,8 @@ class FunnelEstimator:
         weight_decay: Decoupled weight decay of all but embedding tables.
         id_dropout: Share of ids replaced by the unseen in training, so that unseen ids get a
             trained row.
-        min_count: Ids seen less often share that row.
-        impute: What becomes of a missing dense value: an error, or the training mean.
+        encoding: How columns become vectors: embedding size, linear terms, target encodings, what
+            becomes of rare ids and of missing numbers.
         validation: Share of the rows held out for the checkpoint rule: the latest where the schema
             has a time, else random ones.
         patience: Epochs without a better checkpoint before training stops.
@@ -85,8 +85,7 @@ class FunnelEstimator:
         lr: float = 5e-3,
         weight_decay: float = 0.0,
         id_dropout: float = 0.01,
-        min_count: int = 1,
-        impute: Impute = None,
+        encoding: Encoding | None = None,
         validation: float = 0.05,
         patience: int = 2,
         allow_leak: Collection[str] = (),
@@ -101,8 +100,7 @@ class FunnelEstimator:
         self.lr = lr
         self.weight_decay = weight_decay
         self.id_dropout = id_dropout
-        self.min_count = min_count
-        self.impute = impute
+        self.encoding = encoding or Encoding()
         self.validation = validation
         self.patience = patience
         self.allow_leak = allow_leak
@@ -140,9 +138,10 @@ class FunnelEstimator:
         else:
             fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)
             self._check(held_rows)
-        codec = Codec.fit(self.schema, rows, min_count=self.min_count, impute=self.impute)
-        model = self.model(codec.spec, funnel=self.schema.funnel, seed=self.seed)
-        batch = codec.encode(rows)
+        codec = Codec.fit_with(self.encoding, self.schema, rows)
+        spec = self.encoding.applied(codec.spec)
+        model = self.model(spec, funnel=self.schema.funnel, seed=self.seed)
+        batch = codec.encode_training(rows)
         assert batch.labels is not None
         model.network.start_at(base_rates(self.schema.funnel, batch.labels.stages))
         if model.objective.needs_potential:
@@ -205,7 +204,7 @@ class FunnelEstimator:
             save_file(weights, folder / "model.safetensors")
             self.codec_.to_json(folder / "codec.json")
             settings = {name: getattr(self, name) for name in _SETTINGS}
-            settings["allow_leak"] = list(self.allow_leak)
+            settings |= {"allow_leak": list(self.allow_leak), "encoding": self.encoding.to_dict()}
             run = {"rule": list(self.run_.rule), "best_epoch": self.run_.best_epoch}
             content = {"model": builder_to_dict(self.model), "settings": settings, "run": run}
             write_json(folder / "estimator.json", content, kind=_KIND, version=_VERSION)
@@ -240,8 +239,10 @@ class FunnelEstimator:
                 )
             model = builder_from_dict(content["model"])
         codec = Codec.from_json(folder / "codec.json")
-        estimator = cls(model, codec.schema, **content["settings"])
-        built = model(codec.spec, funnel=codec.schema.funnel, seed=estimator.seed)
+        settings = content["settings"] | {"encoding": Encoding(**content["settings"]["encoding"])}
+        estimator = cls(model, codec.schema, **settings)
+        spec = estimator.encoding.applied(codec.spec)
+        built = model(spec, funnel=codec.schema.funnel, seed=estimator.seed)
         try:
             built.load_state_dict(load_file(folder / "model.safetensors"))
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
@@ -254,7 +255,7 @@ class FunnelEstimator:
         check_columns(self.schema, frame, labels=True)
         check_labels(self.schema, frame)
         check_population(self.schema, frame)
-        check_dense(self.schema, frame, impute=self.impute is not None)
+        check_dense(self.schema, frame, impute=self.encoding.impute is not None)
         check_row_values(self.schema, frame)
         check_leaks(self.schema, frame, self.allow_leak)
 
@@ -273,8 +274,6 @@ _SETTINGS = (
     "lr",
     "weight_decay",
     "id_dropout",
-    "min_count",
-    "impute",
     "validation",
     "patience",
     "allow_leak",

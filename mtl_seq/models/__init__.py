@@ -3,22 +3,41 @@
 Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
 """
 
+from mtl_seq.models.aitm import aitm
 from mtl_seq.models.click_space import click_space
+from mtl_seq.models.dbmtl import dbmtl
 from mtl_seq.models.escm2 import escm2_dr, escm2_ips
+from mtl_seq.models.esm2 import CLICK_ACTION_PURCHASE, esm2
 from mtl_seq.models.esmm import esmm
+from mtl_seq.models.esmm_ns import esmm_ns
+from mtl_seq.models.mmoe import mmoe
 from mtl_seq.models.model import CLICK_CONVERSION, Builder, FunnelModel, assemble
 from mtl_seq.models.multitask import multitask
+from mtl_seq.models.omoe import omoe
 from mtl_seq.models.oracle import oracle
+from mtl_seq.models.ple import ple
+from mtl_seq.models.shared_bottom import shared_bottom
+from mtl_seq.models.single_task import single_task
 
 __all__ = [
+    "CLICK_ACTION_PURCHASE",
     "CLICK_CONVERSION",
     "Builder",
     "FunnelModel",
+    "aitm",
     "assemble",
     "click_space",
+    "dbmtl",
     "escm2_dr",
     "escm2_ips",
+    "esm2",
     "esmm",
+    "esmm_ns",
+    "mmoe",
     "multitask",
+    "omoe",
     "oracle",
+    "ple",
+    "shared_bottom",
+    "single_task",
 ]

@@ -1,9 +1,10 @@
 """ESMM: Entire Space Multi-Task Model (Ma et al., SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import joint_risks
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import EntireSpace, Objective
+from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm"]
@@ -19,6 +20,10 @@ def esmm(
 ) -> FunnelModel:
     """CTR and CTCVR over all impressions; pCVR is what is left of pCTCVR = pCTR * pCVR.
 
+    On a funnel of three or more stages every stage's joint probability is a loss of its own, named
+    by its stage: the first and the last alone would leave the towers between them unidentified. The
+    two losses of a funnel of two stages are named ``"ctr"`` and ``"ctcvr"``.
+
     Its optimum is P(conversion | x, click), the same as that of a model trained on clicks: what
     ESMM adds is the sharing, not a correction of selection bias.
 
@@ -27,14 +32,12 @@ def esmm(
         funnel: The stages.
         bottom: Builds the bottom. The paper shares embeddings only:
             ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        ctcvr_weight: Weight of the CTCVR risk; 1 in the paper.
+        ctcvr_weight: Weight of the last stage's risk, CTCVR; 1 in the paper.
         seed: Seed of the initial weights.
 
     Returns:
         The model.
     """
-    objective = Objective(
-        {"ctr": EntireSpace(funnel.first), "ctcvr": EntireSpace(funnel.last)},
-        {"ctcvr": ctcvr_weight},
-    )
+    risks = joint_risks(funnel)
+    objective = Objective(risks, {list(risks)[-1]: ctcvr_weight})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,26 +1,46 @@
 """Networks: features to the logits of a funnel, in exchangeable parts."""
 
-from mtl_seq.nn.bottoms import Bottom, BottomFactory, MMoE, SharedBottom, SingleTask
+from mtl_seq.nn.bottoms import (
+    CGC,
+    PLE,
+    Bottom,
+    BottomFactory,
+    ExpertFactory,
+    MMoE,
+    OMoE,
+    SharedBottom,
+    SingleTask,
+)
 from mtl_seq.nn.compose import compose_conditionals
+from mtl_seq.nn.compose_joints import compose_joints
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
-from mtl_seq.nn.heads import Head, HeadFactory, ParallelHead
+from mtl_seq.nn.heads import AITM, DBMTL, Head, HeadFactory, ParallelHead
 from mtl_seq.nn.mlp import MLP, Tower
 from mtl_seq.nn.network import EmbeddingFactory, FunnelNetwork
+from mtl_seq.nn.wide import Wide
 
 __all__ = [
+    "AITM",
+    "CGC",
+    "DBMTL",
     "MLP",
+    "PLE",
     "Bottom",
     "BottomFactory",
     "Embedding",
     "EmbeddingFactory",
+    "ExpertFactory",
     "FunnelNetwork",
     "Head",
     "HeadFactory",
     "MMoE",
+    "OMoE",
     "ParallelHead",
     "SharedBottom",
     "SingleTask",
     "Tower",
     "TowerEmbeddings",
+    "Wide",
     "compose_conditionals",
+    "compose_joints",
 ]

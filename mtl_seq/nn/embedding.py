@@ -36,6 +36,13 @@ class _Lookup(nn.Module):
         self.rows = {name: rows[name] for name in (*self.ids, *self.bags)}
         self.tables = nn.ModuleDict()
         self.size_of_bag = {name: spec.size(name) for name in self.bags}
+        self.summed = tuple(name for name in self.bags if spec.pooling.get(name) == "sum")
+        self.weighted = tuple(name for name in self.bags if name in spec.weighted)
+        self.numeric = (
+            nn.ModuleDict({str(i): NumericVector(spec.numeric) for i, _ in enumerate(self.dense)})
+            if spec.numeric
+            else None
+        )
         self.start_of_bag: dict[str, int] = {}
         self.place: dict[str, tuple[int, int]] = {}
         for size in sizes:
@@ -75,10 +82,16 @@ class _Lookup(nn.Module):
         parts = []
         for size, start, stop in self._runs([name for name in names if name in self.place]):
             parts.append(found[size][:, start:stop].flatten(1))
-        parts += [self._bag(name, features[name]) for name in names if name in self.start_of_bag]
-        dense = [features[name] for name in names if name in self.dense]
+        parts += [
+            self._bag(
+                name, features[name], features[f"{name}:weight"] if name in self.weighted else None
+            )
+            for name in names
+            if name in self.start_of_bag
+        ]
+        dense = [self._dense(name, features[name]) for name in names if name in self.dense]
         if dense:
-            column = torch.stack(dense, dim=1)
+            column = torch.cat(dense, dim=1)
             parts.append(column.to(parts[0].dtype) if parts else column)
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
@@ -93,13 +106,24 @@ class _Lookup(nn.Module):
                 runs.append((size, position, position + 1))
         return runs
 
-    def _bag(self, name: str, index: Tensor) -> Tensor:
+    def _dense(self, name: str, value: Tensor) -> Tensor:
+        column = value.unsqueeze(1)
+        if self.numeric is None:
+            return column
+        vector: Tensor = self.numeric[str(self.dense.index(name))](column)
+        return vector
+
+    def _bag(self, name: str, index: Tensor, weight: Tensor | None) -> Tensor:
         present = index >= 0
+        share = present if weight is None else present * weight
         self._check_range(index.clamp_min(0), index.new_tensor(self.rows[name]), (name,))
         table = self.tables[str(self.size_of_bag[name])]
-        vectors = table(index.clamp_min(0) + self.start_of_bag[name]) * present.unsqueeze(2)
-        mean: Tensor = vectors.sum(1) / present.sum(1, keepdim=True).clamp_min(1)
-        return mean
+        vectors = table(index.clamp_min(0) + self.start_of_bag[name]) * share.unsqueeze(2)
+        total: Tensor = vectors.sum(1)
+        if name in self.summed:
+            return total
+        mass = share.sum(1, keepdim=True)
+        return total / torch.where(mass > 0, mass, torch.ones_like(mass))
 
     @staticmethod
     def _check_range(index: Tensor, limit: Tensor, names: Sequence[str]) -> None:
@@ -116,6 +140,24 @@ class _Lookup(nn.Module):
                 f"feature {name!r} must lie in 0..{rows - 1}, found {found} in row {row} of the "
                 "batch: give `FeatureSpec` a larger table, or encode ids with a `Codec`"
             )
+
+
+class NumericVector(nn.Module):
+    """A number as a vector, ``relu(x v + u)``, so that it speaks as loudly as an id.
+
+    Args:
+        size: Width of the vector.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.line = nn.Linear(1, size)
+        nn.init.normal_(self.line.weight)
+        nn.init.normal_(self.line.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, 1) -> (B, size)``."""
+        return torch.relu(self.line(x))
 
 
 class Embedding(nn.Module):

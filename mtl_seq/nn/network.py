@@ -10,6 +10,7 @@ from mtl_seq.nn.bottoms import Bottom, BottomFactory
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
 from mtl_seq.nn.heads import HeadFactory, ParallelHead, join_own
 from mtl_seq.nn.mlp import Tower
+from mtl_seq.nn.wide import Wide
 from mtl_seq.records import FunnelPrediction
 from mtl_seq.schema import FeatureSpec
 
@@ -64,6 +65,7 @@ class FunnelNetwork(nn.Module):
             )
         own = {tower: spec.width(spec.own(stage)) for tower, stage in towers.items()}
         self.head = head(funnel, self.bottom.out_features, own)
+        self.wide = Wide(spec, towers) if spec.wide else None
         self.aux_towers = nn.ModuleDict(
             {name: Tower(self.bottom.out_features + own[name], aux_hidden) for name in aux}
         )
@@ -71,13 +73,20 @@ class FunnelNetwork(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
         """Features by name, ``(B,)`` each, to the prediction of B rows."""
         shared, own = self.embedding(features)
-        hidden = self._represent(shared)
+        hidden: Tensor = self.bottom(self._input(shared))
         conditionals = hidden.shape[1] - len(self.aux)
         logits = self.head(hidden[:, :conditionals], own)
         aux = {
             name: tower(join_own(hidden[:, conditionals + index], own.get(name)))
             for index, (name, tower) in enumerate(self.aux_towers.items())
         }
+        if self.wide is not None:
+            terms = self.wide(features)
+            logits = logits + terms[:, :conditionals]
+            aux = {
+                name: logit + terms[:, conditionals + index]
+                for index, (name, logit) in enumerate(aux.items())
+            }
         return type(self.head).compose(self.funnel, logits, aux)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
@@ -95,14 +104,30 @@ class FunnelNetwork(nn.Module):
             if name in rates:
                 tower.start_at(rates[name])
 
-    def _represent(self, shared: Tensor) -> Tensor:
-        bottom = self.bottom
-        assert isinstance(bottom, Bottom)
-        if bottom.per_tower and shared.dim() == 2:
-            towers = len(self.funnel.conditionals) + len(self.aux)
-            shared = shared.unsqueeze(1).expand(-1, towers, -1)
-        hidden: Tensor = bottom(shared)
-        return hidden
+    def gates(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features by name -> ``(B, T, E)``: each tower's share of each expert; rows add up to 1.
+
+        Towers stand in the order of `towers`.
+
+        Raises:
+            CompositionError: The bottom mixes no experts.
+        """
+        shared, _ = self.embedding(features)
+        return self._bottom().gates(self._input(shared))
+
+    @property
+    def towers(self) -> tuple[str, ...]:
+        """Names of the towers: the funnel's conditionals, then the extra ones."""
+        return (*(conditional.name for conditional in self.funnel.conditionals), *self.aux)
+
+    def _bottom(self) -> Bottom:
+        assert isinstance(self.bottom, Bottom)
+        return self.bottom
+
+    def _input(self, shared: Tensor) -> Tensor:
+        if self._bottom().per_tower and shared.dim() == 2:
+            return shared.unsqueeze(1).expand(-1, len(self.towers), -1)
+        return shared
 
 
 def _check(spec: FeatureSpec, funnel: Funnel, aux: Sequence[str]) -> None:

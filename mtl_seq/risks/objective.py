@@ -35,19 +35,20 @@ class Objective(nn.Module):
                 raise CompositionError(f"`weights` must name risks {tuple(risks)}, found {name!r}")
             if weight < 0:
                 raise CompositionError(f"the weight of {name!r} must be at least 0, found {weight}")
-        self.risks = nn.ModuleDict(risks)
+        # No ModuleDict: a risk may be named by a stage, and a stage may be called "apply" or "a.b".
+        self.risks = dict(risks)
+        self.parts = nn.ModuleList(risks.values())
         self.weights = {name: float(weights.get(name, 1.0)) for name in risks}
 
     @property
     def aux(self) -> tuple[str, ...]:
         """Names of the extra towers the risks read."""
-        risks = [risk for risk in self.risks.values() if isinstance(risk, Risk)]
-        return tuple(dict.fromkeys(name for risk in risks for name in risk.aux))
+        return tuple(dict.fromkeys(name for risk in self.risks.values() for name in risk.aux))
 
     @property
     def needs_potential(self) -> bool:
         """Whether some risk reads potential outcomes."""
-        return any(isinstance(r, Risk) and r.needs_potential for r in self.risks.values())
+        return any(risk.needs_potential for risk in self.risks.values())
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> dict[str, Tensor]:
         """Prediction and labels of B rows -> scalars by name; their sum is the total loss.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "ContractError",
+    "accepts",
     "close",
     "keeps_global_random_state",
     "perturbed",
@@ -29,6 +30,20 @@ def require(condition: object, message: str) -> None:
     """
     if not condition:
         raise ContractError(message)
+
+
+@contextmanager
+def accepts(what: str) -> Iterator[None]:
+    """The block raises nothing.
+
+    Raises:
+        ContractError: It does.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ContractError(f"{what}: {type(error).__name__}: {reason}") from error
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:

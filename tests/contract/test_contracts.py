@@ -90,6 +90,19 @@ class MixesRows(nn.SharedBottom):
         return super().forward(shared - shared.mean(0))
 
 
+class UnevenGates(nn.MMoE):
+    """Softmax over the wrong axis, the classic of the wild."""
+
+    def gates(self, shared):
+        return torch.softmax(self.gate(shared).log(), dim=0)
+
+
+class DrawsInEval(nn.SharedBottom):
+    def forward(self, shared):
+        hidden = super().forward(shared)
+        return hidden + torch.randn(1).item()
+
+
 class DeadHead(nn.ParallelHead):
     def forward(self, hidden, own):
         return super().forward(hidden, own).detach() + hidden[:, :, 0]
@@ -145,6 +158,8 @@ class WrongTruth(simulate.LogisticFunnel):
     [
         (check_bottom, ForgetsTower),
         (check_bottom, MixesRows),
+        (check_bottom, UnevenGates),
+        (check_bottom, DrawsInEval),
         (check_head, DeadHead),
         (check_head, IgnoresOwn),
         (check_risk, LeakyIPS()),

@@ -13,6 +13,7 @@ FLOORS = {
     "_files": 1,
     "functional": 1,
     "funnel": 2,
+    "features": 2,
     "schema": 3,
     "records": 3,
     "data": 4,

@@ -6,13 +6,15 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from mtl_seq.errors import CompositionError
+
 __all__ = ["Bottom", "BottomFactory"]
 
 
 class Bottom(nn.Module, ABC):
     """Shared input to one representation per tower.
 
-    Shapes: B rows, F input features, T towers, D output features.
+    Shapes: B rows, F input features, T towers, E experts, D output features.
 
     Attributes:
         per_tower: Whether it takes ``(B, T, F)``, an input per tower, instead of ``(B, F)``.
@@ -25,6 +27,19 @@ class Bottom(nn.Module, ABC):
     @abstractmethod
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, D)``, or ``(B, T, F) -> (B, T, D)`` where `per_tower`."""
+
+    def gates(self, shared: Tensor) -> Tensor:  # noqa: ARG002  # what a gated bottom reads
+        """Each tower's share of each expert: the input of `forward` -> ``(B, T, E)``.
+
+        Shares add up to 1 over the experts; one that a tower cannot reach has a share of exactly 0.
+
+        Raises:
+            CompositionError: The bottom mixes no experts.
+        """
+        raise CompositionError(
+            f"a bottom must mix experts to have gates, found {type(self).__name__}: CGC, MMoE, "
+            "OMoE and PLE do, and SingleTask around one of these"
+        )
 
 
 BottomFactory = Callable[[int, int], Bottom]

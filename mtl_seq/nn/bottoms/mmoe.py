@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.nn.bottoms.base import Bottom
-from mtl_seq.nn.mlp import MLP
+from mtl_seq.nn.bottoms.gates import (
+    ExpertFactory,
+    Gate,
+    build_experts,
+    mix,
+    run_experts,
+    width_of,
+)
 
 __all__ = ["MMoE"]
 
@@ -16,35 +22,46 @@ class MMoE(Bottom):
     """Experts that all towers share, mixed for each tower by a gate of its own.
 
     ``f_t(x) = sum_e softmax(W_t x)_e f_e(x)``: gates are linear on the input, without bias, and
-    their softmax runs over the experts.
+    their softmax runs over the experts. Temperature and gate dropout are no part of the paper.
 
     Args:
         in_features: F.
         towers: T.
         experts: How many experts.
         hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
+        expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
+        temperature: Divides the gates' logits.
+        gate_dropout: Probability that training takes an expert away from a gate; see `Gate`.
 
     Raises:
-        CompositionError: Fewer than one expert.
+        CompositionError: Fewer than one expert, or an option outside its range.
     """
 
     def __init__(
-        self, in_features: int, towers: int, *, experts: int = 4, hidden: Sequence[int] = (64, 32)
+        self,
+        in_features: int,
+        towers: int,
+        *,
+        experts: int = 4,
+        hidden: Sequence[int] = (64, 32),
+        expert: ExpertFactory | None = None,
+        temperature: float = 1.0,
+        gate_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if experts < 1:
             raise CompositionError(f"`experts` must be at least 1, found {experts}")
-        self.towers = towers
-        self.experts = nn.ModuleList(MLP(in_features, hidden) for _ in range(experts))
-        self.gate = nn.Linear(in_features, towers * experts, bias=False)
-        self.out_features = hidden[-1] if hidden else in_features
+        self.experts = build_experts(expert, hidden, in_features, experts)
+        self.gate = Gate(
+            in_features, towers, experts, temperature=temperature, dropout=gate_dropout
+        )
+        self.out_features = width_of(self.experts[0])
 
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, D)``."""
-        outputs = torch.stack([expert(shared) for expert in self.experts], dim=1)
-        return torch.bmm(self.gates(shared), outputs)
+        return mix(self.gates(shared), run_experts(self.experts, shared))
 
     def gates(self, shared: Tensor) -> Tensor:
-        """``(B, F) -> (B, T, E)``: each tower's share of each expert; rows add up to 1."""
-        logits = self.gate(shared).unflatten(1, (self.towers, len(self.experts)))
-        return torch.softmax(logits, dim=2)
+        """``(B, F) -> (B, T, E)``: each tower's share of each expert."""
+        gates: Tensor = self.gate(shared)
+        return gates

@@ -1,7 +1,10 @@
 """No sharing: a bottom of its own for every tower."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mtl_seq.nn.bottoms.base import Bottom, BottomFactory
 from mtl_seq.nn.bottoms.shared import SharedBottom
@@ -34,8 +37,23 @@ class SingleTask(Bottom):
 
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, T, F) -> (B, T, D)``."""
-        outputs = []
+        return torch.cat([bottom(x) for bottom, x in self._each(shared)], dim=1)
+
+    def gates(self, shared: Tensor) -> Tensor:
+        """``(B, T, F) -> (B, T, E)``, the experts of tower 0 first, then those of tower 1, ...
+
+        Raises:
+            CompositionError: The bottoms mix no experts.
+        """
+        blocks = [bottom.gates(x)[:, 0] for bottom, x in self._each(shared)]
+        count, towers = blocks[0].shape[1], len(blocks)
+        rows = [
+            functional.pad(block, (count * tower, count * (towers - tower - 1)))
+            for tower, block in enumerate(blocks)
+        ]
+        return torch.stack(rows, dim=1)
+
+    def _each(self, shared: Tensor) -> Iterator[tuple[Bottom, Tensor]]:
         for bottom, x in zip(self.bottoms, shared.unbind(1), strict=True):
             assert isinstance(bottom, Bottom)
-            outputs.append(bottom(x.unsqueeze(1) if bottom.per_tower else x))
-        return torch.cat(outputs, dim=1)
+            yield bottom, x.unsqueeze(1) if bottom.per_tower else x

@@ -1,6 +1,8 @@
 """Heads: one representation per tower to the logits of a funnel."""
 
+from mtl_seq.nn.heads.aitm import AITM
 from mtl_seq.nn.heads.base import Composition, Head, HeadFactory
+from mtl_seq.nn.heads.dbmtl import DBMTL
 from mtl_seq.nn.heads.parallel import ParallelHead, join_own
 
-__all__ = ["Composition", "Head", "HeadFactory", "ParallelHead", "join_own"]
+__all__ = ["AITM", "DBMTL", "Composition", "Head", "HeadFactory", "ParallelHead", "join_own"]

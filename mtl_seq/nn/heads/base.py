@@ -23,9 +23,12 @@ class Head(nn.Module, ABC):
 
     Attributes:
         compose: What the logits mean: `compose_conditionals` unless the head says otherwise.
+        conditional: Whether each logit is a conditional of the funnel, so that no stage can be more
+            probable than its parent.
     """
 
     compose: ClassVar[Composition] = staticmethod(compose_conditionals)
+    conditional: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mtl_seq import FunnelEstimator, models, nn
-from mtl_seq.data import write_frame
+from mtl_seq.data import Encoding, write_frame
 from mtl_seq.errors import ArtifactError, DataError, NotFittedError, SchemaError
 from mtl_seq.simulate import LogisticFunnel
 
@@ -159,7 +159,7 @@ def test_what_was_saved_is_what_is_loaded(fitted, tmp_path):
     pd.testing.assert_frame_equal(loaded.predict(FRESH), fitted.predict(FRESH))
     assert loaded.run_ == fitted.run_
     assert loaded.schema == fitted.schema
-    for name in ("epochs", "batch_size", "lr", "id_dropout", "min_count", "impute", "seed"):
+    for name in ("epochs", "batch_size", "lr", "id_dropout", "encoding", "seed"):
         assert getattr(loaded, name) == getattr(fitted, name)
     pd.testing.assert_frame_equal(loaded.fit(LOG).predict(FRESH), fitted.predict(FRESH))
 
@@ -212,4 +212,4 @@ def test_validation_rows_that_weigh_nothing_are_refused():
 
 def test_a_dense_column_without_any_value_is_named():
     with pytest.raises(DataError, match="'price' has no value at all"):
-        estimator(impute="mean").fit(LOG.assign(price=np.nan))
+        estimator(encoding=Encoding(impute="mean")).fit(LOG.assign(price=np.nan))

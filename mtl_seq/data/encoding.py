@@ -1,0 +1,44 @@
+"""How columns become the input of a network: what is open once the roles are declared."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from mtl_seq.features import FeatureSpec
+
+__all__ = ["Encoding", "Impute"]
+
+Impute = Literal["mean"] | None
+"""What becomes of a missing dense value: an error, or the training mean."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Settings of the way from columns to vectors.
+
+    Attributes:
+        embedding: Embedding size of ids and bags.
+        wide: Whether each tower also has a linear term on the ids and numbers it may see.
+        target_encoding: Smoothing, in rows, of out-of-fold target encodings of every id, one per
+            stage, and its count; None for none.
+        buckets: Quantile buckets of each dense column, embedded beside the number; 0 for none.
+        numeric: Size of a learned vector of each number; 0 hands it on as it is.
+        min_count: Ids seen less often share the row of the unseen.
+        impute: What becomes of a missing dense value: an error, or the training mean.
+    """
+
+    embedding: int = 16
+    wide: bool = False
+    target_encoding: float | None = None
+    buckets: int = 0
+    numeric: int = 0
+    min_count: int = 1
+    impute: Impute = None
+
+    def applied(self, spec: FeatureSpec) -> FeatureSpec:
+        """A codec's spec with the settings that concern the network."""
+        wide = (*spec.ids, *spec.dense) if self.wide else ()
+        return replace(spec, embedding=self.embedding, numeric=self.numeric, wide=wide)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; ``Encoding(**content)`` reads it."""
+        return asdict(self)

@@ -1,0 +1,47 @@
+"""Adaptive information transfer multi-task learning (Xi et al., KDD 2021)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import joint_risks
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import AITM, BottomFactory, MMoE
+from mtl_seq.risks import Calibrator, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["aitm"]
+
+
+def aitm(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    alpha: float = 0.6,
+    seed: int,
+) -> FunnelModel:
+    """CTR and CTCVR each from a logit of its own, and a price on pCTCVR beyond pCTR.
+
+    Nothing forces pCTCVR <= pCTR: the calibrator only makes it costly. pCVR is pCTCVR / pCTR, cut
+    off at 1, so where pCTR is small it varies as every quotient does; no loss trains it.
+
+    Losses: every stage's joint over all impressions, ``"ctr"`` and ``"ctcvr"`` on two stages and
+    else by stage, and ``"calibrator"``.
+
+    Args:
+        spec: The features.
+        funnel: A chain of at least two stages.
+        bottom: Builds the bottom; the paper shares embeddings only:
+            ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
+        alpha: Weight of the calibrator's mean over impressions; 0.6 in the paper. A port sums over
+            the batch instead: its alpha is in effect multiplied by the batch size.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+
+    Raises:
+        CompositionError: The funnel is no chain.
+    """
+    objective = Objective(
+        {**joint_risks(funnel), "calibrator": Calibrator()}, {"calibrator": alpha}
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=AITM)

@@ -1,0 +1,47 @@
+"""Deep Bayesian multi-target learning (Wang et al., arXiv 1902.09154)."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import joint_risks
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import DBMTL, BottomFactory, MMoE
+from mtl_seq.risks import Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["dbmtl"]
+
+
+def dbmtl(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    parents: Mapping[str, Sequence[str]] | None = None,
+    detach_parents: bool = False,
+    seed: int,
+) -> FunnelModel:
+    """The losses of `esmm` on towers that hand their hidden vectors to those that depend on them.
+
+    The towers' logits are conditionals of the funnel, as ESMM's are; the reference's are
+    unconditional probabilities over all impressions. The two-stage losses are CTR and CTCVR; with
+    more stages every stage's joint has one, named by its stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom; the paper's is `nn.SharedBottom`.
+        parents: For a stage, the stages it depends on; None takes the funnel's own parents.
+        detach_parents: Whether a stage's loss leaves its parents' vectors alone.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+
+    Raises:
+        CompositionError: `parents` names an unknown stage or has a cycle.
+    """
+    head = partial(DBMTL, parents=parents, detach_parents=detach_parents)
+    objective = Objective(joint_risks(funnel))
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=head)

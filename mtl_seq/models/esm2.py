@@ -1,0 +1,83 @@
+"""ESM2: Elaborated Entire Space Supervised Multi-task Model (Wen et al., SIGIR 2020)."""
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.funnel import Funnel, Stage
+from mtl_seq.models.model import FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import EntireSpace, Objective, PathLoss, Risk
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["CLICK_ACTION_PURCHASE", "esm2"]
+
+CLICK_ACTION_PURCHASE = Funnel(
+    (Stage("click"), Stage("action", "click"), Stage("purchase", "click", ("action",)))
+)
+"""A click, an action such as adding to the cart, and a purchase with the action or without it."""
+
+
+def esm2(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_ACTION_PURCHASE,
+    bottom: BottomFactory = MMoE,
+    path_weight: float = 0.0,
+    seed: int,
+) -> FunnelModel:
+    """CTR, CTAVR and CTCVR over all impressions, on a funnel with a mediator.
+
+    With y1 = P(click), y2 = P(action | click), y3 = P(purchase | action) and
+    y4 = P(purchase | click, no action)::
+
+        pCTR = y1,  pCTAVR = y1 y2,  pCVR = y2 y3 + (1 - y2) y4,  pCTCVR = y1 pCVR
+
+    Each of pCTR, pCTAVR and pCTCVR has a cross-entropy of weight 1, and nothing is detached.
+    Exclusive actions, ``via=("cart", "favourite")``, are classes of one softmax; actions that can
+    happen together must be made exclusive first.
+
+    y3 and y4 are NOT identified by these losses: they enter only through y2 y3 + (1 - y2) y4, so a
+    whole line of pairs has the same loss and the same pCVR. Do not read them as probabilities of
+    the paths unless `path_weight` is positive.
+
+    Losses: ``"ctr"``; ``"ctavr"``, or ``"ctavr_<mediator>"`` for each of several; ``"ctcvr"``; by
+    its name, any further stage; with a `path_weight`, ``"path"`` or ``"path_<mediator>"``.
+
+    Args:
+        spec: The features.
+        funnel: The stages, one of them with a mediator.
+        bottom: Builds the bottom. The paper shares embeddings only:
+            ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
+        path_weight: Weight of each mediator's `PathLoss`, which identifies y3 and y4; 0, none, in
+            the paper.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+
+    Raises:
+        CompositionError: The funnel has no mediator.
+    """
+    mediators = [name for stage in funnel.stages for name in stage.via]
+    if not mediators:
+        raise CompositionError(
+            f"`funnel` of esm2 must have a stage with a mediator, found {funnel.names} without: "
+            "name one in a stage's `via`, or use esmm"
+        )
+    risks: dict[str, Risk] = {}
+    for name in funnel.names:
+        risks[_loss_of(funnel, name, mediators)] = EntireSpace(name)
+    paths: dict[str, Risk] = {}
+    if path_weight != 0:
+        for name in mediators:
+            paths[_of_mediator("path", name, mediators)] = PathLoss(name, funnel=funnel)
+    objective = Objective({**risks, **paths}, dict.fromkeys(paths, path_weight))
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+
+
+def _loss_of(funnel: Funnel, stage: str, mediators: list[str]) -> str:
+    if stage in mediators:
+        return _of_mediator("ctavr", stage, mediators)
+    return {funnel.first: "ctr", funnel.last: "ctcvr"}.get(stage, stage)
+
+
+def _of_mediator(loss: str, mediator: str, mediators: list[str]) -> str:
+    return loss if len(mediators) == 1 else f"{loss}_{mediator}"

@@ -1,0 +1,42 @@
+"""ESMM-NS: ESMM without sharing (Ma et al., SIGIR 2018)."""
+
+from functools import partial
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, SharedBottom, SingleTask, TowerEmbeddings
+from mtl_seq.risks import EntireSpace, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["esmm_ns"]
+
+
+def esmm_ns(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = SharedBottom,
+    seed: int,
+) -> FunnelModel:
+    """The losses of ESMM on towers that share nothing, not even embeddings.
+
+    The paper's ablation: it tells what the entire-space losses do without the sharing.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds each tower's bottom.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"ctr": EntireSpace(funnel.first), "ctcvr": EntireSpace(funnel.last)})
+    return assemble(
+        spec,
+        objective,
+        funnel=funnel,
+        bottom=partial(SingleTask, bottom=bottom),
+        seed=seed,
+        embedding=TowerEmbeddings,
+    )

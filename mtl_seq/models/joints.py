@@ -1,0 +1,19 @@
+"""The losses of ESMM, on any funnel."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.risks import EntireSpace, Risk
+
+__all__ = ["joint_risks"]
+
+
+def joint_risks(funnel: Funnel) -> dict[str, Risk]:
+    """Cross-entropy of every stage's joint probability, over all impressions.
+
+    Args:
+        funnel: The stages.
+
+    Returns:
+        By stage, in the funnel's order; ``"ctr"`` and ``"ctcvr"`` where there are two stages.
+    """
+    names = ("ctr", "ctcvr") if len(funnel.names) == 2 else funnel.names
+    return {name: EntireSpace(stage) for name, stage in zip(names, funnel.names, strict=True)}

@@ -1,0 +1,66 @@
+"""One-gate mixture of experts, the control of MMoE (Ma et al., KDD 2018)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.nn.bottoms.base import Bottom
+from mtl_seq.nn.bottoms.gates import (
+    ExpertFactory,
+    Gate,
+    build_experts,
+    mix,
+    run_experts,
+    width_of,
+)
+
+__all__ = ["OMoE"]
+
+
+class OMoE(Bottom):
+    """Experts mixed by one gate, so that all towers read the same representation.
+
+    ``f(x) = sum_e softmax(W x)_e f_e(x)``. What `MMoE` has beyond it is a gate per tower, no more.
+
+    Args:
+        in_features: F.
+        towers: T.
+        experts: How many experts.
+        hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
+        expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
+        temperature: Divides the gate's logits.
+        gate_dropout: Probability that training takes an expert away from the gate; see `Gate`.
+
+    Raises:
+        CompositionError: Fewer than one expert, or an option outside its range.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        towers: int,
+        *,
+        experts: int = 4,
+        hidden: Sequence[int] = (64, 32),
+        expert: ExpertFactory | None = None,
+        temperature: float = 1.0,
+        gate_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if experts < 1:
+            raise CompositionError(f"`experts` must be at least 1, found {experts}")
+        self.towers = towers
+        self.experts = build_experts(expert, hidden, in_features, experts)
+        self.gate = Gate(in_features, 1, experts, temperature=temperature, dropout=gate_dropout)
+        self.out_features = width_of(self.experts[0])
+
+    def forward(self, shared: Tensor) -> Tensor:
+        """``(B, F) -> (B, T, D)``, the same for every tower."""
+        hidden = mix(self.gate(shared), run_experts(self.experts, shared))
+        return hidden.expand(-1, self.towers, -1)
+
+    def gates(self, shared: Tensor) -> Tensor:
+        """``(B, F) -> (B, T, E)``, the same for every tower."""
+        gates: Tensor = self.gate(shared)
+        return gates.expand(-1, self.towers, -1)

@@ -1,0 +1,46 @@
+"""From logits of joint probabilities to those of a funnel."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from mtl_seq.functional import promote
+from mtl_seq.funnel import Funnel
+from mtl_seq.records import FunnelPrediction
+
+__all__ = ["compose_joints"]
+
+_LEAST_GAP = 1e-7
+
+
+def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
+    """Read logits that are each the joint of a stage: that the impression reaches it at all.
+
+    Nothing forces a stage to be less probable than its parent. pCVR is the ratio
+    ``P(last) / P(first)``, clipped just below 1 where its logits are less than 1e-7 apart or the
+    wrong way round; a clipped row has no gradient by way of the gap. With a and b the logits of the
+    first and the last, ``logit(s(b) / s(a)) = softplus(a) - log(exp(a - b) - 1)``, which divides by
+    nothing and is finite wherever a and b are.
+
+    Args:
+        funnel: The stages.
+        logits: ``(B, K)``, one column per stage; a funnel with mediators has more conditionals than
+            stages and cannot be read so.
+        aux: Logits of extra towers, passed on.
+
+    Returns:
+        The prediction, in at least float32.
+    """
+    logits = promote(logits)
+    joint_logit = dict(zip(funnel.names, logits.unbind(1), strict=True))
+    log_joint = {name: logsigmoid(logit) for name, logit in joint_logit.items()}
+    first, last = joint_logit[funnel.first], joint_logit[funnel.last]
+    gap = (first - last).clamp_min(_LEAST_GAP)
+    pcvr_logit = softplus(first) - gap - torch.log(-torch.expm1(-gap))
+    # From its logit, not as a difference of logarithms, which loses digits where both are large.
+    # The ratio is at least pCTCVR: rounding must not say otherwise.
+    log_pcvr = torch.maximum(logsigmoid(pcvr_logit), log_joint[funnel.last])
+    promoted = {name: promote(logit) for name, logit in aux.items()}
+    return FunnelPrediction(logits, log_joint, joint_logit, log_pcvr, pcvr_logit, promoted)

@@ -1,0 +1,138 @@
+"""Target encodings: closed forms, other folds only, and no signal from an id that has none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from mtl_seq import Codec, Schema
+from mtl_seq.data import Encoding
+from mtl_seq.data.target_encoding import TargetEncoding, stage_counts
+from mtl_seq.errors import DataError
+
+SCHEMA = Schema(
+    labels={"click": "click", "conversion": "conversion"},
+    ids=["noise", "user"],
+    dense=["price"],
+    hidden_from={"conversion": ["user"]},
+)
+
+
+def log(rows=6000, seed=0):
+    rng = np.random.default_rng(seed)
+    user = rng.integers(50, size=rows)
+    rate = np.random.default_rng(9).random(50)[user]
+    click = (rng.random(rows) < rate).astype(int)
+    conversion = click * (rng.random(rows) < 1 - rate).astype(int)
+    noise = rng.integers(3000, size=rows)
+    price = rng.random(rows)
+    return pd.DataFrame(
+        {"user": user, "noise": noise, "price": price, "click": click, "conversion": conversion}
+    )
+
+
+def fitted(frame, **settings):
+    return Codec.fit(SCHEMA, frame, **{"target_encoding": 20.0, **settings})
+
+
+def test_an_unseen_row_gets_the_smoothed_log_odds_of_its_id():
+    frame = log()
+    codec = fitted(frame)
+    found = codec.encode(frame.iloc[:1], labels=False).features
+    same = frame[frame["user"] == frame["user"].iloc[0]]
+    for stage, rows in (("click", same), ("conversion", same[same["click"] == 1])):
+        every = frame if stage == "click" else frame[frame["click"] == 1]
+        prior = (every[stage].sum() + 0.5) / (len(every) + 1)
+        rate = (rows[stage].sum() + 20 * prior) / (len(rows) + 20)
+        expected = np.log(rate / (1 - rate)) - np.log(prior / (1 - prior))
+        assert found[f"user:{stage}"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_training_row_is_encoded_from_the_other_folds():
+    """Row 7 is in fold 2 of 5, whose rows are left out whole."""
+    frame = log()
+    found = fitted(frame).encode_training(frame).features["user:click"][7].item()
+    others = frame[np.arange(len(frame)) % 5 != 2]
+    same = others[others["user"] == frame["user"].iloc[7]]
+    prior = (others["click"].sum() + 0.5) / (len(others) + 1)
+    rate = (same["click"].sum() + 20 * prior) / (len(same) + 20)
+    assert found == pytest.approx(np.log(rate / (1 - rate)) - np.log(prior / (1 - prior)), rel=1e-5)
+
+
+def test_an_id_of_pure_noise_gets_no_signal_from_its_own_labels():
+    frame = log()
+    codec = fitted(frame, target_encoding=1.0)
+    click = frame["click"]
+    told = roc_auc_score(click, codec.encode_training(frame).features["noise:click"].numpy())
+    # The standard error of an AUC of one half over 6,000 rows is about .0075.
+    assert abs(told - 0.5) <= 5 * 0.0075
+    # What the rows' own labels would have told, and the network would have believed:
+    leaked = roc_auc_score(click, codec.encode(frame).features["noise:click"].numpy())
+    assert leaked > 0.8
+
+
+def test_an_id_that_says_something_keeps_its_signal_on_later_rows():
+    codec = fitted(log(seed=0))
+    later = log(seed=1)
+    told = roc_auc_score(later["click"], codec.encode(later).features["user:click"].numpy())
+    best = roc_auc_score(later["click"], np.random.default_rng(9).random(50)[later["user"]])
+    assert told > best - 0.01
+
+
+def test_an_unseen_id_says_nothing():
+    codec = fitted(log())
+    stranger = log().iloc[:1].assign(user=10**9)
+    features = codec.encode(stranger, labels=False).features
+    assert features["user:click"].item() == 0
+    assert features["user:conversion"].item() == 0
+    assert features["user:count"].item() < codec.encode(log()).features["user:count"].min()
+
+
+def test_what_is_made_of_a_hidden_column_is_hidden_too():
+    spec = fitted(log(), buckets=4).spec
+    assert set(spec.own("click")) == {"user", "user:click", "user:conversion", "user:count"}
+    assert spec.own("conversion") == ()
+    assert "price:bucket" in spec.shared
+
+
+def test_codecs_with_encodings_come_back_from_json(tmp_path):
+    frame = log()
+    codec = fitted(frame, buckets=8)
+    codec.to_json(tmp_path / "codec.json")
+    read = Codec.from_json(tmp_path / "codec.json")
+    assert read.spec == codec.spec
+    for name, column in codec.encode(frame).features.items():
+        assert (read.encode(frame).features[name] == column).all(), name
+
+
+def test_buckets_hold_equal_shares_and_the_missing_have_their_own():
+    frame = log()
+    codec = fitted(frame, buckets=4, impute="mean")
+    bucket = codec.encode(frame).features["price:bucket"]
+    shares = np.bincount(bucket.numpy(), minlength=5) / len(frame)
+    np.testing.assert_allclose(shares, [0, 0.25, 0.25, 0.25, 0.25], atol=1e-3)
+    later = codec.encode(frame.assign(price=[np.nan, 99.0] + [0.5] * (len(frame) - 2)))
+    assert later.features["price:bucket"][:2].tolist() == [0, 4]
+    assert codec.spec.ids["price:bucket"] == 5
+
+
+def test_counts_of_the_first_stage_are_all_rows():
+    labels = {"click": np.array([1.0, 0, 1]), "conversion": np.array([1.0, 0, 0])}
+    counts = stage_counts(SCHEMA, labels)
+    np.testing.assert_array_equal(counts.reached, [[1, 1, 1], [1, 0, 1]])
+    found = TargetEncoding.fit(np.array([1, 1, 2]), 3, counts, smoothing=1.0)
+    np.testing.assert_array_equal(found.went_on, [[0, 1, 1], [0, 1, 0]])
+    np.testing.assert_array_equal(found.reached, [[0, 2, 1], [0, 1, 1]])
+
+
+def test_a_smoothing_of_nothing_is_refused():
+    with pytest.raises(DataError, match="`target_encoding` must be above 0, found 0"):
+        fitted(log(), target_encoding=0.0)
+
+
+def test_settings_reach_the_spec():
+    codec = fitted(log())
+    spec = Encoding(embedding=4, wide=True, numeric=3).applied(codec.spec)
+    assert spec.size("user") == 4
+    assert spec.size("price") == 3
+    assert set(spec.wide) == {*spec.ids, *spec.dense}
