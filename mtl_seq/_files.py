@@ -4,14 +4,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mtl_seq.errors import ArtifactError
 
-__all__ = ["atomic_folder", "atomic_path", "read_json", "write_json"]
+__all__ = ["atomic_folder", "atomic_path", "check_folder", "read_json", "write_json"]
 
 
 @contextmanager
@@ -42,16 +42,49 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def check_folder(target: str | Path, own: Collection[str]) -> None:
+    """What stands at `target` may be replaced: nothing, or a folder of nothing but our own files.
+
+    Args:
+        target: Where a folder is to stand.
+        own: Names of the files that an earlier run may have left there.
+
+    Raises:
+        ArtifactError: A file stands there, or a folder that holds anything else, or the place
+            cannot be written to.
+    """
+    target = Path(target)
+    if target.is_dir():
+        strange = sorted(path.name for path in target.iterdir() if path.name not in own)
+        if strange:
+            raise ArtifactError(
+                f"the folder {target} holds {', '.join(strange[:3])}, which would be lost: name "
+                "another folder, or empty this one"
+            )
+    elif target.exists():
+        raise ArtifactError(f"{target} must be a folder, found a file: name another place")
+    above = target.parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ArtifactError(f"cannot write to {above}: name another place than {target}")
+
+
 @contextmanager
-def atomic_folder(target: str | Path) -> Iterator[Path]:
+def atomic_folder(target: str | Path, *, own: Collection[str]) -> Iterator[Path]:
     """Yield a folder beside `target`; it replaces `target` when the block ends without an error.
 
     Args:
         target: Where the folder is to stand. An older folder there is replaced as a whole.
+        own: Names of the files that the older one may hold; anything else is not ours to lose.
 
     Yields:
         The folder to write into.
+
+    Raises:
+        ArtifactError: What stands at `target` is not ours to replace.
     """
+    check_folder(target, own)
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
@@ -110,18 +143,21 @@ def read_json(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ArtifactError(f"`path`: no file {path}") from error
+        raise ArtifactError(f"no file {path}") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"`path`: {path} is no JSON file: {error}") from error
+        raise ArtifactError(f"{path} is no JSON file: {error}") from error
     if not isinstance(content, dict):
-        raise ArtifactError(f"`path`: {path} must hold a JSON object")
+        raise ArtifactError(f"{path} must hold a JSON object")
     found = content.pop("kind", None)
     if found != kind:
-        raise ArtifactError(f"`path`: {path} must be of kind {kind!r}, found {found!r}")
+        raise ArtifactError(
+            f"{path} must be of kind {kind!r}, found {found!r}: a file written by hand must hold "
+            f'"kind": "{kind}" and "format": {version}'
+        )
     written = content.get("format")
     if type(written) is not int or not 1 <= written <= version:
         raise ArtifactError(
-            f"`path`: {path} has format {written!r}, this version reads 1 to {version}: "
+            f"{path} has format {written!r}, this version reads 1 to {version}: "
             "update mtl_seq, or write the file again"
         )
     return content

@@ -12,6 +12,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 where it worked, 2 for bad input, 130 where it was interrupted.
     """
-    from mtl_seq.cli.app import run
-
+    try:
+        from mtl_seq.cli.app import run
+    except KeyboardInterrupt:
+        return 130
     return run(arguments)

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from mtl_seq._files import check_folder
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, Json, Quiet, SchemaFile, Seed, builder
 from mtl_seq.data import Encoding, read_frame, truth_from_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
+from mtl_seq.fit.estimator import FILES
 from mtl_seq.schema import Schema
 
 __all__ = ["fit"]
@@ -57,6 +59,7 @@ def fit(
     """
     if lr <= 0:
         raise DataError(f"`--lr` must be above 0, found {lr}")
+    check_folder(out, FILES)
     estimator = FunnelEstimator(
         builder(model) if bottom is None else partial(builder(model), bottom=BOTTOMS[bottom]),
         Schema.from_json(schema),

@@ -81,10 +81,13 @@ def knobs(assignments: list[str] | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in assignments or []:
         name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise SimulationError(f"`--set` must read KNOB=VALUE, found {text!r}")
         try:
             found[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
-            raise SimulationError(f"`--set` must read KNOB=VALUE, found {text!r}") from error
-        if not sign or not name.strip():
-            raise SimulationError(f"`--set` must read KNOB=VALUE, found {text!r}")
+            raise SimulationError(
+                f"the value of `--set` must be written as in TOML, such as 0.5 or "
+                f'{{ conversion = ["user_id"] }}, found {value!r} in {text!r}'
+            ) from error
     return found

@@ -8,6 +8,7 @@ import typer
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.data import write_frame
+from mtl_seq.errors import ArtifactError
 from mtl_seq.fit import FunnelEstimator
 
 __all__ = ["predict"]
@@ -25,6 +26,10 @@ def predict(
 
     Example: [bold]mtl-seq predict model/ world/log.parquet --out scores.parquet[/bold]
     """
+    if out.is_dir():
+        raise ArtifactError(f"`--out` must be a file, found the folder {out}")
+    if out.exists() and log.exists() and out.samefile(log):
+        raise ArtifactError(f"`--out` is the log itself, which would be lost: {out}")
     scores = FunnelEstimator.load(model).predict(log)
     write_frame(scores, out)
     means = {name: float(scores[name].mean()) for name in scores.columns}

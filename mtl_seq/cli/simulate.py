@@ -6,13 +6,21 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from mtl_seq._files import atomic_folder
+from mtl_seq._files import atomic_folder, check_folder
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, knobs
 from mtl_seq.data import truth_to_frame, write_frame
 from mtl_seq.simulate import scenario as named
 
 __all__ = ["simulate"]
+
+FILES = (
+    "log.parquet",
+    "truth.parquet",
+    "test_log.parquet",
+    "test_truth.parquet",
+    "schema.json",
+)
 
 
 def simulate(
@@ -31,9 +39,10 @@ def simulate(
 
     Example: [bold]mtl-seq simulate --scenario dense --set rho=0.8 --out world/[/bold]
     """
+    check_folder(out, FILES)
     world = named(scenario, seed=seed, **knobs(set_))
     log, truth = world.sample(rows, np.random.default_rng([seed, 1]))
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, own=FILES) as folder:
         write_frame(log, folder / "log.parquet")
         write_frame(truth_to_frame(truth), folder / "truth.parquet")
         if test_rows:

@@ -26,7 +26,7 @@ def check_columns(schema: Schema, frame: pd.DataFrame, *, labels: bool) -> None:
     if labels:
         wanted += [*schema.labels.values()]
         wanted += [c for c in (schema.group, schema.time, schema.weight, schema.propensity) if c]
-    absent = [column for column in wanted if column not in frame.columns]
+    absent = list(dict.fromkeys(column for column in wanted if column not in frame.columns))
     if absent:
         raise SchemaError(
             f"the frame must hold the declared columns {absent}, found {list(frame.columns)}: "

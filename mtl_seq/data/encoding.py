@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from mtl_seq.errors import DataError
 from mtl_seq.features import FeatureSpec
 
 __all__ = ["Encoding", "Impute"]
@@ -24,6 +25,9 @@ class Encoding:
         numeric: Size of a learned vector of each number; 0 hands it on as it is.
         min_count: Ids seen less often share the row of the unseen.
         impute: What becomes of a missing dense value: an error, or the training mean.
+
+    Raises:
+        DataError: Another way to impute.
     """
 
     embedding: int = 16
@@ -33,6 +37,10 @@ class Encoding:
     numeric: int = 0
     min_count: int = 1
     impute: Impute = None
+
+    def __post_init__(self) -> None:
+        if self.impute not in (None, "mean"):
+            raise DataError(f"`impute` must be None or 'mean', found {self.impute!r}")
 
     def applied(self, spec: FeatureSpec) -> FeatureSpec:
         """A codec's spec with the settings that concern the network."""

@@ -23,13 +23,14 @@ from mtl_seq.data import (
     check_row_values,
     read_frame,
 )
-from mtl_seq.errors import ArtifactError, DataError, NotFittedError
+from mtl_seq.errors import ArtifactError, CompositionError, NotFittedError
 from mtl_seq.fit.builders import builder_from_dict, builder_to_dict
+from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.rates import base_rates
 from mtl_seq.fit.split import split_rows
 from mtl_seq.fit.training import Run, train
 from mtl_seq.models import Builder, FunnelModel
-from mtl_seq.records import FunnelBatch, FunnelTruth
+from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
 __all__ = ["FunnelEstimator"]
@@ -130,6 +131,10 @@ class FunnelEstimator:
             DataError: Rows that cannot be trained on; see `mtl_seq.data`.
             KeyboardInterrupt: Interrupted; an earlier fit is left as it was.
         """
+        if not callable(self.model):
+            raise CompositionError(
+                f"`model` must be a builder such as models.esmm, found {self.model!r}"
+            )
         log = read_frame(frame)
         self._check(log)
         if validation is None:
@@ -145,12 +150,12 @@ class FunnelEstimator:
         assert batch.labels is not None
         model.network.start_at(base_rates(self.schema.funnel, batch.labels.stages))
         if model.objective.needs_potential:
-            batch = _with_potential(batch, truth, len(log), fitted)
+            batch = with_potential(batch, truth, len(log), fitted)
         run = train(
             model,
             batch,
             codec.encode(held_rows),
-            epochs=self.epochs or -(-_FEWEST_STEPS * self.batch_size // len(rows)),
+            epochs=self._epochs(len(rows)),
             batch_size=self.batch_size,
             lr=self.lr,
             weight_decay=self.weight_decay,
@@ -194,10 +199,11 @@ class FunnelEstimator:
         """Write weights (safetensors), codec and settings (JSON) to a folder, whole or not at all.
 
         Raises:
+            ArtifactError: The folder holds something else, which would be lost.
             NotFittedError: Nothing was fitted.
         """
         self._check_fitted()
-        with atomic_folder(path) as folder:
+        with atomic_folder(path, own=FILES) as folder:
             weights = {
                 k: x.detach().cpu().contiguous() for k, x in self.model_.state_dict().items()
             }
@@ -225,6 +231,8 @@ class FunnelEstimator:
                 built by a function of somebody's own and `model` is not given.
         """
         folder = Path(path)
+        if not folder.exists():
+            raise ArtifactError(f"no model folder {folder}: name the one that `save` wrote")
         if folder.is_file():
             raise ArtifactError(
                 f"`path` must be the folder that `save` wrote, found the file {folder}: pickles "
@@ -251,6 +259,10 @@ class FunnelEstimator:
         estimator.run_ = Run(tuple(content["run"]["rule"]), content["run"]["best_epoch"])
         return estimator
 
+    def _epochs(self, rows: int) -> int:
+        few = -(-_FEWEST_STEPS * self.batch_size // rows)
+        return few if self.epochs is None else self.epochs
+
     def _check(self, frame: pd.DataFrame) -> None:
         check_columns(self.schema, frame, labels=True)
         check_labels(self.schema, frame)
@@ -268,6 +280,9 @@ class FunnelEstimator:
         return str(getattr(inner, "__name__", "model"))
 
 
+FILES = ("model.safetensors", "codec.json", "estimator.json")
+"""What `FunnelEstimator.save` writes into its folder."""
+
 _SETTINGS = (
     "epochs",
     "batch_size",
@@ -279,21 +294,3 @@ _SETTINGS = (
     "allow_leak",
     "seed",
 )
-
-
-def _with_potential(
-    batch: FunnelBatch, truth: FunnelTruth | None, rows: int, fitted: "np.ndarray[Any, Any]"
-) -> FunnelBatch:
-    if truth is None:
-        raise DataError(
-            "this model trains on potential outcomes, which only a simulator knows: "
-            "`fit(log, truth=truth)`"
-        )
-    if len(truth.potential) != rows:
-        raise DataError(
-            f"`truth` must have one entry per row of the log, {rows:,}, found "
-            f"{len(truth.potential):,}: take both from one `sample` call"
-        )
-    assert batch.labels is not None
-    potential = torch.from_numpy(truth.potential[fitted].astype(np.float32))
-    return batch._replace(labels=batch.labels._replace(potential=potential))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.errors import DataError
+from mtl_seq.errors import DataError, rows_text
 from mtl_seq.schema import Schema
 
 __all__ = ["split_rows"]
@@ -28,7 +28,8 @@ def split_rows(
         Two arrays of positions.
 
     Raises:
-        DataError: The share leaves one side without rows or without clicks.
+        DataError: A time that is missing or no time, or a share that leaves one side without rows
+            or without clicks.
     """
     if not 0 < share < 1:
         raise DataError(f"`validation` must lie in (0, 1), found {share}")
@@ -36,6 +37,7 @@ def split_rows(
     if schema.time is None:
         order = np.random.default_rng(seed).permutation(len(frame))
     else:
+        _check_time(schema.time, frame)
         order = np.argsort(frame[schema.time].to_numpy(), kind="stable")
     fitted, validation = np.sort(order[: len(frame) - held]), np.sort(order[len(frame) - held :])
     click = frame[schema.labels[schema.funnel.first]].to_numpy()
@@ -46,3 +48,17 @@ def split_rows(
                 f"{len(frame):,} rows: change `validation`, or hand in validation rows of your own"
             )
     return fitted, validation
+
+
+def _check_time(column: str, frame: pd.DataFrame) -> None:
+    values = frame[column]
+    kind = values.dtype
+    if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_datetime64_any_dtype(kind)):
+        raise DataError(
+            f"time {column!r} must hold numbers or datetimes, found {values.iloc[0]!r} of type "
+            f"{kind}: convert it with pandas.to_datetime, since text sorts by its letters"
+        )
+    missing = values.isna().to_numpy()
+    if missing.any():
+        where = rows_text(frame.index[missing], int(missing.sum()))
+        raise DataError(f"time {column!r} is missing in {where}: fill or drop those rows")

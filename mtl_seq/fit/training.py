@@ -63,7 +63,7 @@ def train(
         weight_decay: Decoupled weight decay of all but embedding tables.
         id_dropout: Share of ids replaced by the unseen.
         patience: Epochs without a better value of the rule before training stops.
-        seed: Seed of the order of the rows and of the id dropout.
+        seed: Seed of the order of the rows, of the id dropout and of dropout in the model.
         title: Name on the progress line; None for no progress line.
         trainer: Further arguments of Lightning's Trainer.
 
@@ -71,7 +71,7 @@ def train(
         The rule's values and the epoch kept.
 
     Raises:
-        DataError: No clicked validation row of positive weight.
+        DataError: A setting out of its range, or no clicked validation row of positive weight.
         KeyboardInterrupt: The run was interrupted.
     """
     from lightning import Trainer
@@ -80,6 +80,8 @@ def train(
     from mtl_seq.fit.module import FunnelModule
 
     _check_validation(validation)
+    if epochs < 1 or lr <= 0:
+        raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
     settings: dict[str, Any] = {
         "accelerator": "auto",
@@ -98,7 +100,7 @@ def train(
         rows, batch_size, generator=torch.Generator().manual_seed(seed), id_dropout=id_dropout
     )
     module = FunnelModule(model, lr=lr, weight_decay=weight_decay)
-    with _quiet():
+    with _quiet(), _seeded(seed):
         engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
         try:
             engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS))
@@ -118,6 +120,14 @@ def _check_validation(rows: FunnelBatch) -> None:
             "the validation rows must hold a clicked row of positive weight, found none: without "
             "one the checkpoint rule is undefined; change `validation`, or hand in other rows"
         )
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Dropout can only draw from the global generators: they are lent, and given back."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from mtl_seq.errors import CompositionError
+from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.funnel import Funnel
 from mtl_seq.nn.bottoms import Bottom, BottomFactory
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
@@ -55,6 +55,7 @@ class FunnelNetwork(nn.Module):
         towers = {conditional.name: conditional.stage for conditional in funnel.conditionals}
         towers |= {name: name for name in aux}
         self.funnel = funnel
+        self.features = spec.features
         self.aux = tuple(aux)
         self.bottom = bottom(spec.width(spec.shared), len(towers))
         self.embedding = embedding(spec, towers)
@@ -71,7 +72,17 @@ class FunnelNetwork(nn.Module):
         )
 
     def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
-        """Features by name, ``(B,)`` each, to the prediction of B rows."""
+        """Features by name, ``(B,)`` each, to the prediction of B rows.
+
+        Raises:
+            DataError: A feature is absent.
+        """
+        absent = [name for name in self.features if name not in features]
+        if absent:
+            raise DataError(
+                f"`features` must hold {absent}, found {sorted(features)}: name them as the "
+                "FeatureSpec does"
+            )
         shared, own = self.embedding(features)
         hidden: Tensor = self.bottom(self._input(shared))
         conditionals = hidden.shape[1] - len(self.aux)
@@ -131,6 +142,11 @@ class FunnelNetwork(nn.Module):
 
 
 def _check(spec: FeatureSpec, funnel: Funnel, aux: Sequence[str]) -> None:
+    if len(funnel.stages) < 2:
+        raise CompositionError(
+            f"`funnel` must have at least two stages, such as click and conversion, found "
+            f"{funnel.names}"
+        )
     if not spec.shared:
         raise CompositionError(
             "every feature is hidden from some stage, so the bottom has no input: leave at least "

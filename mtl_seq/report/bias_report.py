@@ -107,7 +107,7 @@ class BiasReport(Findings):
             models=list(predictions),
             deciles=deciles({name: s.pcvr for name, s in everyone.items()}, truth),
             gap=gap_closed(losses, twins, naive, oracle),
-            facts=facts_of(log, click, checkpoint_rule, replicates, facts)
+            facts=facts_of(schema, log, click, checkpoint_rule, replicates, facts)
             | {"CVR over all impressions (truth)": float(truth.pcvr.mean())},
             oracle=oracle if oracle in predictions else None,
         )
@@ -173,7 +173,7 @@ class BiasReport(Findings):
             models=list(predictions),
             deciles=None,
             gap={},
-            facts=facts_of(log, click == 1, checkpoint_rule, replicates, facts) | weights,
+            facts=facts_of(schema, log, click == 1, checkpoint_rule, replicates, facts) | weights,
         )
 
     def plot(self, path: str | Path) -> None:

@@ -54,6 +54,9 @@ def write_html(report: Findings, path: str | Path) -> None:
         aside.write_text(page, encoding="utf-8")
 
 
+_ORACLE = " The oracle's line is what the features allow: what a tower cannot see, it averages."
+
+
 def _figures(report: Findings) -> list[tuple[str, str, Figure]]:
     """File name, caption and drawing."""
     if report.deciles is None:
@@ -70,8 +73,9 @@ def _figures(report: Findings) -> list[tuple[str, str, Figure]]:
         (
             "bias_by_decile",
             "Relative bias of predicted CVR by decile of the true propensity, one line per model. "
-            "A line at 0 is unbiased everywhere; bias on the left is bias where clicks are rare. "
-            "The oracle's line is what the features allow: what a tower cannot see, it averages.",
+            "A line at 0 is unbiased everywhere; bias on the left is bias where clicks are rare."
+            + _ORACLE
+            * (report.oracle is not None),
             decile_figure(report),
         ),
         (

@@ -40,6 +40,7 @@ def groups(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def facts_of(
+    schema: Schema,
     log: pd.DataFrame,
     click: NDArray[np.bool_],
     checkpoint_rule: str | None,
@@ -47,11 +48,16 @@ def facts_of(
     facts: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What a report was made from, the caller's own facts first."""
+    grouped = schema.group is not None and schema.group in log.columns
+    unit = f"users ({schema.group})" if grouped else "impressions (the schema names no group)"
+    weights = {"row weights": "not used"} if schema.weight else {}
     return {
         **(facts or {}),
         "impressions": len(log),
         "clicks": int(click.sum()),
         "CTR": float(click.mean()),
-        "intervals": f"{LEVEL:.0%}, bootstrap of users, {replicates} resamples, paired over models",
+        "intervals": f"{LEVEL:.0%}, bootstrap of {unit}, {replicates} resamples, paired over "
+        "models",
+        **weights,
         "checkpoint rule": checkpoint_rule or "not stated",
     }

@@ -41,6 +41,11 @@ def check_scores(
         DataError: No model, a reserved name, missing columns, rows that are not the log's, or
             values that are no probabilities.
     """
+    if not isinstance(scores, Mapping):
+        raise DataError(
+            f"`scores` must be a dict of frames by model, found {type(scores).__name__}: "
+            "{'my model': frame}"
+        )
     if not scores:
         raise DataError("`scores` must hold at least one model's predictions, found none")
     for name in scores:
@@ -50,6 +55,11 @@ def check_scores(
 
 
 def _check(name: str, frame: pd.DataFrame, log: pd.DataFrame) -> Scores:
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(
+            f"predictions of {name!r} must be a DataFrame with columns {QUANTITIES}, found "
+            f"{type(frame).__name__}"
+        )
     absent = [column for column in QUANTITIES if column not in frame.columns]
     if absent:
         found = [column for column in frame.columns if str(column).startswith("true_")]

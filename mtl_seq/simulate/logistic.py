@@ -170,6 +170,10 @@ class LogisticFunnel:
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
+            whole = name in ("users", "items")
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                kind = "a whole number" if whole else "a number"
+                raise SimulationError(f"`{name}` must be {kind}, found {value!r}")
             if not low <= value <= high:
                 raise SimulationError(f"`{name}` must lie in [{low}, {high}], found {value}")
         for name in ("ctr", "cvr"):

@@ -181,3 +181,24 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path):
     assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert len(pd.read_parquet(tmp_path / "log.parquet")) == 200_000
+
+
+def test_what_stands_at_out_is_never_lost(log, world, capsys, monkeypatch):
+    log.to_parquet(world / "log.parquet")
+    schema, parquet = world / "schema.json", world / "log.parquet"
+    held = sorted(path.name for path in world.iterdir())
+    fit = ["fit", parquet, "--schema", schema, "--quiet", "--out"]
+    assert "which would be lost" in fails([*fit, world], capsys)
+    assert "must be a folder" in fails([*fit, parquet], capsys)
+    assert "which would be lost" in fails(
+        ["simulate", "--rows", "9", "--out", world.parent], capsys
+    )
+    assert sorted(path.name for path in world.iterdir()) == held
+    assert main([str(a) for a in (*fit, world / "model", "--epochs", "1")]) == 0
+    assert "the log itself" in fails(
+        ["predict", world / "model", parquet, "--out", parquet], capsys
+    )
+    assert "must be a file" in fails(["predict", world / "model", parquet, "--out", world], capsys)
+    assert pd.read_parquet(parquet).equals(log)
+    # A model of an earlier run is ours to replace.
+    assert main([str(a) for a in (*fit, world / "model", "--epochs", "1")]) == 0

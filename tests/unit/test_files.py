@@ -2,6 +2,7 @@
 
 import json
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from mtl_seq._files import atomic_folder, atomic_path, read_json, write_json
 from mtl_seq.errors import ArtifactError
 
 INTERRUPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit]
+
+OWN = ("inner", "old.txt", "new.txt", "half.txt", "weights")
+"""Files that these tests leave in a folder of theirs."""
 
 
 def listing(folder):
@@ -65,7 +69,9 @@ def test_an_interrupted_block_leaves_the_old_file(tmp_path, interruption):
 
 
 @pytest.mark.parametrize("interruption", INTERRUPTIONS)
-@pytest.mark.parametrize("manager", [atomic_path, atomic_folder])
+@pytest.mark.parametrize(
+    "manager", [atomic_path, partial(atomic_folder, own=OWN)], ids=["file", "folder"]
+)
 def test_an_interrupted_first_write_leaves_nothing(tmp_path, manager, interruption):
     def write():
         with manager(tmp_path / "model") as aside:
@@ -83,7 +89,7 @@ def test_an_interrupted_first_write_leaves_nothing(tmp_path, manager, interrupti
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     target = tmp_path / "model"
     for text in ("old", "new"):
-        with atomic_folder(target) as aside:
+        with atomic_folder(target, own=OWN) as aside:
             fill(aside, text)
             assert aside.parent == target.parent
         assert (target / "inner" / "a.txt").read_text() == text
@@ -103,7 +109,7 @@ def test_an_interrupted_block_leaves_the_old_folder(tmp_path, interruption):
     before = listing(tmp_path)
 
     def write():
-        with atomic_folder(target) as aside:
+        with atomic_folder(target, own=OWN) as aside:
             fill(aside, "half")
             raise interruption
 
@@ -119,7 +125,7 @@ def test_permissions_are_those_of_an_ordinary_write(tmp_path):
     (tmp_path / "plain").mkdir()
     with atomic_path(tmp_path / "ours.txt") as aside:
         aside.write_text("x")
-    with atomic_folder(tmp_path / "ours"):
+    with atomic_folder(tmp_path / "ours", own=OWN):
         pass
     assert mode(tmp_path / "ours.txt") == mode(tmp_path / "plain.txt")
     assert mode(tmp_path / "ours") == mode(tmp_path / "plain")
@@ -175,7 +181,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 def test_an_interruption_between_the_two_renames_brings_the_old_folder_back(tmp_path, monkeypatch):
     target = tmp_path / "model"
-    with atomic_folder(target) as folder:
+    with atomic_folder(target, own=OWN) as folder:
         (folder / "weights").write_text("old")
     rename = Path.replace
     calls = []
@@ -187,7 +193,30 @@ def test_an_interruption_between_the_two_renames_brings_the_old_folder_back(tmp_
         return rename(self, to)
 
     monkeypatch.setattr(Path, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as folder:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target, own=OWN) as folder:
         (folder / "weights").write_text("new")
     assert (target / "weights").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_with_anything_else_in_it_is_not_replaced(tmp_path):
+    target = tmp_path / "home"
+    target.mkdir()
+    (target / "thesis.txt").write_text("years of work")
+    with (
+        pytest.raises(ArtifactError, match=r"holds thesis.txt, which would be lost"),
+        atomic_folder(target, own=OWN),
+    ):
+        pass
+    assert (target / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path):
+    target = tmp_path / "log.parquet"
+    target.write_text("rows")
+    with (
+        pytest.raises(ArtifactError, match="must be a folder, found a file"),
+        atomic_folder(target, own=OWN),
+    ):
+        pass
+    assert target.read_text() == "rows"

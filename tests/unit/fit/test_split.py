@@ -104,3 +104,17 @@ def test_a_part_without_clicks_is_an_error(clicked, name, rows):
     frame = log(100).assign(at=range(100), click=np.isin(range(100), clicked).astype(int))
     with pytest.raises(DataError, match=f"the {name} rows .* found none in {rows} of 100 rows"):
         split_rows(TIMED, frame, 0.1, 0)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (["03.02.2022", "01.03.2022"], "'at' must hold numbers or datetimes, found '03.02.2022'"),
+        ([1.0, np.nan], r"'at' is missing in \d+ rows"),
+    ],
+)
+def test_a_time_that_does_not_sort_by_time_is_refused(times, said):
+    schema = Schema(labels={"click": "click"}, ids=["user"], time="at")
+    rows = {"user": range(100), "click": [0, 1] * 50, "at": times * 50}
+    with pytest.raises(DataError, match=said):
+        split_rows(schema, pd.DataFrame(rows), 0.2, 0)
