@@ -147,7 +147,9 @@ def test_quiet_prints_nothing(tmp_path, capsys):
     assert captured.err == ""
 
 
-@pytest.mark.parametrize("command", ["simulate", "fit", "predict", "evaluate", "compare"])
+@pytest.mark.parametrize(
+    "command", ["simulate", "fit", "predict", "evaluate", "compare", "inspect"]
+)
 def test_every_help_shows_an_example_and_the_common_options(command, capsys):
     assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -159,3 +161,16 @@ def test_every_help_shows_an_example_and_the_common_options(command, capsys):
 def test_no_arguments_show_the_help(capsys):
     assert main(["--help"]) == 0
     assert "compare" in capsys.readouterr().out
+
+
+def test_inspect_looks_into_the_experts(world, scores, tmp_path, capsys):
+    model, log = str(world.parent / "model"), str(world / "log.parquet")
+    out = tmp_path / "gates.png"
+    assert main(["inspect", model, log, "--by", "user_tier", "--out", str(out), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["gates"]
+    tiers = pd.read_parquet(log)["user_tier"].nunique()
+    assert len(rows) == 2 * (1 + tiers)
+    for row in rows:
+        assert sum(row[f"expert {e}"] for e in range(4)) == pytest.approx(1)
+        assert 0 <= row["entropy"] <= 1
+    assert out.read_bytes()[:4] == b"\x89PNG"

@@ -1,0 +1,70 @@
+"""`mtl-seq inspect`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.options import Json, Quiet, Seed
+from mtl_seq.data import read_frame
+from mtl_seq.errors import SchemaError
+from mtl_seq.fit import FunnelEstimator
+from mtl_seq.fit.gates import expert_gates
+from mtl_seq.report.gates import gate_summary, gate_warnings, plot_gates
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    model: Annotated[
+        Path, typer.Argument(help="Folder that `fit` wrote, of a model with experts.")
+    ],
+    log: Annotated[Path, typer.Argument(help="Parquet file of impressions; labels may lack.")],
+    out: Annotated[Path | None, typer.Option(help="PNG file of the heat map to draw.")] = None,
+    by: Annotated[str | None, typer.Option(help="A column to part the rows by.")] = None,
+    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Look into a model's experts: which tower uses which, how evenly, and which are dead.
+
+    Example: [bold]mtl-seq inspect model/ world/log.parquet --by user_tier --out gates.png[/bold]
+    """
+    frame = read_frame(log)
+    if by is not None and by not in frame.columns:
+        raise SchemaError(f"`--by` must name a column of the log, found {by!r}")
+    found = expert_gates(FunnelEstimator.load(model), frame)
+    summary = gate_summary(found.towers, found.share, None if by is None else frame[by])
+    warnings = gate_warnings(summary)
+    if out is not None:
+        plot_gates(summary, out)
+    if json:
+        table = summary.reset_index().astype(object)
+        rows = table.where(table.notna(), None).to_dict("records")
+        print_json({"gates": rows, "warnings": warnings})
+        return
+    if not quiet:
+        _print(summary)
+    for line in warnings:
+        note(f"warning: {line}", quiet=quiet)
+    if out is not None:
+        note(f"written: {out}", quiet=quiet)
+
+
+def _print(summary: pd.DataFrame) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("segment", "tower", *summary.columns):
+        justify = "left" if name in ("segment", "tower") else "right"
+        table.add_column(str(name).replace("expert ", "expert\n"), justify=justify, no_wrap=True)
+    for (segment, tower), row in summary.iterrows():
+        cells = [
+            f"{int(value):,}" if name == "rows" else f"{value:.2f}" for name, value in row.items()
+        ]
+        table.add_row(str(segment), str(tower), *cells)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

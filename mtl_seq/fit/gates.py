@@ -1,0 +1,56 @@
+"""Which experts a fitted model's towers use, row by row."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from mtl_seq.data import BatchLoader, read_frame
+from mtl_seq.errors import NotFittedError
+from mtl_seq.fit.estimator import FunnelEstimator
+
+__all__ = ["Gates", "expert_gates"]
+
+_ROWS = 65_536
+
+
+class Gates(NamedTuple):
+    """Shares of experts.
+
+    Attributes:
+        towers: Names of the T towers.
+        share: ``(N, T, E)`` each tower's share of each expert; rows add up to 1.
+    """
+
+    towers: tuple[str, ...]
+    share: NDArray[np.float64]
+
+
+def expert_gates(estimator: FunnelEstimator, frame: pd.DataFrame | str | Path) -> Gates:
+    """The gates of a fitted model on some rows.
+
+    Args:
+        estimator: Fitted, on a bottom with experts.
+        frame: The rows, or a parquet file of them.
+
+    Returns:
+        The gates, in the order of the rows.
+
+    Raises:
+        CompositionError: The model's bottom mixes no experts.
+        NotFittedError: Nothing was fitted.
+    """
+    if not hasattr(estimator, "model_"):
+        raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
+    network = estimator.model_.network.eval()
+    device = next(network.parameters()).device
+    rows = estimator.codec_.encode(read_frame(frame), labels=False)
+    parts = []
+    with torch.inference_mode():
+        for batch in BatchLoader(rows, _ROWS):
+            shares = network.gates({name: x.to(device) for name, x in batch.features.items()})
+            parts.append(shares.double().cpu())
+    return Gates(network.towers, torch.cat(parts).numpy())
