@@ -60,8 +60,11 @@ def inspect(
 def _print(summary: pd.DataFrame) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("segment", "tower", *summary.columns):
-        justify = "left" if name in ("segment", "tower") else "right"
-        table.add_column(str(name).replace("expert ", "expert\n"), justify=justify, no_wrap=True)
+        text = str(name).replace("expert ", "expert\n")
+        if name in ("segment", "tower"):
+            table.add_column(text, no_wrap=True)
+        else:
+            table.add_column(text, justify="right", no_wrap=True)
     for (segment, tower), row in summary.iterrows():
         cells = [
             f"{int(value):,}" if name == "rows" else f"{value:.2f}" for name, value in row.items()

@@ -3,6 +3,7 @@
 from functools import partial
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE, SingleTask, TowerEmbeddings
 from mtl_seq.risks import ClickSpace, EntireSpace, Objective
@@ -20,6 +21,9 @@ def click_space(
 ) -> FunnelModel:
     """Two networks that share nothing: CTR over all impressions, CVR on clicks (BASE of ESMM).
 
+    On a longer funnel every tower has its network, and the stages between have the risks of ESMM,
+    named by stage.
+
     Args:
         spec: The features.
         funnel: The stages.
@@ -29,7 +33,9 @@ def click_space(
     Returns:
         The model.
     """
-    objective = Objective({"ctr": EntireSpace(funnel.first), "cvr": ClickSpace()})
+    objective = Objective(
+        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": ClickSpace()}
+    )
     alone = partial(SingleTask, bottom=bottom)
     return assemble(
         spec, objective, funnel=funnel, bottom=alone, seed=seed, embedding=TowerEmbeddings

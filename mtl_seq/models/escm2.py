@@ -1,6 +1,7 @@
 """ESCM2: Entire Space Counterfactual Multi-Task Model (Wang et al., SIGIR 2022)."""
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import IPS, DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
@@ -23,6 +24,7 @@ def escm2_ips(
 
     The paper's lambda_c is 0.1 to 1 and its floor 0.1; here both weights are 1 and the floor is the
     1% quantile of the propensities, since at a low CTR the paper's values leave most of the bias.
+    On a longer funnel the stages between have the risks of ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -40,6 +42,7 @@ def escm2_ips(
     objective = Objective(
         {
             "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
             "cvr": IPS(propensity),
             "ctcvr": EntireSpace(funnel.last),
         },
@@ -61,6 +64,8 @@ def escm2_dr(
 ) -> FunnelModel:
     """ESMM with a doubly robust CVR risk and the imputation tower it needs.
 
+    On a longer funnel the stages between have the risks of ESMM, named by stage.
+
     Args:
         spec: The features.
         funnel: The stages.
@@ -77,6 +82,7 @@ def escm2_dr(
     objective = Objective(
         {
             "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
             "cvr": DoublyRobust(propensity),
             "ctcvr": EntireSpace(funnel.last),
             "imputation": Imputation(propensity),

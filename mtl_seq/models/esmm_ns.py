@@ -3,9 +3,10 @@
 from functools import partial
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import joint_risks
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, SharedBottom, SingleTask, TowerEmbeddings
-from mtl_seq.risks import EntireSpace, Objective
+from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm_ns"]
@@ -31,7 +32,7 @@ def esmm_ns(
     Returns:
         The model.
     """
-    objective = Objective({"ctr": EntireSpace(funnel.first), "ctcvr": EntireSpace(funnel.last)})
+    objective = Objective(joint_risks(funnel))
     return assemble(
         spec,
         objective,

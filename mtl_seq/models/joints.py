@@ -3,7 +3,7 @@
 from mtl_seq.funnel import Funnel
 from mtl_seq.risks import EntireSpace, Risk
 
-__all__ = ["joint_risks"]
+__all__ = ["joint_risks", "risks_between"]
 
 
 def joint_risks(funnel: Funnel) -> dict[str, Risk]:
@@ -17,3 +17,18 @@ def joint_risks(funnel: Funnel) -> dict[str, Risk]:
     """
     names = ("ctr", "ctcvr") if len(funnel.names) == 2 else funnel.names
     return {name: EntireSpace(stage) for name, stage in zip(names, funnel.names, strict=True)}
+
+
+def risks_between(funnel: Funnel) -> dict[str, Risk]:
+    """Cross-entropy of the joint of every stage between the first and the last.
+
+    Every model has these, whatever its CVR risk: pCVR alone is a product over the stages between,
+    and would leave their towers unidentified. Models differ in what they do to pCVR only.
+
+    Args:
+        funnel: The stages.
+
+    Returns:
+        By stage, in the funnel's order; none where there are two stages.
+    """
+    return {stage: EntireSpace(stage) for stage in funnel.names[1:-1]}

@@ -1,6 +1,7 @@
 """The control: CTR and CVR share a network, CVR is masked to clicks."""
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import ClickSpace, EntireSpace, Objective
@@ -18,7 +19,9 @@ def multitask(
 ) -> FunnelModel:
     """Plain multi-task learning, the row every entire-space method must be compared with.
 
-    It shares all that ESMM shares and has no entire-space CVR term.
+    It shares all that ESMM shares and has no entire-space CVR term. On a longer funnel the stages
+    between have that of ESMM, named by stage, so that what pCVR is trained on stays the only
+    difference.
 
     Args:
         spec: The features.
@@ -29,5 +32,7 @@ def multitask(
     Returns:
         The model.
     """
-    objective = Objective({"ctr": EntireSpace(funnel.first), "cvr": ClickSpace()})
+    objective = Objective(
+        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": ClickSpace()}
+    )
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,6 +1,7 @@
 """The oracle: trained on what nobody can observe, so in simulation only."""
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import EntireSpace, Objective, PotentialOutcome
@@ -30,5 +31,7 @@ def oracle(
     Returns:
         The model.
     """
-    objective = Objective({"ctr": EntireSpace(funnel.first), "cvr": PotentialOutcome()})
+    objective = Objective(
+        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": PotentialOutcome()}
+    )
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import logsigmoid
 
 from mtl_seq.functional import promote
 from mtl_seq.funnel import Funnel
@@ -38,7 +38,8 @@ def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) ->
     log_joint = {name: logsigmoid(logit) for name, logit in joint_logit.items()}
     first, last = joint_logit[funnel.first], joint_logit[funnel.last]
     gap = (first - last).clamp_min(_LEAST_GAP)
-    pcvr_logit = softplus(first) - gap - torch.log(-torch.expm1(-gap))
+    # -logsigmoid(-a) is softplus(a), without the cut at 20 of torch's own.
+    pcvr_logit = -logsigmoid(-first) - gap - torch.log(-torch.expm1(-gap))
     # From its logit, not as a difference of logarithms, which loses digits where both are large.
     # The ratio is at least pCTCVR: rounding must not say otherwise.
     log_pcvr = torch.maximum(logsigmoid(pcvr_logit), log_joint[funnel.last])

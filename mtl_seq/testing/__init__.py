@@ -8,15 +8,19 @@
 from mtl_seq.testing.base import ContractError
 from mtl_seq.testing.bottom import check_bottom
 from mtl_seq.testing.estimator import check_estimator
-from mtl_seq.testing.head import check_head
+from mtl_seq.testing.exportable import check_exportable
+from mtl_seq.testing.head import CHAINS, FUNNELS, check_head
 from mtl_seq.testing.model import check_model
 from mtl_seq.testing.risk import check_risk
 from mtl_seq.testing.simulator import check_simulator
 
 __all__ = [
+    "CHAINS",
+    "FUNNELS",
     "ContractError",
     "check_bottom",
     "check_estimator",
+    "check_exportable",
     "check_head",
     "check_model",
     "check_risk",

@@ -11,22 +11,26 @@ from mtl_seq.errors import NotFittedError
 from mtl_seq.fit import FunnelEstimator
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
-from mtl_seq.simulate import LogisticFunnel
+from mtl_seq.simulate import LogisticFunnel, Simulator
 from mtl_seq.testing.base import keeps_global_random_state, require
 
 __all__ = ["check_estimator"]
 
 
-def check_estimator(make: Callable[[Schema], FunnelEstimator]) -> None:
+def check_estimator(
+    make: Callable[[Schema], FunnelEstimator], *, world: Simulator | None = None
+) -> None:
     """Fit, predict, save and load on a small log, in the manners the class promises.
 
     Args:
         make: Builds an unfitted estimator for a schema; called twice.
+        world: Draws the log; it must have the id ``user_id``. By default one of clicks and
+            conversions.
 
     Raises:
         ContractError: It breaks a promise.
     """
-    world = LogisticFunnel(users=60, items=40, seed=0)
+    world = world or LogisticFunnel(users=60, items=40, seed=0)
     log, truth = world.sample(3000, np.random.default_rng(0))
     log.index = pd.Index(np.arange(len(log)) * 7 + 3)
     estimator = make(world.schema)

@@ -1,16 +1,24 @@
 """What every head must keep."""
 
+import copy
+
 import torch
+from torch import Tensor
 
 from mtl_seq.funnel import Funnel, Stage
 from mtl_seq.nn import Head, HeadFactory
-from mtl_seq.testing.base import close, perturbed, require, require_gradients
+from mtl_seq.testing.base import accepts, close, perturbed, require, require_gradients
 
-__all__ = ["FUNNELS", "check_head"]
+__all__ = ["CHAINS", "FUNNELS", "check_head"]
 
-FUNNELS = (
+CHAINS = (
     Funnel.chain("click", "conversion"),
     Funnel.chain("click", "cart", "order", "payment"),
+)
+"""Chains, for heads that take no other funnel."""
+
+FUNNELS = (
+    *CHAINS,
     Funnel((Stage("click"), Stage("cart", "click"), Stage("order", "click", ("cart",)))),
     Funnel(
         (
@@ -23,47 +31,91 @@ FUNNELS = (
 )
 """Chains, a mediator, and exclusive mediators."""
 
-_WIDTH, _ROWS, _OWN = 6, 9, 3
+_WIDTH, _ROWS, _OWN = 6, 32, 3
 
 
 def check_head(head: HeadFactory, *, funnels: tuple[Funnel, ...] = FUNNELS) -> None:
-    """Shapes, own features, starting rates, gradients and probabilities, on several funnels.
+    """Shapes, own features, rates, gradients, dtypes and probabilities, on several funnels.
 
     Args:
         head: A head's class, or a partial of one.
-        funnels: The funnels it must work on.
+        funnels: The funnels it must work on; `CHAINS` for a head that takes chains only.
 
     Raises:
         ContractError: It breaks a promise.
     """
-    for funnel in funnels:
-        _check(head, funnel)
+    # Heads draw their weights from the global generator; unseeded, a narrow layer of dead ReLUs
+    # would now and then be taken for one that is not connected.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for funnel in funnels:
+            _check(head, funnel)
 
 
 def _check(head: HeadFactory, funnel: Funnel) -> None:
     names = [conditional.name for conditional in funnel.conditionals]
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn((_ROWS, len(names), _WIDTH), generator=generator)
-    own = {names[-1]: torch.randn((_ROWS, _OWN), generator=generator)}
-    built = head(funnel, _WIDTH, {names[-1]: _OWN})
+    own = {name: torch.randn((_ROWS, _OWN), generator=generator) for name in names}
+    built = head(funnel, _WIDTH, dict.fromkeys(names, _OWN))
     require(isinstance(built, Head), f"{type(built).__name__} must derive from nn.Head")
     perturbed(built).eval()
     logits = built(hidden, own)
     shape = (_ROWS, len(names))
     require(tuple(logits.shape) == shape, f"logits {tuple(logits.shape)} must be {shape}")
-    moved = built(hidden, {names[-1]: own[names[-1]] + 1}) - logits
-    require(moved[:, -1].abs().max() > 0, f"own features must move the logit of {names[-1]!r}")
+    _check_own(head, funnel, built, hidden, own)
+    _check_rows(built, hidden, own, logits)
+    _check_dtypes(built, hidden, own, logits)
+    require_gradients(built, (built(hidden, own) ** 2).sum(), "head")
+    built.start_at(dict.fromkeys(names, 0.01))
+    nothing = {name: torch.zeros_like(column) for name, column in own.items()}
+    rate = torch.sigmoid(built(torch.zeros_like(hidden), nothing))
+    require(bool((rate < 0.5).all()), "`start_at` must move the logits to the rates")
+    _check_probabilities(type(built), funnel, logits.detach() * 20)
+
+
+def _check_own(
+    head: HeadFactory, funnel: Funnel, built: Head, hidden: Tensor, own: dict[str, Tensor]
+) -> None:
+    logits = built(hidden, own)
+    for index, name in enumerate(own):
+        moved = built(hidden, {**own, name: own[name] + 1})
+        changed = (moved != logits).any(0).tolist()
+        require(changed[index], f"own features must move the logit of {name!r}")
+        # What is hidden from another stage must not reach it by way of this one.
+        require(sum(changed) == 1, f"own features of {name!r} must move no other logit, to the bit")
+    without = perturbed(head(funnel, _WIDTH, {})).eval()
+    with accepts("towers without own features"):
+        found = without(hidden, {})
+    require(found.shape == logits.shape, "towers without own features must give the same shape")
+
+
+def _check_rows(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Tensor) -> None:
+    for rows in (0, 1):
+        with accepts(f"a batch of {rows} rows"):
+            few = built(hidden[:rows], {name: column[:rows] for name, column in own.items()})
+        # A product of another size is summed in another order.
+        require(close(few, logits[:rows], 1e-5), f"a batch of {rows} rows must give their logits")
     other = hidden.clone()
     other[1:] += 1
     require(close(built(other, own)[:1], logits[:1], 1e-6), "a row must not depend on other rows")
-    require_gradients(built, (built(hidden, own) ** 2).sum(), "head")
-    built.start_at(dict.fromkeys(names, 0.01))
-    rate = torch.sigmoid(built(torch.zeros_like(hidden), {}.fromkeys(own, own[names[-1]] * 0)))
-    require(bool((rate < 0.5).all()), "`start_at` must move the logits to the rates")
-    _check_probabilities(type(built), funnel, logits * 20)
+    order = torch.randperm(_ROWS, generator=torch.Generator().manual_seed(3))
+    moved = built(hidden[order], {name: column[order] for name, column in own.items()})
+    require(close(moved, logits[order], 1e-5), "permuted rows must give permuted logits")
 
 
-def _check_probabilities(head: type[Head], funnel: Funnel, logits: torch.Tensor) -> None:
+def _check_dtypes(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Tensor) -> None:
+    double = copy.deepcopy(built).double()
+    with accepts("float64"):
+        found = double(hidden.double(), own)
+    require(found.dtype == torch.float64, "float64 must stay float64")
+    require(close(found, logits.double(), 1e-4), "float64 must say the same as float32")
+    with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
+        half = built(hidden, own)
+    require(bool(torch.isfinite(half).all()), "bfloat16 autocast must give finite logits")
+
+
+def _check_probabilities(head: type[Head], funnel: Funnel, logits: Tensor) -> None:
     found = head.compose(funnel, logits, {})
     require(found.stages == funnel.names, f"stages {found.stages} must be {funnel.names}")
     for name, log_joint in found.log_joint.items():
@@ -71,8 +123,20 @@ def _check_probabilities(head: type[Head], funnel: Funnel, logits: torch.Tensor)
         require(bool((log_joint <= 0).all()), f"probability of {name!r} exceeds 1")
         agreed = close(torch.sigmoid(found.joint_logit[name]), log_joint.exp(), 1e-6)
         require(agreed, f"logit and log-probability of {name!r} must say the same")
+    require(bool(torch.isfinite(found.log_pcvr).all()), "log pCVR is not finite")
+    require(bool(torch.isfinite(found.pcvr_logit).all()), "the logit of pCVR is not finite")
+    require(bool((found.pctcvr <= found.pcvr).all()), "pCTCVR must not exceed pCVR")
+    agreed = close(torch.sigmoid(found.pcvr_logit), found.pcvr, 1e-6)
+    require(agreed, "logit and log-probability of pCVR must say the same")
+    if not head.conditional:
+        return
     for child, parent in funnel.parents().items():
         below = found.log_joint[child] <= found.log_joint[parent]
         require(bool(below.all()), f"{child!r} must not be more probable than {parent!r}")
-    agreed = close(torch.sigmoid(found.pcvr_logit), found.pcvr, 1e-6)
-    require(agreed, "logit and log-probability of pCVR must say the same")
+    for stage in funnel.stages:
+        if stage.via:
+            ways = torch.stack([found.log_joint[name] for name in stage.via]).exp().sum(0)
+            assert stage.after is not None
+            whole = found.log_joint[stage.after].exp()
+            within = bool((ways <= whole + 1e-6).all())
+            require(within, f"{stage.via} must not be more probable together than {stage.after!r}")

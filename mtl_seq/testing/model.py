@@ -1,5 +1,6 @@
 """What every named model must keep."""
 
+import copy
 import math
 
 import torch
@@ -7,51 +8,50 @@ from torch import Tensor
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.models import Builder, FunnelModel
-from mtl_seq.records import FunnelLabels
+from mtl_seq.nn import Head
+from mtl_seq.records import FunnelLabels, FunnelPrediction
 from mtl_seq.schema import FeatureSpec
 from mtl_seq.testing.base import (
+    accepts,
     close,
     keeps_global_random_state,
     perturbed,
     require,
     require_gradients,
 )
+from mtl_seq.testing.draws import draw_labels
 
-__all__ = ["check_model"]
+__all__ = ["check_model", "draw_features", "spec_for"]
 
 _FUNNEL = Funnel.chain("click", "conversion")
-_SPEC = FeatureSpec(
-    ids={"user_id": 11, "item_id": 7, "position": 5},
-    bags={"tags": 6},
-    dense=["price", "mood"],
-    hidden_from={"conversion": ["position"], "click": ["mood"]},
-    embedding=4,
-)
 _ROWS = 48
 
 
-def check_model(build: Builder) -> None:
-    """Seeds, probabilities, hidden features, losses, gradients of every part, and a saved state.
+def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
+    """Seeds, probabilities, hidden features, losses, gradients, rows, dtypes, and a saved state.
 
     Args:
         build: A builder, ``build(spec, *, funnel, seed) -> FunnelModel``.
+        funnel: The stages to build it for, at least two.
 
     Raises:
         ContractError: It breaks a promise.
     """
+    spec = spec_for(funnel)
     with keeps_global_random_state("the builder"):
-        model = build(_SPEC, funnel=_FUNNEL, seed=3)
+        model = build(spec, funnel=funnel, seed=3)
     require(isinstance(model, FunnelModel), "a builder must return a FunnelModel")
-    features, labels = _rows()
-    _check_seed(build, model, features)
+    generator = torch.Generator().manual_seed(0)
+    features = draw_features(_ROWS, generator)
+    labels = draw_labels(funnel, _ROWS, generator)
+    # Dropout would make two passes of one set of weights differ.
+    model.eval()
+    same, other = (build(spec, funnel=funnel, seed=seed).eval()(features).logits for seed in (3, 4))
+    require(torch.equal(same, model(features).logits), "one seed must give one set of weights")
+    require(not torch.equal(other, same), "another seed must give other weights")
     perturbed(model)
     prediction = model(features)
-    for name in ("pctr", "pcvr", "pctcvr"):
-        value = getattr(prediction, name)
-        require(tuple(value.shape) == (_ROWS,), f"{name} must be {(_ROWS,)}")
-        require(bool(((value >= 0) & (value <= 1)).all()), f"{name} must lie in [0, 1]")
-    require(bool((prediction.pctcvr <= prediction.pcvr).all()), "pCTCVR must not exceed pCVR")
-    require(bool((prediction.pctcvr <= prediction.pctr).all()), "pCTCVR must not exceed pCTR")
+    _check_probabilities(prediction, funnel, _conditional(model))
     losses = model.objective(prediction, labels)
     for name, loss in losses.items():
         require(loss.dim() == 0, f"risk {name!r} must be reduced to a scalar")
@@ -60,8 +60,9 @@ def check_model(build: Builder) -> None:
     require(close(total, torch.stack(list(losses.values())).sum(), 1e-6), "the total is the sum")
     require_gradients(model, total, "model")
     _check_hidden(model, features)
-    _check_rows(model, features)
-    twin = build(_SPEC, funnel=_FUNNEL, seed=4)
+    _check_rows(model, features, labels)
+    _check_dtypes(model, features, labels)
+    twin = build(spec, funnel=funnel, seed=4).eval()
     twin.load_state_dict(model.state_dict())
     require(
         torch.equal(twin(features).pctcvr, model(features).pctcvr),
@@ -69,40 +70,70 @@ def check_model(build: Builder) -> None:
     )
 
 
-def _rows() -> tuple[dict[str, Tensor], FunnelLabels]:
-    generator = torch.Generator().manual_seed(0)
+def spec_for(funnel: Funnel) -> FeatureSpec:
+    """Features of every kind: only the click sees the position, and it does not see the mood."""
+    hidden = {name: ["position"] for name in funnel.names[1:]}
+    return FeatureSpec(
+        ids={"user_id": 11, "item_id": 7, "position": 5},
+        bags={"tags": 6},
+        dense=["price", "mood"],
+        hidden_from={funnel.first: ["mood"], **hidden},
+        embedding=4,
+    )
 
-    def ids(size: int, shape: tuple[int, ...] = (_ROWS,)) -> Tensor:
+
+def draw_features(rows: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Features of `spec_for`."""
+
+    def ids(size: int, shape: tuple[int, ...] = (rows,)) -> Tensor:
         return torch.randint(size, shape, generator=generator)
 
     features = {"user_id": ids(11), "item_id": ids(7), "position": ids(5)}
     # Every row of the tables is met, so that none is without a gradient by chance.
-    features["tags"] = torch.cat((ids(6, (_ROWS, 2)), torch.full((_ROWS, 1), -1)), dim=1)
-    features |= {name: torch.randn(_ROWS, generator=generator) for name in ("price", "mood")}
-    click = (torch.rand(_ROWS, generator=generator) < 0.5).float()
-    potential = (torch.rand(_ROWS, generator=generator) < 0.5).float()
-    return features, FunnelLabels.of(click=click, conversion=click * potential, potential=potential)
+    features["tags"] = torch.cat((ids(6, (rows, 2)), torch.full((rows, 1), -1)), dim=1)
+    return features | {name: torch.randn(rows, generator=generator) for name in ("price", "mood")}
 
 
-def _check_seed(build: Builder, model: FunnelModel, features: dict[str, Tensor]) -> None:
-    same = build(_SPEC, funnel=_FUNNEL, seed=3)
-    require(
-        torch.equal(same(features).logits, model(features).logits),
-        "one seed must give one set of weights",
+def _conditional(model: FunnelModel) -> bool:
+    head = model.network.head
+    assert isinstance(head, Head)
+    return head.conditional
+
+
+def _check_probabilities(prediction: FunnelPrediction, funnel: Funnel, conditional: bool) -> None:
+    require(prediction.stages == funnel.names, f"stages {prediction.stages} must be {funnel.names}")
+    for name in ("pctr", "pcvr", "pctcvr"):
+        value = getattr(prediction, name)
+        require(tuple(value.shape) == (_ROWS,), f"{name} must be {(_ROWS,)}")
+        require(bool(((value >= 0) & (value <= 1)).all()), f"{name} must lie in [0, 1]")
+    require(bool((prediction.pctcvr <= prediction.pcvr).all()), "pCTCVR must not exceed pCVR")
+    ordered = prediction.pctcvr <= prediction.pctr
+    require(bool(ordered.all()) or not conditional, "pCTCVR must not exceed pCTR")
+    # No click, a click without conversion, both: each from another part of the record.
+    parts = (
+        torch.sigmoid(-prediction.pctr_logit),
+        prediction.pctr * torch.sigmoid(-prediction.pcvr_logit),
+        torch.sigmoid(prediction.joint_logit[funnel.last]),
     )
-    other = build(_SPEC, funnel=_FUNNEL, seed=4)
-    require(
-        not torch.equal(other(features).logits, model(features).logits),
-        "another seed must give other weights",
-    )
+    mass = torch.stack(parts).sum(0)[ordered]
+    require(close(mass, torch.ones_like(mass), 1e-6), "the mass along the funnel must add up to 1")
+    if conditional:
+        for child, parent in funnel.parents().items():
+            below = prediction.log_joint[child] <= prediction.log_joint[parent]
+            require(bool(below.all()), f"{child!r} must not be more probable than {parent!r}")
 
 
 def _check_hidden(model: FunnelModel, features: dict[str, Tensor]) -> None:
     before = model(features)
     moved = model({**features, "position": (features["position"] + 1) % 5})
     require(
-        torch.equal(moved.pcvr_logit, before.pcvr_logit),
-        "pCVR must not change with a feature hidden from the conversion",
+        torch.equal(moved.logits[:, 1:], before.logits[:, 1:]),
+        "no later tower's logit may change with a feature hidden from every later stage",
+    )
+    # Where logits are joints, pCVR is read off as a quotient, and pCTR is in it.
+    require(
+        torch.equal(moved.pcvr_logit, before.pcvr_logit) or not _conditional(model),
+        "pCVR must not change with a feature hidden from every later stage",
     )
     require(
         not torch.equal(moved.pctr_logit, before.pctr_logit),
@@ -115,9 +146,39 @@ def _check_hidden(model: FunnelModel, features: dict[str, Tensor]) -> None:
     )
 
 
-def _check_rows(model: FunnelModel, features: dict[str, Tensor]) -> None:
-    few = {name: tensor[:5] for name, tensor in features.items()}
+def _check_rows(model: FunnelModel, features: dict[str, Tensor], labels: FunnelLabels) -> None:
+    whole = model(features)
+    for rows in (0, 1, 5):
+        few = {name: tensor[:rows] for name, tensor in features.items()}
+        with accepts(f"a batch of {rows} rows"):
+            found = model(few)
+            own = FunnelLabels(labels.stages[:rows], potential=_rows_of(labels.potential, rows))
+            loss = model.objective.total(found, own)
+        require(close(found.logits, whole.logits[:rows], 1e-5), "a row must not depend on others")
+        require(close(found.pcvr, whole.pcvr[:rows], 1e-5), "a row's pCVR must be its own")
+        require(math.isfinite(loss.item()), f"the loss of {rows} rows must be finite")
+    order = torch.randperm(_ROWS, generator=torch.Generator().manual_seed(3))
+    found = model({name: tensor[order] for name, tensor in features.items()})
+    permuted = close(found.logits, whole.logits[order], 1e-5)
+    require(permuted, "permuted rows must give permuted predictions")
+
+
+def _rows_of(column: Tensor | None, rows: int) -> Tensor | None:
+    return None if column is None else column[:rows]
+
+
+def _check_dtypes(model: FunnelModel, features: dict[str, Tensor], labels: FunnelLabels) -> None:
+    whole = model(features)
+    wide = {n: t.double() if t.is_floating_point() else t for n, t in features.items()}
+    with accepts("float64"):
+        double = copy.deepcopy(model).double()(wide)
+    require(double.pctcvr.dtype == torch.float64, "float64 must stay float64")
+    require(close(double.logits, whole.logits.double(), 1e-4), "float64 must say the same")
+    with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model(features)
+        total = model.objective.total(half, labels)
     require(
-        close(model(few).logits, model(features).logits[:5], 1e-5),
-        "a row's prediction must not depend on the other rows",
+        half.pctcvr.dtype == torch.float32, "logits of half a float must be composed in float32"
     )
+    for name, value in (("pcvr_logit", half.pcvr_logit), ("pctcvr", half.pctcvr), ("loss", total)):
+        require(bool(torch.isfinite(value).all()), f"bfloat16 autocast: {name} must be finite")

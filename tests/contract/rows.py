@@ -2,7 +2,10 @@
 
 from functools import partial
 
+from contract.worlds import WithAction
+
 from mtl_seq import models, nn, risks, simulate
+from mtl_seq.testing import CHAINS
 
 BOTTOMS = {
     "SharedBottom": nn.SharedBottom,
@@ -20,6 +23,12 @@ BOTTOMS = {
 HEADS = {
     "ParallelHead": nn.ParallelHead,
     "ParallelHead, linear": partial(nn.ParallelHead, hidden=()),
+    "DBMTL": nn.DBMTL,
+    "DBMTL, without layers": partial(nn.DBMTL, hidden=(), relation=()),
+    "DBMTL, detached": partial(nn.DBMTL, hidden=(16, 12), relation=(12, 8), detach_parents=True),
+    "AITM": nn.AITM,
+    "AITM, without layers": partial(nn.AITM, hidden=()),
+    "AITM, deep": partial(nn.AITM, hidden=(9, 4)),
 }
 RISKS = {
     "EntireSpace, CTR": risks.EntireSpace("click"),
@@ -30,6 +39,8 @@ RISKS = {
     "DoublyRobust": risks.DoublyRobust(),
     "Imputation": risks.Imputation(),
     "PotentialOutcome": risks.PotentialOutcome(),
+    "Calibrator": risks.Calibrator(),
+    "PathLoss": risks.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
 }
 MODELS = {
     "click_space": models.click_space,
@@ -44,6 +55,9 @@ MODELS = {
     "escm2_ips": models.escm2_ips,
     "escm2_dr": models.escm2_dr,
     "oracle": models.oracle,
+    "esm2": models.esm2,
+    "dbmtl": models.dbmtl,
+    "aitm": models.aitm,
 }
 SIMULATORS = {
     "LogisticFunnel": simulate.LogisticFunnel(users=300, items=100),
@@ -53,3 +67,14 @@ SIMULATORS = {
     ),
     **{name: simulate.scenario(name) for name in simulate.scenarios()},
 }
+
+# Where a row is not checked on clicks and conversions, or not with conditional logits.
+ON = {
+    "AITM": {"funnels": CHAINS},
+    "AITM, without layers": {"funnels": CHAINS},
+    "AITM, deep": {"funnels": CHAINS},
+    "Calibrator": {"compose": nn.compose_joints},
+    "PathLoss": {"funnel": models.CLICK_ACTION_PURCHASE},
+    "esm2": {"funnel": models.CLICK_ACTION_PURCHASE},
+}
+WORLDS = {"esm2": WithAction(users=60, items=40)}

@@ -12,9 +12,12 @@ from contract import rows
 from mtl_seq import FunnelEstimator, models, nn, risks, simulate
 from mtl_seq.functional import binary_cross_entropy
 from mtl_seq.testing import (
+    CHAINS,
+    FUNNELS,
     ContractError,
     check_bottom,
     check_estimator,
+    check_exportable,
     check_head,
     check_model,
     check_risk,
@@ -26,25 +29,47 @@ def named(table):
     return pytest.mark.parametrize("part", list(table.values()), ids=list(table))
 
 
+def placed(table):
+    """Parts with where they are checked."""
+    found = [(part, rows.ON.get(name, {})) for name, part in table.items()]
+    return pytest.mark.parametrize(("part", "on"), found, ids=list(table))
+
+
 @named(rows.BOTTOMS)
 def test_bottoms(part):
     check_bottom(part)
 
 
-@named(rows.HEADS)
-def test_heads(part):
-    check_head(part)
+@placed(rows.HEADS)
+def test_heads(part, on):
+    check_head(part, **on)
 
 
-@named(rows.RISKS)
-def test_risks(part):
-    check_risk(part)
+@placed(rows.RISKS)
+def test_risks(part, on):
+    check_risk(part, **on)
 
 
 @pytest.mark.parametrize("bottom", [nn.MMoE, nn.SharedBottom, nn.SingleTask])
-@named(rows.MODELS)
-def test_models(part, bottom):
-    check_model(partial(part, bottom=bottom))
+@placed(rows.MODELS)
+def test_models(part, on, bottom):
+    check_model(partial(part, bottom=bottom), **on)
+
+
+@placed(rows.MODELS)
+def test_models_leave_python(part, on):
+    check_exportable(part, **on)
+
+
+@pytest.mark.parametrize("name", ["multitask", "esmm", "dbmtl", "aitm"])
+def test_models_on_a_longer_chain(name):
+    check_model(rows.MODELS[name], funnel=CHAINS[1])
+
+
+@pytest.mark.parametrize("name", ["esmm", "esm2", "dbmtl"])
+@pytest.mark.parametrize("funnel", FUNNELS[2:], ids=["mediator", "exclusive mediators"])
+def test_models_with_mediators(name, funnel):
+    check_model(rows.MODELS[name], funnel=funnel)
 
 
 @named(rows.SIMULATORS)
@@ -52,9 +77,18 @@ def test_simulators(part):
     check_simulator(part)
 
 
-@named(rows.MODELS)
-def test_estimators(part):
-    check_estimator(lambda schema: FunnelEstimator(part, schema, epochs=1, batch_size=64, seed=5))
+@pytest.mark.parametrize("name", rows.MODELS)
+def test_estimators(name):
+    part = rows.MODELS[name]
+    check_estimator(
+        lambda schema: FunnelEstimator(part, schema, epochs=1, batch_size=64, seed=5),
+        world=rows.WORLDS.get(name),
+    )
+
+
+def test_one_seed_gives_one_fit_also_with_gate_dropout():
+    build = partial(models.esmm, bottom=partial(nn.MMoE, gate_dropout=0.3))
+    check_estimator(lambda schema: FunnelEstimator(build, schema, epochs=1, batch_size=64, seed=5))
 
 
 def exported(room, kind):
@@ -90,19 +124,6 @@ class MixesRows(nn.SharedBottom):
         return super().forward(shared - shared.mean(0))
 
 
-class UnevenGates(nn.MMoE):
-    """Softmax over the wrong axis, the classic of the wild."""
-
-    def gates(self, shared):
-        return torch.softmax(self.gate(shared).log(), dim=0)
-
-
-class DrawsInEval(nn.SharedBottom):
-    def forward(self, shared):
-        hidden = super().forward(shared)
-        return hidden + torch.randn(1).item()
-
-
 class DeadHead(nn.ParallelHead):
     def forward(self, hidden, own):
         return super().forward(hidden, own).detach() + hidden[:, :, 0]
@@ -111,6 +132,23 @@ class DeadHead(nn.ParallelHead):
 class IgnoresOwn(nn.ParallelHead):
     def forward(self, hidden, own):
         return super().forward(hidden, {name: torch.zeros_like(x) for name, x in own.items()})
+
+
+class LeaksOwn(nn.DBMTL):
+    """Own features join before the vector that is passed on."""
+
+    def forward(self, hidden, own):
+        first = own.get("click")
+        return super().forward(hidden if first is None else hidden + first[:, None, :1], own)
+
+
+class ClaimsConditionals(nn.AITM):
+    conditional = True
+
+
+class BranchesOnData(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared if shared.sum() > 0 else -shared)
 
 
 class LeakyIPS(risks.IPS):
@@ -158,13 +196,15 @@ class WrongTruth(simulate.LogisticFunnel):
     [
         (check_bottom, ForgetsTower),
         (check_bottom, MixesRows),
-        (check_bottom, UnevenGates),
-        (check_bottom, DrawsInEval),
         (check_head, DeadHead),
         (check_head, IgnoresOwn),
+        (check_head, LeaksOwn),
+        (partial(check_head, funnels=CHAINS), ClaimsConditionals),
         (check_risk, LeakyIPS()),
         (check_risk, WrongSpace()),
         (check_risk, ProbabilityForm("conversion")),
+        (check_exportable, partial(models.esmm, bottom=BranchesOnData)),
+        (check_model, partial(models.esmm, bottom=MixesRows)),
         (check_model, draws_globally),
         (check_model, untrained_tower),
         (check_model, ignores_hidden_from),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -12,8 +12,14 @@ from mtl_seq.records import FunnelPrediction
 
 __all__ = ["Composition", "Head", "HeadFactory"]
 
-Composition = Callable[[Funnel, Tensor, Mapping[str, Tensor]], FunnelPrediction]
-"""Turns a head's logits into probabilities along a funnel."""
+
+class Composition(Protocol):
+    """Turns a head's logits into probabilities along a funnel."""
+
+    def __call__(
+        self, funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor], /
+    ) -> FunnelPrediction:
+        """Stages, ``(B, C)`` logits and those of extra towers by name -> the prediction."""
 
 
 class Head(nn.Module, ABC):

@@ -1,0 +1,139 @@
+"""Every check of a bottom sees a bottom that breaks it, and says so."""
+
+import pytest
+import torch
+
+from mtl_seq import nn
+from mtl_seq.testing import ContractError, check_bottom
+
+
+class NoEmptyBatch(nn.SharedBottom):
+    def forward(self, shared):
+        return torch.stack([super(NoEmptyBatch, self).forward(row[None])[0] for row in shared])
+
+
+class ReadsTheRowNumber(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared) + torch.arange(len(shared)).view(-1, 1, 1)
+
+
+class Remembers(nn.SharedBottom):
+    calls = 0
+
+    def forward(self, shared):
+        self.calls += 1
+        return super().forward(shared) * self.calls
+
+
+class DrawsInEval(nn.SharedBottom):
+    """Draws, and does nothing with it: still another run's draws are others."""
+
+    def forward(self, shared):
+        torch.rand(1)
+        return super().forward(shared)
+
+
+class Honest(nn.MMoE):
+    """Mixes as it should, whatever it says of its gates."""
+
+    def forward(self, shared):
+        outputs = torch.stack([expert(shared) for expert in self.experts], dim=1)
+        return torch.bmm(self.gate(shared), outputs)
+
+
+class GatesOverRows(Honest):
+    """Softmax over the wrong axis, the classic of code in the wild."""
+
+    def gates(self, shared):
+        return torch.softmax(self.gate(shared), dim=0)
+
+
+class NegativeGates(Honest):
+    def gates(self, shared):
+        return 2 * self.gate(shared) - 1 / len(self.experts)
+
+
+class FlatGates(Honest):
+    def gates(self, shared):
+        return self.gate(shared).flatten(1)
+
+
+class FloatOnly(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared.float())
+
+
+class ForgetsDouble(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared).float()
+
+
+class OtherInDouble(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared) * (2 if shared.dtype == torch.float64 else 1)
+
+
+class NoAutocast(nn.SharedBottom):
+    def forward(self, shared):
+        hidden = super().forward(shared).contiguous()
+        nothing = torch.zeros(hidden.shape, dtype=shared.dtype)
+        return nothing.index_add(0, torch.arange(len(shared)), hidden)
+
+
+class OverflowsInAutocast(nn.SharedBottom):
+    def forward(self, shared):
+        hidden = super().forward(shared)
+        return hidden / hidden.new_tensor(hidden.dtype != torch.bfloat16)
+
+
+class LooksAtValues(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared if shared.sum() < 1e9 else -shared)
+
+
+class OneNumberOfRows(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared) + torch.zeros(int(shared.shape[0]), 1, 1)[: len([*shared])]
+
+
+class BreaksTheGraph(nn.SharedBottom):
+    def forward(self, shared):
+        torch._dynamo.graph_break()
+        return super().forward(shared)
+
+
+class OtherWhenExported(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared) * (2 if torch.compiler.is_exporting() else 1)
+
+
+class OtherWhenCompiled(nn.SharedBottom):
+    def forward(self, shared):
+        return super().forward(shared) * (2 if torch.compiler.is_dynamo_compiling() else 1)
+
+
+@pytest.mark.parametrize(
+    ("bottom", "said"),
+    [
+        (NoEmptyBatch, "a batch of 0 rows: RuntimeError"),
+        (ReadsTheRowNumber, "permuted rows must give permuted outputs"),
+        (Remembers, "two calls in eval mode must agree"),
+        (DrawsInEval, "in eval mode draws from torch's global generator"),
+        (GatesOverRows, "gates must add up to 1 over experts"),
+        (FlatGates, "must be .B, T, E."),
+        (NegativeGates, "gates must not be negative"),
+        (FloatOnly, "float64: RuntimeError"),
+        (ForgetsDouble, "float64 must stay float64"),
+        (OtherInDouble, "float64 must say the same as float32"),
+        (NoAutocast, "bfloat16 autocast: RuntimeError"),
+        (OverflowsInAutocast, "bfloat16 autocast must give finite outputs"),
+        (LooksAtValues, "torch.export with any number of rows: "),
+        (OneNumberOfRows, "torch.export with any number of rows: "),
+        (BreaksTheGraph, "torch.compile in one graph: "),
+        (OtherWhenExported, "the exported module must say the same"),
+        (OtherWhenCompiled, "the compiled module must say the same"),
+    ],
+)
+def test_a_broken_bottom_is_named(bottom, said):
+    with pytest.raises(ContractError, match=said):
+        check_bottom(bottom)

@@ -1,0 +1,49 @@
+"""Every bottom under every head on every funnel that the head takes, as one network."""
+
+from functools import partial
+
+import pytest
+from contract import rows
+
+from mtl_seq import models, nn
+from mtl_seq.risks import EntireSpace, Objective
+from mtl_seq.testing import CHAINS, FUNNELS, check_exportable, check_model
+
+HEADS = {"ParallelHead": nn.ParallelHead, "DBMTL": nn.DBMTL, "AITM": nn.AITM}
+PLACES = {
+    f"{name}, {' '.join(conditional.name for conditional in funnel.conditionals)}": (head, funnel)
+    for name, head in HEADS.items()
+    for funnel in rows.ON.get(name, {}).get("funnels", FUNNELS)
+}
+# Other sizes and options of a bottom meet `check_bottom`, and compose as their class does.
+BOTTOMS = [part for part in rows.BOTTOMS.values() if isinstance(part, type)]
+bottoms = pytest.mark.parametrize("bottom", BOTTOMS)
+places = pytest.mark.parametrize(("head", "funnel"), PLACES.values(), ids=list(PLACES))
+
+
+def build(spec, *, funnel, seed, bottom, head):
+    """Trained on the joint of every stage, which reaches every tower."""
+    objective = Objective({stage: EntireSpace(stage) for stage in funnel.names})
+    return models.assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=head)
+
+
+@bottoms
+@places
+def test_every_bottom_composes_with_every_head(bottom, head, funnel):
+    check_model(partial(build, bottom=bottom, head=head), funnel=funnel)
+
+
+@places
+def test_every_head_leaves_python(head, funnel):
+    check_exportable(partial(build, bottom=nn.MMoE, head=head), funnel=funnel)
+
+
+@bottoms
+def test_every_bottom_leaves_python(bottom):
+    """On towers of which some read others; what a head adds does not depend on the bottom."""
+    check_exportable(partial(build, bottom=bottom, head=nn.DBMTL), funnel=FUNNELS[2])
+
+
+def test_a_place_is_there_for_every_head_and_funnel():
+    assert set(HEADS.values()) == {part for part in rows.HEADS.values() if isinstance(part, type)}
+    assert len(PLACES) == 2 * len(FUNNELS) + len(CHAINS)
