@@ -1,9 +1,12 @@
 """The losses of ESMM, on any funnel."""
 
+from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
 from mtl_seq.risks import EntireSpace, Risk
 
 __all__ = ["joint_risks", "risks_between"]
+
+_RISKS = ("ctr", "cvr", "ctcvr", "imputation")
 
 
 def joint_risks(funnel: Funnel) -> dict[str, Risk]:
@@ -30,5 +33,14 @@ def risks_between(funnel: Funnel) -> dict[str, Risk]:
 
     Returns:
         By stage, in the funnel's order; none where there are two stages.
+
+    Raises:
+        CompositionError: A stage between that has the name of a risk.
     """
+    for stage in funnel.names[1:-1]:
+        if stage in _RISKS:
+            raise CompositionError(
+                f"no stage between may be named as one of the risks {_RISKS}, found {stage!r}: "
+                "rename the stage"
+            )
     return {stage: EntireSpace(stage) for stage in funnel.names[1:-1]}

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mtl_seq import FeatureSpec, Funnel, FunnelLabels, models
+from mtl_seq.errors import CompositionError
 from mtl_seq.functional import binary_cross_entropy
 from mtl_seq.nn import compose_conditionals
 
@@ -139,3 +140,10 @@ def test_dbmtl_hands_its_options_to_the_head(detached):
     model = models.dbmtl(SPEC, parents=parents, detach_parents=detached, seed=0)
     assert model.network.head.parents == {"click": (), "conversion": ("click",)}
     assert model.network.head.detach_parents is detached
+
+
+def test_a_stage_between_may_not_take_the_name_of_a_risk():
+    """Its loss would take the place of the other without a word."""
+    funnel = Funnel.chain("click", "cvr", "order")
+    with pytest.raises(CompositionError, match="no stage between may be named"):
+        models.multitask(FeatureSpec(dense=["x"]), funnel=funnel, seed=0)

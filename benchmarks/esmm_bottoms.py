@@ -1,0 +1,197 @@
+"""ESMM on MMoE experts against ESMM on a shared bottom of as many parameters.
+
+    python benchmarks/esmm_bottoms.py [--raw RAW] [--seeds 10]
+
+Worlds `dense`, `cvr_blind` (200,000 impressions) and `sparse` (1,000,000), and KuaiRand-Pure where
+RAW, the folder of its original files, is given. Figures are differences MMoE minus shared bottom,
+paired by seed, with their standard error: the AUC against the true CVR over all impressions and
+the absolute relative bias there; on KuaiRand the AUC of CTCVR over all impressions and of CVR on
+clicks. And in `dense` one thing at a time is changed, to find what makes MMoE trail. The result is
+kept in benchmarks/results/esmm_bottoms.json.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtl_seq import BiasReport, FunnelEstimator, Schema, models, nn, simulate
+from mtl_seq.comparison import versions
+from mtl_seq.data import read_frame
+from mtl_seq.fit import CHECKPOINT_RULE
+from mtl_seq.functional import auc
+from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.schema import FeatureSpec
+
+ROOT = Path(__file__).parents[1]
+CONVERT = ROOT / "datasets" / "kuairand-pure" / "convert.py"
+RESULT = Path(__file__).parent / "results" / "esmm_bottoms.json"
+WORLDS = {"dense": 200_000, "cvr_blind": 200_000, "sparse": 1_000_000}
+TEST_ROWS = 100_000
+
+
+def size(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def equal_shared(in_features: int, towers: int) -> nn.SharedBottom:
+    """A shared bottom with as many parameters as the default MMoE, to the nearest width."""
+    wanted = size(nn.MMoE(in_features, towers))
+    width = round((wanted - 32) / (in_features + 33))
+    return nn.SharedBottom(in_features, towers, hidden=(width, 32))
+
+
+def cold(build: Builder) -> Builder:
+    """The model without its start at the log's rates: towers begin at one half."""
+
+    def built(spec: FeatureSpec, **settings: Any) -> FunnelModel:
+        model = build(spec, **settings)
+        object.__setattr__(model.network, "start_at", lambda rates: None)  # noqa: ARG005
+        return model
+
+    return built
+
+
+def on_world(
+    name: str,
+    rows: int,
+    seed: int,
+    bottom: Any,
+    wrap: Callable[[Builder], Builder],
+    **settings: Any,
+) -> dict[str, float]:
+    """Fit once and measure against the truth."""
+    world = simulate.scenario(name, seed=seed)
+    log, _ = world.sample(rows, np.random.default_rng([seed, 1]))
+    test, truth = world.sample(TEST_ROWS, np.random.default_rng([seed, 2]))
+    build = wrap(partial(models.esmm, bottom=bottom))
+    scores = FunnelEstimator(build, world.schema, seed=seed, **settings).fit(log).predict(test)
+    pcvr = scores["pcvr"].to_numpy()
+    return {
+        "AUC": float(auc(as_tensor(pcvr), as_tensor(truth.pcvr))),
+        "|relative bias|": abs(float(pcvr.mean() / truth.pcvr.mean() - 1)),
+    }
+
+
+def on_kuairand(folder: Path, seed: int, bottom: Any) -> dict[str, float]:
+    """Fit once and measure on the later days."""
+    schema = Schema.from_json(folder / "schema.json")
+    test = read_frame(folder / "test.parquet")
+    estimator = FunnelEstimator(partial(models.esmm, bottom=bottom), schema, seed=seed)
+    scores = estimator.fit(folder / "train.parquet").predict(test)
+    table = BiasReport.from_log({"m": scores}, test, schema=schema, replicates=2).table.loc["m"]
+    return {
+        "AUC": float(table["CTCVR AUC, all"]),
+        "AUC on clicks": float(table["CVR AUC, clicks"]),
+        "|relative bias|": abs(float(table["CTCVR PCOC, all"]) - 1),
+    }
+
+
+def as_tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.copy())
+
+
+def paired(measure: Callable[[int, Any], dict[str, float]], seeds: range) -> dict[str, Any]:
+    """Both bottoms on every seed: means, and the difference with its standard error."""
+    runs = {
+        name: pd.DataFrame([measure(seed, bottom) for seed in seeds])
+        for name, bottom in (("MMoE", nn.MMoE), ("shared", equal_shared))
+    }
+    difference = runs["MMoE"] - runs["shared"]
+    return {
+        figure: {
+            "MMoE": round(float(runs["MMoE"][figure].mean()), 5),
+            "shared": round(float(runs["shared"][figure].mean()), 5),
+            "difference": round(float(difference[figure].mean()), 5),
+            "standard error": round(float(difference[figure].sem()), 5),
+        }
+        for figure in difference
+    }
+
+
+FACTORS: dict[str, tuple[Any, Callable[[Builder], Builder], dict[str, Any]]] = {
+    "defaults": (nn.MMoE, lambda build: build, {}),
+    "towers start at one half": (nn.MMoE, cold, {}),
+    "learning rate 1e-3": (nn.MMoE, lambda build: build, {"lr": 1e-3}),
+    "learning rate 2e-3, batch 1024": (nn.MMoE, lambda b: b, {"lr": 2e-3, "batch_size": 1024}),
+    "the same, towers start at one half": (nn.MMoE, cold, {"lr": 2e-3, "batch_size": 1024}),
+    "four passes": (nn.MMoE, lambda build: build, {"epochs": 4}),
+    "gate temperature 4": (partial(nn.MMoE, temperature=4.0), lambda build: build, {}),
+    "gate dropout .1": (partial(nn.MMoE, gate_dropout=0.1), lambda build: build, {}),
+}
+
+
+def factors(seeds: range) -> dict[str, Any]:
+    """One change at a time in `dense`, both bottoms under the same change."""
+    found = {}
+    for name, (bottom, wrap, settings) in FACTORS.items():
+        rows = []
+        for seed in seeds:
+            mixed = on_world("dense", WORLDS["dense"], seed, bottom, wrap, **settings)
+            plain = on_world("dense", WORLDS["dense"], seed, equal_shared, wrap, **settings)
+            rows.append((mixed["AUC"], plain["AUC"], mixed["AUC"] - plain["AUC"]))
+        values = pd.DataFrame(rows, columns=["MMoE", "shared", "difference"])
+        found[name] = {column: round(float(values[column].mean()), 4) for column in values}
+        found[name]["standard error"] = round(float(values["difference"].sem()), 4)
+    return found
+
+
+def in_world(name: str, seeds: range) -> dict[str, Any]:
+    """Both bottoms in a named world."""
+    return paired(
+        lambda seed, bottom: on_world(name, WORLDS[name], seed, bottom, lambda build: build), seeds
+    )
+
+
+def in_kuairand(raw: Path, seeds: range) -> dict[str, Any]:
+    """Both bottoms on KuaiRand-Pure."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(CONVERT), str(raw), folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return paired(lambda seed, bottom: on_kuairand(Path(folder), seed, bottom), seeds)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--raw", type=Path)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--factor-seeds", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    given = parser.parse_args()
+    seeds = range(given.seeds)
+    result: dict[str, Any] = {
+        "command": "python benchmarks/esmm_bottoms.py "
+        f"{'--raw RAW ' if given.raw else ''}--seeds {given.seeds}",
+        "versions": versions(),
+        "checkpoint_rule": CHECKPOINT_RULE,
+        "bottom parameters at 97 inputs": {
+            "MMoE": size(nn.MMoE(97, 2)),
+            "shared": size(equal_shared(97, 2)),
+        },
+    }
+    studies: dict[str, Callable[[], dict[str, Any]]] = {
+        name: partial(in_world, name, seeds) for name in ("dense", "cvr_blind")
+    }
+    if given.raw:
+        studies["kuairand, long_view"] = partial(in_kuairand, given.raw, seeds)
+    studies["factors in dense"] = partial(factors, range(given.factor_seeds))
+    studies["sparse"] = partial(in_world, "sparse", seeds)
+    for name, study in studies.items():
+        print(f"{name}; seeds {given.factor_seeds if 'factors' in name else given.seeds}")
+        result[name] = study()
+        print(json.dumps(result[name], indent=1), flush=True)
+        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
