@@ -2,5 +2,15 @@
 
 from mtl_seq.report.bias_report import BiasReport
 from mtl_seq.report.findings import CEILING, TRUTH, Estimate, Findings
+from mtl_seq.report.gates import gate_summary, gate_warnings, plot_gates
 
-__all__ = ["CEILING", "TRUTH", "BiasReport", "Estimate", "Findings"]
+__all__ = [
+    "CEILING",
+    "TRUTH",
+    "BiasReport",
+    "Estimate",
+    "Findings",
+    "gate_summary",
+    "gate_warnings",
+    "plot_gates",
+]
