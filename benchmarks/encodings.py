@@ -29,10 +29,10 @@ ROOT = Path(__file__).parents[1]
 CONVERT = ROOT / "datasets" / "kuairand-pure" / "convert.py"
 RESULT = Path(__file__).parent / "results" / "encodings.json"
 ENCODINGS = {
-    "plain": Encoding(),
-    "wide": Encoding(wide=True),
-    "target encodings": Encoding(target_encoding=20.0),
-    "both": Encoding(wide=True, target_encoding=20.0),
+    "plain": Encoding(target_encoding=None),
+    "wide": Encoding(wide=True, target_encoding=None),
+    "target encodings": Encoding(),
+    "both": Encoding(wide=True),
 }
 COLUMNS = [
     "CTR AUC, all",

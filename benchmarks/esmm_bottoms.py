@@ -6,8 +6,8 @@ Worlds `dense`, `cvr_blind` (200,000 impressions) and `sparse` (1,000,000), and 
 RAW, the folder of its original files, is given. Figures are differences MMoE minus shared bottom,
 paired by seed, with their standard error: the AUC against the true CVR over all impressions and
 the absolute relative bias there; on KuaiRand the AUC of CTCVR over all impressions and of CVR on
-clicks. And in `dense` one thing at a time is changed, to find what makes MMoE trail. The result is
-kept in benchmarks/results/esmm_bottoms.json.
+clicks. The result is kept in benchmarks/results/esmm_bottoms.json; `esmm_factors.py` looks for what
+can make MMoE trail.
 """
 
 import argparse
@@ -29,8 +29,6 @@ from mtl_seq.comparison import versions
 from mtl_seq.data import read_frame
 from mtl_seq.fit import CHECKPOINT_RULE
 from mtl_seq.functional import auc
-from mtl_seq.models import Builder, FunnelModel
-from mtl_seq.schema import FeatureSpec
 
 ROOT = Path(__file__).parents[1]
 CONVERT = ROOT / "datasets" / "kuairand-pure" / "convert.py"
@@ -50,31 +48,13 @@ def equal_shared(in_features: int, towers: int) -> nn.SharedBottom:
     return nn.SharedBottom(in_features, towers, hidden=(width, 32))
 
 
-def cold(build: Builder) -> Builder:
-    """The model without its start at the log's rates: towers begin at one half."""
-
-    def built(spec: FeatureSpec, **settings: Any) -> FunnelModel:
-        model = build(spec, **settings)
-        object.__setattr__(model.network, "start_at", lambda rates: None)  # noqa: ARG005
-        return model
-
-    return built
-
-
-def on_world(
-    name: str,
-    rows: int,
-    seed: int,
-    bottom: Any,
-    wrap: Callable[[Builder], Builder],
-    **settings: Any,
-) -> dict[str, float]:
+def on_world(name: str, rows: int, seed: int, bottom: Any) -> dict[str, float]:
     """Fit once and measure against the truth."""
     world = simulate.scenario(name, seed=seed)
     log, _ = world.sample(rows, np.random.default_rng([seed, 1]))
     test, truth = world.sample(TEST_ROWS, np.random.default_rng([seed, 2]))
-    build = wrap(partial(models.esmm, bottom=bottom))
-    scores = FunnelEstimator(build, world.schema, seed=seed, **settings).fit(log).predict(test)
+    build = partial(models.esmm, bottom=bottom)
+    scores = FunnelEstimator(build, world.schema, seed=seed).fit(log).predict(test)
     pcvr = scores["pcvr"].to_numpy()
     return {
         "AUC": float(auc(as_tensor(pcvr), as_tensor(truth.pcvr))),
@@ -118,38 +98,9 @@ def paired(measure: Callable[[int, Any], dict[str, float]], seeds: range) -> dic
     }
 
 
-FACTORS: dict[str, tuple[Any, Callable[[Builder], Builder], dict[str, Any]]] = {
-    "defaults": (nn.MMoE, lambda build: build, {}),
-    "towers start at one half": (nn.MMoE, cold, {}),
-    "learning rate 1e-3": (nn.MMoE, lambda build: build, {"lr": 1e-3}),
-    "learning rate 2e-3, batch 1024": (nn.MMoE, lambda b: b, {"lr": 2e-3, "batch_size": 1024}),
-    "the same, towers start at one half": (nn.MMoE, cold, {"lr": 2e-3, "batch_size": 1024}),
-    "four passes": (nn.MMoE, lambda build: build, {"epochs": 4}),
-    "gate temperature 4": (partial(nn.MMoE, temperature=4.0), lambda build: build, {}),
-    "gate dropout .1": (partial(nn.MMoE, gate_dropout=0.1), lambda build: build, {}),
-}
-
-
-def factors(seeds: range) -> dict[str, Any]:
-    """One change at a time in `dense`, both bottoms under the same change."""
-    found = {}
-    for name, (bottom, wrap, settings) in FACTORS.items():
-        rows = []
-        for seed in seeds:
-            mixed = on_world("dense", WORLDS["dense"], seed, bottom, wrap, **settings)
-            plain = on_world("dense", WORLDS["dense"], seed, equal_shared, wrap, **settings)
-            rows.append((mixed["AUC"], plain["AUC"], mixed["AUC"] - plain["AUC"]))
-        values = pd.DataFrame(rows, columns=["MMoE", "shared", "difference"])
-        found[name] = {column: round(float(values[column].mean()), 4) for column in values}
-        found[name]["standard error"] = round(float(values["difference"].sem()), 4)
-    return found
-
-
 def in_world(name: str, seeds: range) -> dict[str, Any]:
     """Both bottoms in a named world."""
-    return paired(
-        lambda seed, bottom: on_world(name, WORLDS[name], seed, bottom, lambda build: build), seeds
-    )
+    return paired(lambda seed, bottom: on_world(name, WORLDS[name], seed, bottom), seeds)
 
 
 def in_kuairand(raw: Path, seeds: range) -> dict[str, Any]:
@@ -164,7 +115,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raw", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--factor-seeds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
     seeds = range(given.seeds)
@@ -183,10 +133,9 @@ def main() -> int:
     }
     if given.raw:
         studies["kuairand, long_view"] = partial(in_kuairand, given.raw, seeds)
-    studies["factors in dense"] = partial(factors, range(given.factor_seeds))
     studies["sparse"] = partial(in_world, "sparse", seeds)
     for name, study in studies.items():
-        print(f"{name}; seeds {given.factor_seeds if 'factors' in name else given.seeds}")
+        print(f"{name}; seeds {given.seeds}")
         result[name] = study()
         print(json.dumps(result[name], indent=1), flush=True)
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

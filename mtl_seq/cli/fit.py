@@ -44,8 +44,8 @@ def fit(
         bool, typer.Option("--wide", help="Give each tower a linear term on ids and numbers.")
     ] = False,
     target_encoding: Annotated[
-        bool, typer.Option("--target-encoding", help="Add out-of-fold target encodings of ids.")
-    ] = False,
+        bool, typer.Option(help="Whether to add out-of-fold target encodings of ids.")
+    ] = True,
     allow_leak: Annotated[
         list[str] | None, typer.Option(help="A feature that may give a label away; repeatable.")
     ] = None,

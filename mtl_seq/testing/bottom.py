@@ -53,7 +53,11 @@ def check_bottom(bottom: BottomFactory) -> None:
 
 
 def _build(bottom: BottomFactory, towers: int, seed: int = 0) -> Bottom:
-    built = bottom(_WIDTH, towers)
+    # Bottoms draw their weights from the global generator; unseeded, a dead ReLU would now and
+    # then be taken for a layer that is not connected.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        built = bottom(_WIDTH, towers)
     require(isinstance(built, Bottom), f"{type(built).__name__} must derive from nn.Bottom")
     perturbed(built, seed)
     return built

@@ -1,5 +1,7 @@
 """Target encodings: closed forms, other folds only, and no signal from an id that has none."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,3 +138,22 @@ def test_settings_reach_the_spec():
     assert spec.size("user") == 4
     assert spec.size("price") == 3
     assert set(spec.wide) == {*spec.ids, *spec.dense}
+
+
+def test_sizes_by_field_leave_the_rest_at_the_default():
+    codec = fitted(log())
+    spec = Encoding(embedding={"user": 4}).applied(codec.spec)
+    assert spec.size("user") == 4
+    assert {spec.size(name) for name in spec.ids if name != "user"} <= {16}
+    settings = json.loads(json.dumps(Encoding(embedding={"user": 4}).to_dict()))
+    assert Encoding(**settings) == Encoding(embedding={"user": 4})
+    with pytest.raises(DataError, match=r"`embedding` must name .* found \['price'\]"):
+        Encoding(embedding={"price": 4}).applied(codec.spec)
+
+
+def test_target_encodings_are_the_default():
+    codec = Codec.fit_with(Encoding(), SCHEMA, log())
+    assert "user:click" in codec.spec.dense
+    assert (
+        "user:click" not in Codec.fit_with(Encoding(target_encoding=None), SCHEMA, log()).spec.dense
+    )
