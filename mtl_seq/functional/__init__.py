@@ -7,13 +7,22 @@ from mtl_seq.functional.bias import (
     expected_calibration_error,
 )
 from mtl_seq.functional.chain import logit_exclusive, logit_mixture, logit_product, promote
-from mtl_seq.functional.debias import dr, inverse_propensity, ips, propensity_quantile
+from mtl_seq.functional.debias import (
+    bias_weight,
+    dr,
+    inverse_propensity,
+    ips,
+    propensity_quantile,
+    self_normalised,
+    variance_weight,
+)
 from mtl_seq.functional.losses import binary_cross_entropy
 
 __all__ = [
     "CalibrationBins",
     "Ranking",
     "auc",
+    "bias_weight",
     "binary_cross_entropy",
     "calibration_bins",
     "dr",
@@ -27,4 +36,6 @@ __all__ = [
     "propensity_quantile",
     "rank",
     "ranked_auc",
+    "self_normalised",
+    "variance_weight",
 ]
