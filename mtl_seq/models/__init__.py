@@ -4,11 +4,13 @@ Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
 """
 
 from mtl_seq.models.aitm import aitm
+from mtl_seq.models.aman import aman
 from mtl_seq.models.chorus_cvr import chorus_cvr
 from mtl_seq.models.click_space import click_space
 from mtl_seq.models.dbmtl import dbmtl
 from mtl_seq.models.dcmt import dcmt
 from mtl_seq.models.ddpo import ddpo
+from mtl_seq.models.division import division
 from mtl_seq.models.dr_bias import dr_bias
 from mtl_seq.models.dr_jl import dr_jl
 from mtl_seq.models.dr_mse import dr_mse
@@ -25,11 +27,13 @@ from mtl_seq.models.multitask import multitask
 from mtl_seq.models.nise import nise
 from mtl_seq.models.omoe import omoe
 from mtl_seq.models.oracle import oracle
+from mtl_seq.models.oversampling import oversampling
 from mtl_seq.models.ple import ple
 from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.shared_bottom import shared_bottom
 from mtl_seq.models.single_task import single_task
 from mtl_seq.models.sn_dr import sn_dr
+from mtl_seq.models.unbias import unbias
 
 __all__ = [
     "CLICK_ACTION_PURCHASE",
@@ -38,12 +42,14 @@ __all__ = [
     "FunnelModel",
     "Schedule",
     "aitm",
+    "aman",
     "assemble",
     "chorus_cvr",
     "click_space",
     "dbmtl",
     "dcmt",
     "ddpo",
+    "division",
     "dr_bias",
     "dr_jl",
     "dr_mse",
@@ -61,9 +67,11 @@ __all__ = [
     "nise",
     "omoe",
     "oracle",
+    "oversampling",
     "ple",
     "shared_bottom",
     "single_task",
     "sn_dr",
     "snips",
+    "unbias",
 ]

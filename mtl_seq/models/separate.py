@@ -5,7 +5,13 @@ from functools import partial
 from mtl_seq.funnel import Funnel
 from mtl_seq.models.model import FunnelModel, assemble
 from mtl_seq.models.schedule import Schedule
-from mtl_seq.nn import BottomFactory, SingleTask, TowerEmbeddings
+from mtl_seq.nn import (
+    BottomFactory,
+    HeadFactory,
+    ParallelHead,
+    SingleTask,
+    TowerEmbeddings,
+)
 from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
@@ -19,6 +25,7 @@ def assemble_separate(
     funnel: Funnel,
     bottom: BottomFactory,
     seed: int,
+    head: HeadFactory = ParallelHead,
     schedule: Schedule | None = None,
 ) -> FunnelModel:
     """`assemble` with a bottom and embeddings for every tower.
@@ -29,6 +36,7 @@ def assemble_separate(
         funnel: The stages.
         bottom: Builds the bottom of each tower.
         seed: Seed of the initial weights.
+        head: Builds the head.
         schedule: In what order the risks train; None for all together.
 
     Returns:
@@ -40,6 +48,7 @@ def assemble_separate(
         funnel=funnel,
         bottom=partial(SingleTask, bottom=bottom),
         seed=seed,
+        head=head,
         embedding=TowerEmbeddings,
         schedule=schedule,
     )

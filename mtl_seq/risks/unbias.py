@@ -62,7 +62,7 @@ class Unbias(Risk):
         return torch.where(clicked, accept, torch.zeros_like(accept))
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
-        """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks and where rejected."""
+        """Prediction and labels of B rows -> ``(B,)`` terms, 0 where it was not accepted."""
         accept: Tensor = self.coins(self.chance(prediction, labels))
         if self.training:
             self.clicks += (labels.click > 0).sum()

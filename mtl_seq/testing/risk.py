@@ -1,5 +1,6 @@
 """What every risk must keep, and that it is what it says of itself."""
 
+import copy
 from collections.abc import Callable, Mapping
 from itertools import product
 
@@ -29,6 +30,8 @@ def check_risk(
 ) -> None:
     """Shape, space, detachment, extra towers, and finite terms, against the risk's own statements.
 
+    A risk that draws rows is looked at in eval mode, where it is to give the draws' expectation.
+
     Args:
         risk: A risk for the funnel.
         funnel: The stages.
@@ -41,6 +44,7 @@ def check_risk(
     def predict(logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
         return compose(funnel, logits, aux)
 
+    risk = copy.deepcopy(risk).eval()
     generator = torch.Generator().manual_seed(0)
     towers, stages = len(funnel.conditionals), len(funnel.names)
     logits = torch.randn((_ROWS, towers), generator=generator) - 1
