@@ -1,6 +1,7 @@
 """One training run on rows in memory, under Lightning's Trainer."""
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,10 @@ import torch
 
 from mtl_seq.data import BatchLoader
 from mtl_seq.errors import DataError
+from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch
+from mtl_seq.risks import CrossFit, EvalMode, MovingAverage
 
 __all__ = ["CHECKPOINT_RULE", "Run", "train"]
 
@@ -30,10 +33,32 @@ class Run(NamedTuple):
     Attributes:
         rule: The checkpoint rule's value after each epoch.
         best_epoch: The epoch whose weights were kept, from 0.
+        tallies: After each epoch, every weighted risk's mean by its name; of risks that divide by
+            propensities also ``<risk>/effective_size`` of their weights, ``<risk>/clipped_share``
+            of the clicks, and ``<risk>/largest_share`` that one row has of all weight. NaN without
+            clicks.
     """
 
     rule: tuple[float, ...]
     best_epoch: int
+    tallies: tuple[dict[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, in which NaN is null."""
+        tallies = [
+            {name: None if math.isnan(value) else value for name, value in tally.items()}
+            for tally in self.tallies
+        ]
+        return {"rule": list(self.rule), "best_epoch": self.best_epoch, "tallies": tallies}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Run":
+        """Read what `to_dict` wrote."""
+        tallies = (
+            {name: math.nan if value is None else value for name, value in tally.items()}
+            for tally in content.get("tallies", ())
+        )
+        return cls(tuple(content["rule"]), content["best_epoch"], tuple(tallies))
 
 
 def train(
@@ -68,15 +93,17 @@ def train(
         trainer: Further arguments of Lightning's Trainer.
 
     Returns:
-        The rule's values and the epoch kept.
+        The rule's values, the epoch kept, and what was tallied.
 
     Raises:
+        CompositionError: Policies that want propensities from several sources at once.
         DataError: A setting out of its range, or no clicked validation row of positive weight.
         KeyboardInterrupt: The run was interrupted.
     """
     from lightning import Trainer
 
     from mtl_seq.fit.callbacks import KeepBest, ProgressLine
+    from mtl_seq.fit.cross_fit import cross_fitted
     from mtl_seq.fit.module import FunnelModule
 
     _check_validation(validation)
@@ -96,18 +123,39 @@ def train(
     callbacks = [keep, *settings.pop("callbacks", ())]
     if title is not None:
         callbacks.append(ProgressLine(title))
-    loader = BatchLoader(
-        rows, batch_size, generator=torch.Generator().manual_seed(seed), id_dropout=id_dropout
-    )
-    module = FunnelModule(model, lr=lr, weight_decay=weight_decay)
+    assert rows.labels is not None
+    source = propensity_source(model.objective, rows.labels)
+    supply = None
+    if isinstance(source, EvalMode | MovingAverage):
+        supply = NetworkPropensity(model.network, source)
+    module = FunnelModule(model, lr=lr, weight_decay=weight_decay, propensity=supply)
     with _quiet(), _seeded(seed):
-        engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
         try:
+            if isinstance(source, CrossFit):
+                rows = cross_fitted(
+                    model.network,
+                    rows,
+                    source.folds,
+                    epochs=epochs,
+                    batch_size=batch_size,
+                    lr=lr,
+                    weight_decay=weight_decay,
+                    id_dropout=id_dropout,
+                    seed=seed,
+                    settings=settings,
+                )
+            loader = BatchLoader(
+                rows,
+                batch_size,
+                generator=torch.Generator().manual_seed(seed),
+                id_dropout=id_dropout,
+            )
+            engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
             engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS))
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
-    return Run(tuple(keep.values), keep.epoch)
+    return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
 
 
 def _check_validation(rows: FunnelBatch) -> None:
