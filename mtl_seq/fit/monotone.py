@@ -14,7 +14,6 @@ __all__ = ["fit_isotonic", "fit_platt", "fit_shift", "sigmoid"]
 FloatArray = NDArray[np.float64]
 
 _FARTHEST = 60.0
-_STEEPEST = 1e3
 
 
 def sigmoid(logit: FloatArray) -> FloatArray:
@@ -56,6 +55,12 @@ def fit_platt(logit: FloatArray, label: FloatArray, weight: FloatArray) -> tuple
             "Platt scaling needs predictions that vary over the clicked validation rows, found one "
             'value: use the method "shift"'
         )
+    converted, missed = logit[weight * label > 0], logit[weight * (1 - label) > 0]
+    if converted.min() >= missed.max() or converted.max() <= missed.min():
+        raise DataError(
+            "Platt scaling has no finite slope: the predictions part the conversions of the "
+            'clicked validation rows without a mistake; use the method "shift", or more rows'
+        )
     found = np.array([1.0, mean])
     for _ in range(100):
         predicted = sigmoid(found @ design)
@@ -66,14 +71,7 @@ def fit_platt(logit: FloatArray, label: FloatArray, weight: FloatArray) -> tuple
         step = np.linalg.solve(curvature + 1e-14 * np.eye(2), gradient)
         # Never further than one unit, so that a flat start cannot throw it off.
         found = found + step / max(1.0, float(np.abs(step).max()))
-        if abs(found[0]) > _STEEPEST:
-            break
     slope, intercept = float(found[0]), float(found[1] - found[0] * mean)
-    if not abs(slope) <= _STEEPEST:
-        raise DataError(
-            "Platt scaling has no finite slope: the predictions part the conversions of the "
-            'clicked validation rows without a mistake; use the method "shift", or more rows'
-        )
     return slope, intercept
 
 
