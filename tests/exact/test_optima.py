@@ -23,6 +23,8 @@ from mtl_seq.schema import FeatureSpec
 FUNNEL = Funnel.chain("click", "conversion")
 NODES = 32
 UNCLIPPED = risks.PropensityPolicy(quantile=0.0)
+SCALED = risks.PropensityPolicy(quantile=0.0, self_normalise=True)
+REPAIRING = ["IPS", "SNIPS", "DR", "self-normalised DR", "MRDR", "DR-MSE"]
 
 
 def sigmoid(x):
@@ -71,6 +73,23 @@ OBJECTIVES = {
     "ESMM": {"ctcvr": risks.EntireSpace("conversion")},
     "IPS": {"cvr": risks.IPS(UNCLIPPED)},
     "DR": {"cvr": risks.DoublyRobust(UNCLIPPED), "imputation": risks.Imputation(UNCLIPPED)},
+    "SNIPS": {"cvr": risks.IPS(SCALED)},
+    "self-normalised DR": {
+        "cvr": risks.DoublyRobust(SCALED),
+        "imputation": risks.Imputation(SCALED),
+    },
+    "MRDR": {
+        "cvr": risks.DoublyRobust(UNCLIPPED),
+        "imputation": risks.MRDRImputation(UNCLIPPED),
+    },
+    "DR-MSE": {
+        "cvr": risks.DoublyRobust(UNCLIPPED),
+        "imputation": risks.DRMSEImputation(UNCLIPPED),
+    },
+    "DDPO": {
+        "teacher": risks.ConversionPropensity(),
+        "cvr": risks.DDPO(soft_labels=False, propensity=SCALED),
+    },
     "ESCM2-IPS": {"cvr": risks.IPS(UNCLIPPED), "ctcvr": risks.EntireSpace("conversion")},
 }
 
@@ -131,7 +150,7 @@ def relative_bias(method, rho, *, blind):
 
 
 @pytest.mark.parametrize("rho", [0.4, 0.8, -0.8])
-@pytest.mark.parametrize("method", ["naive", "ESMM", "IPS", "DR"])
+@pytest.mark.parametrize("method", ["naive", "ESMM", "DDPO", *REPAIRING])
 def test_well_specified_nobody_is_biased(method, rho):
     assert abs(relative_bias(method, rho, blind=False)) <= 0.001
 
@@ -147,9 +166,14 @@ def test_the_naive_model_is_biased_there_too(rho, expected):
 
 
 @pytest.mark.parametrize("rho", [0.4, -0.8])
-@pytest.mark.parametrize("method", ["IPS", "DR"])
+@pytest.mark.parametrize("method", REPAIRING)
 def test_ips_and_dr_repair_it(method, rho):
     assert abs(relative_bias(method, rho, blind=True)) <= 0.001
+
+
+@pytest.mark.parametrize("rho", [0.4, -0.8])
+def test_so_does_ddpo_without_soft_labels_under_a_teacher_that_sees_everything(rho):
+    assert abs(relative_bias("DDPO", rho, blind=True)) <= 0.001
 
 
 @pytest.mark.parametrize(("rho", "expected"), [(0.4, 0.021), (0.8, 0.036), (-0.8, -0.076)])
