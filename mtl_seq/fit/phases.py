@@ -23,8 +23,9 @@ def take_turns(
 ) -> tuple[FunnelPrediction, dict[str, Tensor]]:
     """Go through the turns with one batch: an optimiser step each, then one of the learning rate.
 
-    A turn predicts anew, from the weights that the turn before it left. Parameters that no risk of
-    a turn reaches have no gradient in it and are not moved, not even by the optimiser's momentum.
+    A turn predicts anew, from the weights that the turn before it left. Parameters whose gradient
+    is 0 in a turn are not moved, not even by the optimiser's momentum: so one turn freezes what
+    only the other trains.
 
     Args:
         module: In manual optimisation, with one optimiser.
@@ -46,10 +47,23 @@ def take_turns(
         active = {name: found[name] for name in turn}
         optimizer.zero_grad()
         module.manual_backward(torch.stack(list(active.values())).sum())
+        _forget_zeros(model)
         optimizer.step()
         losses |= {name: loss.detach() for name, loss in active.items()}
     rate.step()
     return prediction, losses
+
+
+def _forget_zeros(model: FunnelModel) -> None:
+    """Towers lie in one tensor for a while, so the others' gradients are zeros and not absent."""
+    with_gradient = [p for p in model.parameters() if p.grad is not None]
+    if not with_gradient:
+        return
+    # One transfer from the device, however many parameters.
+    moved = torch.stack([p.grad.any() for p in with_gradient if p.grad is not None]).tolist()
+    for parameter, moves in zip(with_gradient, moved, strict=True):
+        if not moves:
+            parameter.grad = None
 
 
 def copy_towers(model: FunnelModel) -> None:
