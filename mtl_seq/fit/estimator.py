@@ -23,7 +23,7 @@ from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.rates import base_rates
 from mtl_seq.fit.saved import Saved, load_folder, load_weights, save_folder
-from mtl_seq.fit.scores import score_rows
+from mtl_seq.fit.scores import rank_rows, score_rows
 from mtl_seq.fit.split import split_rows
 from mtl_seq.fit.training import Run, train
 from mtl_seq.models import Builder, FunnelModel
@@ -184,7 +184,8 @@ class FunnelEstimator:
             frame: The rows, or a parquet file of them; they are not changed.
 
         Returns:
-            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index.
+            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
+            that only ranks one column ``score``, any number, the higher the better.
 
         Raises:
             NotFittedError: Nothing was fitted.
@@ -193,7 +194,10 @@ class FunnelEstimator:
         """
         self._check_fitted()
         log = read_frame(frame)
-        scores = score_rows(self.model_.network, self.codec_.encode(log, labels=False))
+        network, rows = self.model_.network, self.codec_.encode(log, labels=False)
+        if self.model_.objective.ranks_only:
+            return pd.DataFrame({"score": rank_rows(network, rows)}, index=log.index)
+        scores = score_rows(network, rows)
         if self.calibration_ is not None:
             scores = self.calibration_.apply(scores)
         return pd.DataFrame(scores._asdict(), index=log.index)

@@ -11,7 +11,7 @@ from mtl_seq.fit.optim import build_optimizer
 from mtl_seq.fit.phases import copy_towers, take_turns
 from mtl_seq.fit.propensity import NetworkPropensity
 from mtl_seq.fit.tally import Tally
-from mtl_seq.metrics import ClickedLogLoss
+from mtl_seq.metrics import ClickedLogLoss, MisrankedShare
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch, FunnelLabels
 
@@ -48,7 +48,7 @@ class FunnelModule(LightningModule):
         self.lr = lr
         self.weight_decay = weight_decay
         self.propensity = propensity
-        self.rule = ClickedLogLoss()
+        self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
         self.tallies: list[dict[str, float]] = []
         self._tally = Tally()
         # Turns take an optimiser step each.

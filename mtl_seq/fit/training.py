@@ -11,6 +11,7 @@ import torch
 
 from mtl_seq.data import BatchLoader
 from mtl_seq.errors import DataError
+from mtl_seq.fit.loaders import training_loader
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch
@@ -20,7 +21,8 @@ __all__ = ["CHECKPOINT_RULE", "Run", "train"]
 
 CHECKPOINT_RULE = (
     "the epoch with the least log loss of pCTCVR / pCTR on clicked validation rows, for every "
-    "model; like any rule on clicks it leans to models that are right on clicks"
+    "model; like any rule on clicks it leans to models that are right on clicks (a ranker, which "
+    "gives no probabilities: the greatest AUC for conversions over all validation impressions)"
 )
 """The one rule that picks a checkpoint."""
 
@@ -106,7 +108,7 @@ def train(
     from mtl_seq.fit.cross_fit import cross_fitted
     from mtl_seq.fit.module import FunnelModule
 
-    _check_validation(validation)
+    _check_validation(validation, ranks_only=model.objective.ranks_only)
     if epochs < 1 or lr <= 0:
         raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
@@ -144,7 +146,8 @@ def train(
                     seed=seed,
                     settings=settings,
                 )
-            loader = BatchLoader(
+            loader = training_loader(
+                model,
                 rows,
                 batch_size,
                 generator=torch.Generator().manual_seed(seed),
@@ -158,8 +161,15 @@ def train(
     return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
 
 
-def _check_validation(rows: FunnelBatch) -> None:
+def _check_validation(rows: FunnelBatch, *, ranks_only: bool) -> None:
     assert rows.labels is not None
+    converted = rows.labels.conversion
+    if ranks_only and not 0 < float(converted.sum()) < len(converted):
+        raise DataError(
+            "the validation rows of a ranker must hold a conversion and another row, found "
+            f"{int(converted.sum())} conversions in {len(converted):,}: "
+            "change `validation`, or hand in other rows"
+        )
     clicked = rows.labels.click > 0
     if rows.labels.weight is not None:
         clicked = clicked & (rows.labels.weight > 0)

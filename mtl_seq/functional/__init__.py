@@ -17,25 +17,43 @@ from mtl_seq.functional.debias import (
     variance_weight,
 )
 from mtl_seq.functional.losses import binary_cross_entropy
+from mtl_seq.functional.ranking import (
+    PairIndex,
+    Pairs,
+    draw_pairs,
+    draw_pool,
+    index_pairs,
+    lambda_weights,
+    pairs_at,
+    ranknet,
+)
 
 __all__ = [
     "CalibrationBins",
+    "PairIndex",
+    "Pairs",
     "Ranking",
     "auc",
     "bias_weight",
     "binary_cross_entropy",
     "calibration_bins",
     "dr",
+    "draw_pairs",
+    "draw_pool",
     "expected_calibration_error",
+    "index_pairs",
     "inverse_propensity",
     "ips",
+    "lambda_weights",
     "logit_exclusive",
     "logit_mixture",
     "logit_product",
+    "pairs_at",
     "promote",
     "propensity_quantile",
     "rank",
     "ranked_auc",
+    "ranknet",
     "self_normalised",
     "variance_weight",
 ]

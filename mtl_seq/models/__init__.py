@@ -28,6 +28,7 @@ from mtl_seq.models.nise import nise
 from mtl_seq.models.omoe import omoe
 from mtl_seq.models.oracle import oracle
 from mtl_seq.models.oversampling import oversampling
+from mtl_seq.models.pairwise_ranker import lambda_ranker, pairwise_ranker
 from mtl_seq.models.ple import ple
 from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.shared_bottom import shared_bottom
@@ -59,6 +60,7 @@ __all__ = [
     "esmm",
     "esmm_ns",
     "ips",
+    "lambda_ranker",
     "mmoe",
     "mrdr",
     "multi_dr",
@@ -68,6 +70,7 @@ __all__ = [
     "omoe",
     "oracle",
     "oversampling",
+    "pairwise_ranker",
     "ple",
     "shared_bottom",
     "single_task",

@@ -35,6 +35,8 @@ def decile_figure(report: Findings) -> Figure:
     figure, axes = _canvas(7.6, 4.4)
     place = np.arange(1, len(found.propensity) + 1)
     for name, colour, marker in _styles(report.models):
+        if name not in found.relative_bias:
+            continue  # a model that only ranks
         # A label that begins with an underscore would be left out of the legend.
         label = f" {name}" if name.startswith("_") else name
         axes.plot(place, found.relative_bias[name], color=colour, marker=marker, ms=5, label=label)
