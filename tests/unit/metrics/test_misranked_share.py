@@ -46,7 +46,6 @@ def test_it_is_one_minus_the_auc_of_scikit_learn_in_any_batches(weighted):
 def test_without_a_conversion_it_is_undefined_and_says_why():
     prediction, labels = rows(20)
     metric = MisrankedShare()
-    assert metric.compute().isnan()
     metric.update(prediction, labels._replace(stages=torch.zeros(20, 2)))
     assert metric.compute().isnan()
     assert metric.reason == "conversions and other rows are both needed"
