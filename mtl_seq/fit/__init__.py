@@ -2,6 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mtl_seq.fit.balance import (
+    DWA,
+    Balance,
+    BalanceFactory,
+    GradNorm,
+    JacobianDescent,
+    Uncertainty,
+)
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import build_optimizer
@@ -12,11 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECKPOINT_RULE",
+    "DWA",
+    "Balance",
+    "BalanceFactory",
     "Calibrate",
     "Calibration",
     "FunnelEstimator",
     "FunnelModule",
+    "GradNorm",
+    "JacobianDescent",
     "Run",
+    "Uncertainty",
     "build_optimizer",
 ]
 

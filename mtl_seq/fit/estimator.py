@@ -19,6 +19,7 @@ from mtl_seq.data import (
     read_frame,
 )
 from mtl_seq.errors import CompositionError, NotFittedError
+from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.rates import base_rates
@@ -56,6 +57,8 @@ class FunnelEstimator:
         validation: Share of the rows held out for the checkpoint rule: the latest where the schema
             has a time, else random ones.
         patience: Epochs without a better checkpoint before training stops.
+        balance: Balances the losses, such as `fit.GradNorm`, or a partial of one; None for the sum
+            that the objective's own weights make.
         calibrate: How pCVR is calibrated on clicked validation rows once training is over; None for
             not at all.
         allow_leak: Features that may predict a label almost perfectly.
@@ -88,6 +91,7 @@ class FunnelEstimator:
         encoding: Encoding | None = None,
         validation: float = 0.05,
         patience: int = 2,
+        balance: BalanceFactory | None = None,
         calibrate: Calibrate | None = None,
         allow_leak: Collection[str] = (),
         seed: int = 0,
@@ -104,6 +108,7 @@ class FunnelEstimator:
         self.encoding = encoding or Encoding()
         self.validation = validation
         self.patience = patience
+        self.balance = balance
         self.calibrate = calibrate
         self.allow_leak = allow_leak
         self.seed = seed
@@ -167,6 +172,7 @@ class FunnelEstimator:
             seed=self.seed,
             title=self._title() if self.progress else None,
             trainer=self.trainer or {},
+            balance=self.balance,
         )
         calibration = None
         if self.calibrate is not None:
@@ -267,6 +273,7 @@ _SETTINGS = (
     "id_dropout",
     "validation",
     "patience",
+    "balance",
     "calibrate",
     "encoding",
     "allow_leak",

@@ -7,6 +7,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from mtl_seq.fit.balance import Balance, parts_of
 from mtl_seq.fit.optim import build_optimizer
 from mtl_seq.fit.phases import copy_towers, take_turns
 from mtl_seq.fit.propensity import NetworkPropensity
@@ -30,6 +31,8 @@ class FunnelModule(LightningModule):
         lr: Learning rate.
         weight_decay: Decoupled weight decay of all but embedding tables.
         propensity: Supplies ``labels.propensity``; None to leave the labels as they are.
+        balance: Makes the gradient of a step of the risks; None for that of their sum. Its weights
+            are logged as ``balance/<task>``.
 
     Attributes:
         tallies: What was logged after each epoch.
@@ -42,12 +45,16 @@ class FunnelModule(LightningModule):
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         propensity: NetworkPropensity | None = None,
+        balance: Balance | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.lr = lr
         self.weight_decay = weight_decay
         self.propensity = propensity
+        self.balance = balance
+        self._parts = parts_of(model.network)
+        self._losses: dict[str, Tensor] = {}
         self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
         self.tallies: list[dict[str, float]] = []
         self._tally = Tally()
@@ -68,8 +75,17 @@ class FunnelModule(LightningModule):
         else:
             prediction = self.model(features)
             losses = self.model.objective(prediction, labels)
+            self._losses = losses
         self._tally.add(self.model.objective, losses, prediction, labels)
         return torch.stack(list(losses.values())).sum()
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """The gradient of a step: of the total loss, or what the balance makes of its parts."""
+        if self.balance is None:
+            loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+        else:
+            self.balance.backward(self.balance.gather(self._losses), self._parts)
+        self._losses = {}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Let the moving average of the weights move on."""
@@ -78,7 +94,11 @@ class FunnelModule(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the risks and how far their weights are to be trusted."""
-        self.tallies.append(self._tally.figures())
+        figures = self._tally.figures()
+        if self.balance is not None:
+            self.balance.end_epoch()
+            figures |= self.balance.figures()
+        self.tallies.append(figures)
         self._tally = Tally()
         for name, value in self.tallies[-1].items():
             self.log(f"train/{name}", value)
@@ -96,6 +116,9 @@ class FunnelModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam, fused; its rate falls linearly to 0 over the whole run."""
         optimizer = build_optimizer(self.model, lr=self.lr, weight_decay=self.weight_decay)
+        learned = [] if self.balance is None else self.balance.learned()
+        if learned:
+            optimizer.add_param_group({"params": learned, "weight_decay": 0.0})
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -1,6 +1,6 @@
 """A fitted estimator as a folder, and back, without running code from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from mtl_seq._files import atomic_folder, read_json, write_json
 from mtl_seq.data import Codec, Encoding
-from mtl_seq.errors import ArtifactError
+from mtl_seq.errors import ArtifactError, CompositionError
+from mtl_seq.fit.balance import Balance
 from mtl_seq.fit.builders import builder_from_dict, builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.training import Run
@@ -111,19 +112,30 @@ def load_weights(path: str | Path, model: FunnelModel) -> None:
 
 
 def _to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    calibrate = settings["calibrate"]
+    balance, calibrate = settings["balance"], settings["calibrate"]
     return {
         **settings,
         "allow_leak": list(settings["allow_leak"]),
         "encoding": settings["encoding"].to_dict(),
+        "balance": None if balance is None else builder_to_dict(balance) or {"name": None},
         "calibrate": None if calibrate is None else vars(calibrate),
     }
 
 
 def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
-    calibrate = content.get("calibrate")
+    balance, calibrate = content.get("balance"), content.get("calibrate")
+    if balance is not None:
+        balance = _lost_balance if balance["name"] is None else builder_from_dict(balance)
     return {
         **content,
         "encoding": Encoding(**content["encoding"]),
+        "balance": balance,
         "calibrate": None if calibrate is None else Calibrate(**calibrate),
     }
+
+
+def _lost_balance(risks: Sequence[str]) -> Balance:
+    raise CompositionError(
+        f"the `balance` of {tuple(risks)} was one's own, and no file holds code: set "
+        "`estimator.balance` before fitting again"
+    )

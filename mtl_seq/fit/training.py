@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 
 from mtl_seq.data import BatchLoader
-from mtl_seq.errors import DataError
+from mtl_seq.errors import CompositionError, DataError
+from mtl_seq.fit.balance import Balance, BalanceFactory
 from mtl_seq.fit.loaders import training_loader
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.models import FunnelModel
@@ -77,6 +78,7 @@ def train(
     seed: int,
     title: str | None,
     trainer: Mapping[str, Any],
+    balance: BalanceFactory | None = None,
 ) -> Run:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -93,12 +95,14 @@ def train(
         seed: Seed of the order of the rows, of the id dropout and of dropout in the model.
         title: Name on the progress line; None for no progress line.
         trainer: Further arguments of Lightning's Trainer.
+        balance: Builds what balances the risks; None to minimise their sum.
 
     Returns:
         The rule's values, the epoch kept, and what was tallied.
 
     Raises:
-        CompositionError: Policies that want propensities from several sources at once.
+        CompositionError: Policies that want propensities from several sources at once, or a balance
+            of what cannot be balanced.
         DataError: A setting out of its range, or no clicked validation row of positive weight.
         KeyboardInterrupt: The run was interrupted.
     """
@@ -130,8 +134,14 @@ def train(
     supply = None
     if isinstance(source, EvalMode | MovingAverage):
         supply = NetworkPropensity(model.network, source)
-    module = FunnelModule(model, lr=lr, weight_decay=weight_decay, propensity=supply)
     with _quiet(), _seeded(seed):
+        module = FunnelModule(
+            model,
+            lr=lr,
+            weight_decay=weight_decay,
+            propensity=supply,
+            balance=balance and _balance(balance, model, settings),
+        )
         try:
             if isinstance(source, CrossFit):
                 rows = cross_fitted(
@@ -159,6 +169,22 @@ def train(
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
     return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
+
+
+def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, Any]) -> Balance:
+    if model.schedule is not None:
+        raise CompositionError(
+            "`balance` weighs risks that train together, but this model's risks train in turns: "
+            "leave `balance` out"
+        )
+    if settings.get("accumulate_grad_batches", 1) != 1 or "16-mixed" in str(
+        settings.get("precision", "")
+    ).replace("bf16", ""):
+        raise CompositionError(
+            "`balance` takes gradients of whole batches as they are: leave "
+            "`accumulate_grad_batches` and a scaled precision out of `trainer`"
+        )
+    return build(tuple(model.objective.risks))
 
 
 def _check_validation(rows: FunnelBatch, *, ranks_only: bool) -> None:
