@@ -61,7 +61,21 @@ def test_models_leave_python(part, on):
     check_exportable(part, **on)
 
 
-@pytest.mark.parametrize("name", ["multitask", "esmm", "dbmtl", "aitm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "multitask",
+        "esmm",
+        "dbmtl",
+        "aitm",
+        "multi_ipw",
+        "dr_jl",
+        "mrdr",
+        "dcmt",
+        "ddpo",
+        "chorus_cvr",
+    ],
+)
 def test_models_on_a_longer_chain(name):
     check_model(rows.MODELS[name], funnel=CHAINS[1])
 

@@ -94,6 +94,9 @@ OBJECTIVES = {
 }
 
 
+WEIGHTS = {"ESCM2-IPS, a tenth": {"cvr": 0.1}, "ESCM2-IPS, half": {"cvr": 0.5}}
+
+
 def solve(field, x):
     """Root of a vector field by Newton's method, never further than one unit a step."""
     for _ in range(50):
@@ -121,7 +124,8 @@ def on_clicks(prediction, labels):
 def relative_bias(method, rho, *, blind):
     """Bias of the mean pCVR over all impressions at the method's stationary point."""
     world = World(rho)
-    objective = Objective({"ctr": risks.EntireSpace("click"), **OBJECTIVES[method]})
+    parts = OBJECTIVES[method.partition(",")[0]]
+    objective = Objective({"ctr": risks.EntireSpace("click"), **parts}, WEIGHTS.get(method))
     spec = FeatureSpec(dense=["x1", "x2"], hidden_from={"conversion": ["x1"]} if blind else {})
     net = FunnelNetwork(
         spec,
@@ -180,3 +184,10 @@ def test_so_does_ddpo_without_soft_labels_under_a_teacher_that_sees_everything(r
 def test_escm2_ips_nearly_repairs_it(rho, expected):
     """Its CTCVR term keeps pulling, and bends the propensity."""
     assert relative_bias("ESCM2-IPS", rho, blind=True) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(("weight", "expected"), [("a tenth", 0.29), ("half", 0.09)])
+def test_a_small_weight_of_the_counterfactual_risk_leaves_much_of_esmms_bias(weight, expected):
+    """ESMM has +.545 there."""
+    found = relative_bias(f"ESCM2-IPS, {weight}", 0.8, blind=True)
+    assert found == pytest.approx(expected, abs=0.01)
