@@ -30,6 +30,7 @@ from mtl_seq.models.oracle import oracle
 from mtl_seq.models.oversampling import oversampling
 from mtl_seq.models.pairwise_ranker import lambda_ranker, pairwise_ranker
 from mtl_seq.models.ple import ple
+from mtl_seq.models.reweighted import reweighted
 from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.shared_bottom import shared_bottom
 from mtl_seq.models.single_task import single_task
@@ -72,6 +73,7 @@ __all__ = [
     "oversampling",
     "pairwise_ranker",
     "ple",
+    "reweighted",
     "shared_bottom",
     "single_task",
     "sn_dr",

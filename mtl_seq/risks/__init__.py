@@ -24,6 +24,7 @@ from mtl_seq.risks.potential import PotentialOutcome
 from mtl_seq.risks.propensity import PropensityPolicy, PropensityRisk
 from mtl_seq.risks.ranking import RankingRisk
 from mtl_seq.risks.ranknet import RankNet
+from mtl_seq.risks.reweighted import ReweightedClick, Scale
 from mtl_seq.risks.sources import CrossFit, EvalMode, MovingAverage
 from mtl_seq.risks.unbias import Unbias
 from mtl_seq.risks.weight_report import WeightReport
@@ -58,7 +59,9 @@ __all__ = [
     "PropensityRisk",
     "RankNet",
     "RankingRisk",
+    "ReweightedClick",
     "Risk",
+    "Scale",
     "SoftAlignment",
     "Unbias",
     "UnconvertedIPS",
