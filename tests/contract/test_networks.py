@@ -9,7 +9,12 @@ from mtl_seq import models, nn
 from mtl_seq.risks import EntireSpace, Objective
 from mtl_seq.testing import CHAINS, FUNNELS, check_exportable, check_model
 
-HEADS = {"ParallelHead": nn.ParallelHead, "DBMTL": nn.DBMTL, "AITM": nn.AITM, "JointHead": nn.JointHead}
+HEADS = {
+    "ParallelHead": nn.ParallelHead,
+    "DBMTL": nn.DBMTL,
+    "AITM": nn.AITM,
+    "JointHead": nn.JointHead,
+}
 PLACES = {
     f"{name}, {' '.join(conditional.name for conditional in funnel.conditionals)}": (head, funnel)
     for name, head in HEADS.items()
