@@ -36,6 +36,7 @@ def bench(monkeypatch):
             "log loss, all": LOSS[method] + 0.001 * seed,
             "relative bias, all": bias,
             "relative bias, clicks": float("nan"),
+            "relative bias of P(r | x, click), all": 0.5,
             "seconds": 1.0,
         }
 
@@ -133,6 +134,42 @@ def test_a_gap_within_its_error_is_undefined(bench):
     assert table["gap closed"].isna().all()
 
 
+def verdicts_on(*, ips, dr, least, clicked):
+    """What is said where ESMM's bias is -.6 and the hidden confounder's ceiling .5."""
+    bench = importlib.import_module("methods_table")
+    auc = dict(zip(("click_space", "esmm_ns", "esmm"), clicked, strict=True))
+    biases = {"click_space": 0.5, "esmm_ns": 0.45, "esmm": -0.6, "aman": 0.0, "oracle": 0.01}
+    records = [
+        {
+            "seed": 0,
+            "scenario": scenario,
+            "method": method,
+            "AUC, clicks": auc.get(method, 0.6),
+            "log loss, all": 0.4,
+            "relative bias, all": bias,
+            "relative bias of P(r | x, click), all": 0.5,
+        }
+        for scenario, more in (
+            ("sparse", {}),
+            ("cvr_blind", {"escm2_ips": ips, "escm2_dr": dr}),
+            ("hidden", {"escm2_dr": least}),
+        )
+        for method, bias in {**biases, **more}.items()
+    ]
+    return bench.verdicts(bench.summarise(records))
+
+
+def test_verdicts_are_drawn_from_the_figures(bench):
+    good = verdicts_on(ips=0.29, dr=-0.19, least=-0.26, clicked=(0.60, 0.62, 0.64))
+    assert len(good) == 4
+    assert all(" holds:" in line for line in good)
+    bad = verdicts_on(ips=-0.31, dr=0.21, least=0.24, clicked=(0.60, 0.64, 0.62))
+    assert len(bad) == 4
+    assert all(" does not hold:" in line for line in bad)
+    # AMAN, which scales pCVR, and the oracle are not taken for a repair.
+    assert "least has escm2_dr, 24.0%" in bad[-1]
+
+
 def test_figures_are_those_of_the_truth(bench):
     rng = np.random.default_rng(0)
     p, q, hidden = rng.uniform(0.1, 0.4, 50), rng.uniform(0.05, 0.5, 50), rng.uniform(0.8, 1.2, 50)
@@ -162,5 +199,7 @@ def test_figures_are_those_of_the_truth(bench):
 def test_every_method_is_in_it(bench):
     """All named models of clicks and conversions, but the control's other bottoms."""
     assert set(bench.ALL) - set(bench.METHODS) == set(bench.BOTTOMS)
+    assert set(bench.METHODS) - set(bench.ALL) == set(bench.OPTIONS)
+    assert set(importlib.import_module("methods_table").SCALING) <= set(bench.METHODS)
     assert bench.METHODS["oracle"] is models.oracle
     assert list(bench.METHODS)[-1] == "oracle"
