@@ -46,7 +46,8 @@ class FusionSearch:
         """Draw the trials and their front, CTR against CTCVR, into a file."""
         from mtl_seq.fusion.plot import front_figure, save
 
-        save(front_figure(self), path)
+        kind = self.best.kind
+        save(front_figure(self.trials, self.names, kind=kind, grouped=self.grouped), path)
 
 
 def search_fusion(

@@ -136,7 +136,7 @@ def test_the_front_is_drawn(tmp_path):
     assert (tmp_path / "front.png").stat().st_size > 10_000
     from mtl_seq.fusion.plot import front_figure
 
-    axes = front_figure(found).axes[0]
+    axes = front_figure(found.trials, found.names, kind="geometric", grouped=True).axes[0]
     assert axes.get_xlabel() == "AUC of clicks, within users or requests"
     assert axes.get_ylabel() == "AUC of conversions, within users or requests"
     drawn = next(line for line in axes.lines if line.get_label() == "Pareto front")
