@@ -50,7 +50,8 @@ def decile_figure(report: Findings) -> Figure:
     axes.set_ylabel("relative bias of pCVR")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_title("Bias of predicted CVR by propensity, all impressions", loc="left")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mtl_seq import BiasReport, FunnelEstimator, models, nn, risks
+from mtl_seq.cli.console import print_report
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.fit import Calibrate
 from mtl_seq.functional import auc
@@ -88,10 +89,15 @@ def test_a_report_of_a_log_takes_them_too(scores):
     assert any("esmm" in name for name in report.facts)
 
 
-def test_one_ranker_alone_can_be_reported(scores):
+def test_one_ranker_alone_can_be_reported(scores, tmp_path, capsys):
     only = {"pairwise": scores["pairwise"]}
     report = BiasReport.against_truth(only, TEST, TRUTH, schema=WORLD.schema, replicates=10)
     assert headline(report)[0] == "No probabilities, only an order: pairwise."
+    write_report(report, tmp_path)
+    print_report(report, [], quiet=False, as_json=False)
+    shown = capsys.readouterr().out
+    assert "n/a" in shown
+    assert "nan" not in shown
 
 
 def test_a_score_that_is_no_number_is_named(scores):
