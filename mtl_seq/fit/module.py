@@ -95,6 +95,8 @@ class FunnelModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the risks and how far their weights are to be trusted."""
         figures = self._tally.figures()
+        for name, risk in self.model.objective.risks.items():
+            figures |= {f"{name}/{key}": value for key, value in risk.figures().items()}
         if self.balance is not None:
             self.balance.end_epoch()
             figures |= self.balance.figures()

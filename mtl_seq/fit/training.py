@@ -38,8 +38,9 @@ class Run(NamedTuple):
         best_epoch: The epoch whose weights were kept, from 0.
         tallies: After each epoch, every weighted risk's mean by its name; of risks that divide by
             propensities also ``<risk>/effective_size`` of their weights, ``<risk>/clipped_share``
-            of the clicks, and ``<risk>/largest_share`` that one row has of all weight. NaN without
-            clicks.
+            of the clicks, and ``<risk>/largest_share`` that one row has of all weight, NaN without
+            clicks; what else a risk states of itself as ``<risk>/<figure>``; and a balance's
+            weights as ``balance/<task>``.
     """
 
     rule: tuple[float, ...]

@@ -22,9 +22,9 @@ def unbias(
     """The networks of `click_space`, CVR trained on clicks accepted with probability ``c / pCTR``.
 
     The paper takes its propensities from a pCTR model trained before; here that network trains
-    beside, and shares nothing with the other. How many clicks were accepted is in
-    ``model.objective.risks["cvr"].accepted``. On a longer funnel the stages between have the risks
-    of ESMM, named by stage.
+    beside, and shares nothing with the other. How many clicks were accepted is stated after every
+    epoch: ``run_.tallies[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the stages
+    between have the risks of ESMM, named by stage.
 
     Args:
         spec: The features.

@@ -36,3 +36,7 @@ class Risk(nn.Module, ABC):
     @abstractmethod
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, unreduced and unweighted."""
+
+    def figures(self) -> dict[str, float]:
+        """What the risk has to state of itself after an epoch of training, by name."""
+        return {}

@@ -94,6 +94,12 @@ class ReweightedClick(Risk):
         scaled = torch.where(labels.click > 0, weight / mean, weight)
         return scaled * binary_cross_entropy(logit, labels.click)
 
+    def figures(self) -> dict[str, float]:
+        """k, the mean weight of the clicks so far; NaN without any."""
+        if self.scale == "raw":
+            return {}
+        return {"mean_weight": float(self.mass / self.clicks)}
+
     def _mean(self, weight: Tensor, labels: FunnelLabels) -> Tensor:
         rows = labels.click if labels.weight is None else labels.click * labels.weight
         mass, clicks = (rows * weight).sum().double(), rows.sum().double()

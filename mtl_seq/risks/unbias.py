@@ -69,3 +69,7 @@ class Unbias(Risk):
             self.accepted += accept.sum()
         error = binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
         return torch.where(accept > 0, accept * error, torch.zeros_like(error))
+
+    def figures(self) -> dict[str, float]:
+        """How many clicks were offered and accepted so far."""
+        return {"clicks": float(self.clicks), "accepted": float(self.accepted)}

@@ -106,3 +106,15 @@ def test_a_run_without_clicks_survives_json():
     assert again.tallies[0]["cvr"] == 0
     assert math.isnan(again.tallies[0]["cvr/effective_size"])
     assert run.to_dict()["tallies"][0]["cvr/effective_size"] is None
+
+
+def test_what_a_risk_states_of_itself_is_tallied():
+    one = FunnelEstimator(models.unbias, WORLD.schema, epochs=2, batch_size=128).fit(LOG)
+    clicks = [tally["cvr/clicks"] for tally in one.run_.tallies]
+    accepted = [tally["cvr/accepted"] for tally in one.run_.tallies]
+    assert clicks[1] == 2 * clicks[0]
+    assert 0 < accepted[0] < accepted[1] < clicks[1]
+    other = FunnelEstimator(models.reweighted, WORLD.schema, epochs=1).fit(LOG)
+    # 1 a click, and 1 more with a conversion; the training rows are 95 in 100.
+    k = 1 + LOG["conversion"].sum() / LOG["click"].sum()
+    assert other.run_.tallies[0]["click/mean_weight"] == pytest.approx(k, rel=0.03)
