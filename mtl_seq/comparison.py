@@ -1,5 +1,6 @@
 """Simulate, fit several models on the same rows, report how biased each is."""
 
+import inspect
 import platform
 import time
 from collections.abc import Mapping
@@ -12,11 +13,21 @@ import pandas as pd
 from mtl_seq import models
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.models import Builder
+from mtl_seq.models import CLICK_CONVERSION, Builder
 from mtl_seq.report import BiasReport
 from mtl_seq.simulate import Simulator
 
-__all__ = ["MODELS", "compare_models"]
+__all__ = ["ALL", "BUILDERS", "MODELS", "compare_models"]
+
+# A builder is what takes features and says for itself what it is trained on.
+BUILDERS: Mapping[str, Builder] = {
+    name: function
+    for name in models.__all__
+    if inspect.isfunction(function := getattr(models, name))
+    and "spec" in (taken := inspect.signature(function).parameters)
+    and "objective" not in taken
+}
+"""Every named model."""
 
 MODELS: Mapping[str, Builder] = {
     "click_space": models.click_space,
@@ -28,6 +39,16 @@ MODELS: Mapping[str, Builder] = {
 }
 """What is compared unless one says otherwise: both ends of the gap, the control, and the methods
 between them."""
+
+ALL: Mapping[str, Builder] = {
+    **MODELS,
+    **{
+        name: builder
+        for name, builder in BUILDERS.items()
+        if inspect.signature(builder).parameters["funnel"].default == CLICK_CONVERSION
+    },
+}
+"""Every named model of clicks and conversions: `MODELS`, then the others."""
 
 
 def compare_models(

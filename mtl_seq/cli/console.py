@@ -85,7 +85,9 @@ def _cell(report: Findings, model: str, at: tuple[str, str, str] | None, form: s
     if form != "interval":
         return _shown(found.value, form)
     text = _shown(found.value, "+.1%")
-    return text if model in (CEILING, TRUTH) else rf"{text} \[{found.low:+.1%}, {found.high:+.1%}]"
+    if model in (CEILING, TRUTH) or math.isnan(found.low):
+        return text
+    return rf"{text} \[{found.low:+.1%}, {found.high:+.1%}]"
 
 
 def _shown(value: float, form: str) -> str:

@@ -12,7 +12,7 @@ from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, Json, Quiet, SchemaFi
 from mtl_seq.data import Encoding, read_frame, truth_from_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.fit.estimator import FILES
+from mtl_seq.fit.saved import FILES
 from mtl_seq.schema import Schema
 
 __all__ = ["fit"]

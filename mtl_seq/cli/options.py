@@ -1,6 +1,5 @@
 """Options that several commands share, and what their values mean."""
 
-import inspect
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -8,13 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from mtl_seq import models, nn
+from mtl_seq import nn
+from mtl_seq.comparison import ALL, BUILDERS
 from mtl_seq.errors import CompositionError, SimulationError
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios
 
-__all__ = ["BOTTOMS", "BUILDERS", "Bottom", "Json", "Quiet", "Seed", "Set", "builder", "knobs"]
+__all__ = [
+    "BOTTOMS",
+    "BUILDERS",
+    "Bottom",
+    "Json",
+    "Quiet",
+    "Seed",
+    "Set",
+    "builder",
+    "builders",
+    "knobs",
+]
 
 
 class Bottom(StrEnum):
@@ -35,15 +46,6 @@ BOTTOMS: dict[Bottom, BottomFactory] = {
     Bottom.PLE: nn.PLE,
     Bottom.SHARED: nn.SharedBottom,
     Bottom.SINGLE: nn.SingleTask,
-}
-
-# A builder is what takes features and says for itself what it is trained on.
-BUILDERS: dict[str, Builder] = {
-    name: function
-    for name in models.__all__
-    if inspect.isfunction(function := getattr(models, name))
-    and "spec" in (taken := inspect.signature(function).parameters)
-    and "objective" not in taken
 }
 
 SCENARIOS = ", ".join(scenarios())
@@ -70,6 +72,17 @@ def builder(name: str) -> Builder:
     if name not in BUILDERS:
         raise CompositionError(f"no model {name!r}: known are {', '.join(BUILDERS)}")
     return BUILDERS[name]
+
+
+def builders(names: str) -> dict[str, Builder]:
+    """Named models, separated by commas; ``all`` stands for every one of clicks and conversions.
+
+    Raises:
+        CompositionError: No such model.
+    """
+    if names.strip() == "all":
+        return dict(ALL)
+    return {name: builder(name) for name in map(str.strip, names.split(",")) if name}
 
 
 def knobs(assignments: list[str] | None) -> dict[str, Any]:

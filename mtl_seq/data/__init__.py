@@ -8,6 +8,7 @@ from mtl_seq.data.checks import (
     check_row_values,
 )
 from mtl_seq.data.codec import Codec
+from mtl_seq.data.compared import ListLoader, PairLoader
 from mtl_seq.data.encoding import Encoding, Impute
 from mtl_seq.data.frames import read_frame, truth_from_frame, truth_to_frame, write_frame
 from mtl_seq.data.leaks import LEAK_AUC, check_leaks
@@ -20,6 +21,8 @@ __all__ = [
     "Codec",
     "Encoding",
     "Impute",
+    "ListLoader",
+    "PairLoader",
     "Vocabulary",
     "check_columns",
     "check_dense",

@@ -12,6 +12,7 @@ from mtl_seq.records import FunnelTruth
 from mtl_seq.report.findings import CEILING, TRUTH, Findings
 from mtl_seq.report.inputs import facts_of, groups, observed
 from mtl_seq.report.measures import Question, measure
+from mtl_seq.report.rankers import as_predictions, without_probabilities
 from mtl_seq.report.scores import Scores, check_scores
 from mtl_seq.report.summaries import deciles, effective_size, gap_closed
 from mtl_seq.schema import Schema
@@ -51,7 +52,8 @@ class BiasReport(Findings):
 
         Args:
             scores: By model, a frame with columns ``pctr``, ``pcvr``, ``pctcvr`` and the log's
-                index.
+                index; or with the one column ``score``, any number, of a model that only ranks: its
+                order is measured, and all that needs a probability is n/a.
             log: The impressions; its label and user columns are read.
             truth: The truth of the same rows.
             schema: The roles of the log's columns; by default those of the simulators.
@@ -80,6 +82,7 @@ class BiasReport(Findings):
             CEILING: Scores(truth.pctr, truth.pcvr_clicked, truth.pctcvr),
             TRUTH: Scores(truth.pctr, truth.pcvr, truth.pctcvr),
         }
+        scores, rankers = as_predictions(scores)
         predictions = check_scores(scores, log, reserved=references)
         everyone = {**predictions, **references}
         given_click = np.where(click, truth.pcvr_clicked, truth.pcvr_unclicked)
@@ -100,12 +103,13 @@ class BiasReport(Findings):
         at = ("pcvr", "all", "log_loss")
         values = measured.table.set_index(["model", "quantity", "space", "metric"])["value"]
         twins = {name: measured.replicates[(name, *at)] for name in predictions}
-        losses = {name: float(values[(name, *at)]) for name in predictions}
+        known = {name: s.pcvr for name, s in everyone.items() if name not in rankers}
+        losses = {name: float(values[(name, *at)]) for name in predictions if name not in rankers}
         return cls(
             title="Bias of predicted CVR against the known truth",
-            metrics=measured.table,
+            metrics=without_probabilities(measured.table, rankers),
             models=list(predictions),
-            deciles=deciles({name: s.pcvr for name, s in everyone.items()}, truth),
+            deciles=deciles(known, truth),
             gap=gap_closed(losses, twins, naive, oracle),
             facts=facts_of(schema, log, click, checkpoint_rule, replicates, facts)
             | {"CVR over all impressions (truth)": float(truth.pcvr.mean())},
@@ -131,7 +135,8 @@ class BiasReport(Findings):
 
         Args:
             scores: By model, a frame with columns ``pctr``, ``pcvr``, ``pctcvr`` and the log's
-                index.
+                index; or with the one column ``score``, any number, of a model that only ranks: its
+                order is measured, and all that needs a probability is n/a.
             log: The impressions with their labels.
             schema: The roles of the log's columns.
             checkpoint_rule: How every model's checkpoint was picked; printed with the table.
@@ -146,6 +151,7 @@ class BiasReport(Findings):
             DataError: Predictions that are no probabilities or belong to other rows.
         """
         click, conversion = observed(schema, log)
+        scores, rankers = as_predictions(scores)
         predictions = check_scores(scores, log)
         everywhere = np.ones(len(log), dtype=bool)
         questions = [
@@ -160,12 +166,14 @@ class BiasReport(Findings):
             replicates=replicates,
             seed=seed,
         )
-        kept = measured.table[~measured.table["metric"].isin(["rmse", "mean_bias"])]
+        table = without_probabilities(measured.table, rankers)
+        kept = table[~table["metric"].isin(["rmse", "mean_bias"])]
         weights = {
             f"effective sample size of 1/pCTR weights, {name}": effective_size(s.pctr, click)
             if click.any()
             else "undefined: no clicks"
             for name, s in predictions.items()
+            if name not in rankers
         }
         return cls(
             title="What a log can show of predicted CVR; its bias off the clicks is not identified",

@@ -15,7 +15,12 @@ def headline(report: Findings) -> list[str]:
         (report.metrics["quantity"] == "pcvr") & (report.metrics["space"] == "all")
     ].set_index(["model", "metric"])
     bias = metrics.xs("relative_bias", level="metric")
-    usable = [name for name in report.models if name != report.oracle]
+    usable = [
+        name
+        for name in report.models
+        if name != report.oracle and not math.isnan(bias.loc[name, "value"])
+    ]
+    ranking = [name for name in report.models if math.isnan(bias.loc[name, "value"])]
     lines = []
     if usable:
         best = min(usable, key=lambda name: float(metrics.loc[(name, "log_loss"), "value"]))
@@ -29,6 +34,8 @@ def headline(report: Findings) -> list[str]:
         lines.append(
             f"{report.oracle}, trained on what nobody can observe: {_signed(bias, report.oracle)}."
         )
+    if ranking:
+        lines.append(f"No probabilities, only an order: {', '.join(ranking)}.")
     ceiling = float(bias.loc[CEILING, "value"])
     if abs(ceiling) > 0.005:
         lines.append(

@@ -35,6 +35,8 @@ def decile_figure(report: Findings) -> Figure:
     figure, axes = _canvas(7.6, 4.4)
     place = np.arange(1, len(found.propensity) + 1)
     for name, colour, marker in _styles(report.models):
+        if name not in found.relative_bias:
+            continue  # a model that only ranks
         # A label that begins with an underscore would be left out of the legend.
         label = f" {name}" if name.startswith("_") else name
         axes.plot(place, found.relative_bias[name], color=colour, marker=marker, ms=5, label=label)
@@ -48,7 +50,8 @@ def decile_figure(report: Findings) -> Figure:
     axes.set_ylabel("relative bias of pCVR")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_title("Bias of predicted CVR by propensity, all impressions", loc="left")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
 

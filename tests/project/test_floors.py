@@ -23,6 +23,7 @@ FLOORS = {
     "metrics": 4,
     "models": 5,
     "fit": 6,
+    "fusion": 6,
     "report": 6,
     "comparison": 7,
     "testing": 7,
