@@ -39,7 +39,7 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
 
 def truth_to_frame(truth: FunnelTruth) -> pd.DataFrame:
     """One column per array of the truth, named ``true_...``."""
-    return pd.DataFrame({_TRUE + name: array for name, array in truth._asdict().items()})
+    return pd.DataFrame({_TRUE + name: array for name, array in truth.arrays().items()})
 
 
 def truth_from_frame(frame: pd.DataFrame) -> FunnelTruth:
@@ -48,7 +48,16 @@ def truth_from_frame(frame: pd.DataFrame) -> FunnelTruth:
     Raises:
         ArtifactError: A column is absent.
     """
-    absent = [_TRUE + name for name in FunnelTruth._fields if _TRUE + name not in frame.columns]
-    if absent:
-        raise ArtifactError(f"a truth must hold the columns {absent}, found {list(frame.columns)}")
-    return FunnelTruth(*(frame[_TRUE + n].to_numpy(dtype=np.float64) for n in FunnelTruth._fields))
+    arrays = {
+        str(name).removeprefix(_TRUE): column.to_numpy(dtype=np.float64)
+        for name, column in frame.items()
+        if str(name).startswith(_TRUE)
+    }
+    try:
+        return FunnelTruth.of_arrays(arrays)
+    except KeyError:
+        needed = [n for n in FunnelTruth._fields if n not in FunnelTruth._field_defaults]
+        absent = [_TRUE + name for name in needed if name not in arrays]
+        raise ArtifactError(
+            f"a truth must hold the columns {absent}, found {list(frame.columns)}"
+        ) from None

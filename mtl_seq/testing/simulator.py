@@ -49,9 +49,12 @@ def _check_truth(log: pd.DataFrame, truth: FunnelTruth, world: Simulator) -> Non
     schema = world.schema
     click = log[schema.labels[schema.funnel.first]].to_numpy(dtype=np.float64)
     conversion = log[schema.labels[schema.funnel.last]].to_numpy(dtype=np.float64)
-    for name, values in truth._asdict().items():
+    for name, values in truth.arrays().items():
         require(values.shape == (len(log),), f"`{name}` must have one entry per row")
-        require(bool(((values >= 0) & (values <= 1)).all()), f"`{name}` must lie in [0, 1]")
+        require(values.dtype == np.float64, f"`{name}` must be float64, found {values.dtype}")
+        require(bool(np.isfinite(values).all()), f"`{name}` must be finite")
+        if not name.startswith("hidden_"):
+            require(bool(((values >= 0) & (values <= 1)).all()), f"`{name}` must lie in [0, 1]")
     slack = 1e-12
     most = np.minimum(truth.pctr, truth.pcvr) + slack
     least = np.maximum(truth.pctr + truth.pcvr - 1, 0) - slack

@@ -80,8 +80,10 @@ def test_a_file_that_is_no_parquet_is_an_error(tmp_path, content):
 def test_a_truth_comes_back_from_parquet_exactly(tmp_path):
     write_frame(truth_to_frame(truth()), tmp_path / "truth.parquet")
     again = truth_from_frame(read_frame(tmp_path / "truth.parquet"))
-    for written, found in zip(truth(), again, strict=True):
-        np.testing.assert_array_equal(found, written)
+    assert not again.further
+    assert not again.hidden
+    for name, found in again.arrays().items():
+        np.testing.assert_array_equal(found, truth().arrays()[name])
         assert found.dtype == np.float64
 
 
@@ -98,8 +100,23 @@ def test_columns_of_a_truth_are_named_so_that_none_is_taken_for_a_prediction():
 
 def test_a_truth_is_found_beside_other_columns_in_any_order():
     frame = truth_to_frame(truth()).iloc[:, ::-1].assign(user=1)
-    for written, found in zip(truth(), truth_from_frame(frame), strict=True):
-        np.testing.assert_array_equal(found, written)
+    for name, found in truth_from_frame(frame).arrays().items():
+        np.testing.assert_array_equal(found, truth().arrays()[name])
+
+
+def test_a_truth_with_further_and_hidden_arrays_comes_back(tmp_path):
+    more = truth()._replace(
+        further={"cart": np.linspace(0, 1, 50)}, hidden={"delay": np.arange(50.0) - 7}
+    )
+    write_frame(truth_to_frame(more), tmp_path / "truth.parquet")
+    frame = read_frame(tmp_path / "truth.parquet")
+    assert list(frame)[6:] == ["true_further_cart", "true_hidden_delay"]
+    again = truth_from_frame(frame)
+    np.testing.assert_array_equal(again.further["cart"], more.further["cart"])
+    np.testing.assert_array_equal(again.hidden["delay"], more.hidden["delay"])
+    some = again.take(np.array([3, 1]))
+    np.testing.assert_array_equal(some.hidden["delay"], [-4, -6])
+    np.testing.assert_array_equal(some.pctr, more.pctr[[3, 1]])
 
 
 def test_a_truth_that_lacks_a_column_is_an_error():
