@@ -86,7 +86,7 @@ def test_rho_is_the_correlation_of_the_utilities(rho):
 @pytest.mark.parametrize("loading", [0.5, 1.0])
 def test_the_marginal_is_the_integral_over_the_confounder(mnar, loading):
     a, b = np.array([-2.5, -1.0, 0.5]), np.array([-1.5, 0.0, -3.0])
-    found = marginal(a, b, mnar, loading)
+    found = marginal(a, b, mnar, (loading, loading))
     for row in range(3):
         for name, index in (("click", 0), ("conversion", 1), ("both", 2)):
 
