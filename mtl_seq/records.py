@@ -11,9 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["FunnelBatch", "FunnelLabels", "FunnelPrediction", "FunnelTruth"]
+__all__ = [
+    "ROW_ID",
+    "TRUTH_PREFIX",
+    "FunnelBatch",
+    "FunnelLabels",
+    "FunnelPrediction",
+    "FunnelTruth",
+]
 
 FloatArray = NDArray[np.float64]
+
+ROW_ID = "row_id"
+"""Column, of int64, that joins a log and its truth where they are kept apart."""
+
+TRUTH_PREFIX = "true_"
+"""What a truth's columns begin with, so that none is taken for a feature or a prediction."""
 
 _NONE: Mapping[str, FloatArray] = {}
 

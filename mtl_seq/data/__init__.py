@@ -9,7 +9,13 @@ from mtl_seq.data.checks import (
 )
 from mtl_seq.data.codec import Codec
 from mtl_seq.data.encoding import Encoding, Impute
-from mtl_seq.data.frames import read_frame, truth_from_frame, truth_to_frame, write_frame
+from mtl_seq.data.frames import (
+    read_frame,
+    truth_from_frame,
+    truth_of,
+    truth_to_frame,
+    write_frame,
+)
 from mtl_seq.data.leaks import LEAK_AUC, check_leaks
 from mtl_seq.data.loader import BatchLoader
 from mtl_seq.data.vocabulary import Vocabulary
@@ -29,6 +35,7 @@ __all__ = [
     "check_row_values",
     "read_frame",
     "truth_from_frame",
+    "truth_of",
     "truth_to_frame",
     "write_frame",
 ]

@@ -10,6 +10,7 @@ from mtl_seq.simulate.exposure import Exposure
 from mtl_seq.simulate.logistic import LogisticFunnel
 from mtl_seq.simulate.mmoe_regression import MMoERegression
 from mtl_seq.simulate.named import scenario, scenarios
+from mtl_seq.simulate.shards import Shards, read_shards, write_shards
 
 __all__ = [
     "Actions",
@@ -20,8 +21,11 @@ __all__ = [
     "KnobError",
     "LogisticFunnel",
     "MMoERegression",
+    "Shards",
     "Simulator",
     "known_at",
+    "read_shards",
     "scenario",
     "scenarios",
+    "write_shards",
 ]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mtl_seq import FunnelTruth
-from mtl_seq.data import read_frame, truth_from_frame, truth_to_frame, write_frame
+from mtl_seq.data import read_frame, truth_from_frame, truth_of, truth_to_frame, write_frame
 from mtl_seq.errors import ArtifactError
 
 
@@ -123,3 +123,50 @@ def test_a_truth_that_lacks_a_column_is_an_error():
     frame = truth_to_frame(truth()).drop(columns=["true_pcvr", "true_potential"])
     with pytest.raises(ArtifactError, match=r"\['true_pcvr', 'true_potential'\]"):
         truth_from_frame(frame)
+
+
+def part(folder, name, frame):
+    write_frame(frame, folder / name)
+    return frame
+
+
+def test_a_folder_is_read_as_one_frame_in_the_order_of_the_names(tmp_path):
+    second = part(tmp_path, "part-00001.parquet", log().iloc[2:])
+    first = part(tmp_path, "part-00000.parquet", log().iloc[:2])
+    (tmp_path / ".part-00002-x.parquet").write_bytes(b"half")
+    (tmp_path / "_SUCCESS").touch()
+    found = read_frame(tmp_path)
+    assert found["user"].tolist() == [*first["user"], *second["user"]]
+    assert found["user"].dtype == np.int64
+    assert found.index.tolist() == [0, 1, 2]
+
+
+def test_a_folder_of_files_with_other_columns_is_an_error(tmp_path):
+    part(tmp_path, "log.parquet", log())
+    part(tmp_path, "truth.parquet", truth_to_frame(truth()))
+    with pytest.raises(ArtifactError, match=r"must have the same columns, .* truth\.parquet"):
+        read_frame(tmp_path)
+
+
+def test_an_unfinished_folder_is_an_error(tmp_path):
+    part(tmp_path, "part-00000.parquet", log())
+    (tmp_path / "_unfinished").touch()
+    with pytest.raises(ArtifactError, match="is unfinished, so it lacks rows: run the command"):
+        read_frame(tmp_path)
+
+
+def test_a_truth_is_joined_by_row_id_where_both_have_one():
+    frame = truth_to_frame(truth()).assign(row_id=np.arange(50) + 7)
+    some = pd.DataFrame({"row_id": [56, 7, 30]})
+    np.testing.assert_array_equal(truth_of(some, frame).pctr, truth().pctr[[49, 0, 23]])
+    for rows in (pd.DataFrame({"user": range(50)}), frame[["row_id"]]):
+        np.testing.assert_array_equal(truth_of(rows, frame).pctr, truth().pctr)
+    np.testing.assert_array_equal(truth_of(some, frame.drop(columns="row_id")).pctr, truth().pctr)
+
+
+def test_a_truth_that_lacks_rows_or_has_them_twice_is_an_error():
+    frame = truth_to_frame(truth()).assign(row_id=np.arange(50))
+    with pytest.raises(ArtifactError, match=r"none for 2 rows \(first: 50, -1\)"):
+        truth_of(pd.DataFrame({"row_id": [50, 3, -1]}), frame)
+    with pytest.raises(ArtifactError, match="each `row_id` once"):
+        truth_of(pd.DataFrame({"row_id": [3]}), frame.assign(row_id=frame["row_id"] // 2))
