@@ -111,7 +111,7 @@ class Knobs:
             if name in ("delay", "drift") and value is not None and self.days < 1:
                 raise KnobError(
                     f"`days` must be at least 1 in a world with a `{name}`, found {self.days}",
-                    "days",
+                    name,
                 )
 
     @property

@@ -97,6 +97,8 @@ class LogisticFunnel(Knobs):
 
     def __post_init__(self) -> None:
         self.check()
+        for name in ("user_attributes", "item_attributes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         taken = {*self._features(), "price", "time", "exposure_propensity"}
         for name in () if self.actions is None else self.actions.names:
             if name in taken:
