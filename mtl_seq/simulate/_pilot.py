@@ -1,5 +1,6 @@
 """The joint law of the logits in a world, as weighted points for its intercepts to be solved on."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from mtl_seq.simulate._showing import Showing, Shown
 __all__ = ["MOST_PAIRS", "Pilot", "pairs", "points"]
 
 FloatArray = NDArray[np.float64]
+_Bounds = tuple[float, float]
 
 MOST_PAIRS = 6_000_000
 """Up to so many pairs of a user and an item all of them are looked at."""
@@ -56,17 +58,14 @@ def pairs(showing: Showing, law: Law, shift: FloatArray | None) -> Pilot:
     user_weight, item_weight = showing.users.popularity, showing.items.popularity
     users, items = np.arange(len(user_weight)), np.arange(len(item_weight))
     totals = np.zeros((3, _CELLS * _CELLS))
-    bounds: list[tuple[float, float]] = []
+    bounds: list[_Bounds] = []
     for some in np.array_split(users, max(1, len(users) * len(items) // 500_000)):
         shown = Shown(np.repeat(some, len(items)), np.tile(items, len(some)))
         weight = np.outer(user_weight[some], item_weight).ravel()
         a, b = _shifted(law.logits(shown), shown, shift)
         bounds = bounds or [_bounds(a), _bounds(b)]
-        cell = _cell(a, bounds[0]) * _CELLS + _cell(b, bounds[1])
-        for row, value in enumerate((weight, weight * a, weight * b)):
-            totals[row] += np.bincount(cell, value, minlength=_CELLS * _CELLS)
-    mass, sum_a, sum_b = totals[:, totals[0] > 0]
-    return Pilot(sum_a / mass, sum_b / mass, mass / mass.sum(), np.zeros((0, len(mass))))
+        totals += _totals(a, b, weight, (bounds[0], bounds[1]))
+    return _cells(totals)
 
 
 def points(
@@ -92,18 +91,21 @@ def points(
     rng = np.random.default_rng(seed)
     ranked = showing.exposure is not None and showing.exposure.policy != "uniform"
     many = len(showing.users.popularity) + len(showing.items.popularity) > _FEW_ENTITIES
-    parts = []
+    logits, moments = [], []
     for first in range(0, _MANY_POINTS if ranked or many else _POINTS, _AT_ONCE):
         u = kronecker(first, _AT_ONCE, 7)
         shown = _even(showing, law, u, first, rng)
-        logits = law.logits(shown)
-        a, b = _shifted(logits, shown, shift)
+        given = law.logits(shown)
+        a, b = _shifted(given, shown, shift)
         h = normal(u[6])
-        moments = _moments(law, logits, h)
-        parts.append((a + loadings[0] * h, b + loadings[1] * h, moments, logits.actions))
-    a, b, moments, actions = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    weight = np.full(len(a), 1 / len(a)) if ranked else _weight(moments)
-    return Pilot(a, b, weight, actions)
+        logits.append((a + loadings[0] * h, b + loadings[1] * h, given.actions))
+        moments.append(np.ones((1, len(h))) if ranked else _moments(law, given, h))
+    a, b, actions = (np.concatenate(part, axis=-1) for part in zip(*logits, strict=True))
+    weight = _weights(moments)
+    if law.actions is not None:
+        return Pilot(a, b, weight, actions)
+    totals = _totals(a, b, weight, (_bounds(a), _bounds(b)))
+    return _cells(totals)
 
 
 def _moments(law: Law, logits: Logits, h: FloatArray) -> FloatArray:
@@ -115,15 +117,16 @@ def _moments(law: Law, logits: Logits, h: FloatArray) -> FloatArray:
     return np.stack([*rows, h, h**2 - 1, h * click, h * conversion])
 
 
-def _weight(moments: FloatArray) -> FloatArray:
-    """``(N,)`` weights nearest to equal ones that give the moments their means."""
-    equal = 1 / moments.shape[1]
-    goal = np.zeros(len(moments))
+def _weights(moments: Sequence[FloatArray]) -> FloatArray:
+    """``(N,)`` weights nearest to equal ones that give the moments, in parts, their means."""
+    equal = 1 / sum(part.shape[1] for part in moments)
+    goal = np.zeros(len(moments[0]))
     goal[0] = 1.0
+    products = sum(part @ part.T for part in moments)
+    sums = sum(part.sum(axis=1) for part in moments)
     # Moments that are one and the same, as at rho 1, leave the least squares solution.
-    step, *_ = np.linalg.lstsq(moments @ moments.T, goal - equal * moments.sum(axis=1))
-    weight: FloatArray = equal + step @ moments
-    return weight
+    step, *_ = np.linalg.lstsq(products, goal - equal * sums)
+    return np.concatenate([equal + step @ part for part in moments])
 
 
 def _even(showing: Showing, law: Law, u: FloatArray, first: int, rng: np.random.Generator) -> Shown:
@@ -153,11 +156,25 @@ def _shifted(
     return logits.click + shift[0][shown.user], logits.conversion + shift[1][shown.user]
 
 
-def _bounds(values: FloatArray) -> tuple[float, float]:
+def _totals(
+    a: FloatArray, b: FloatArray, weight: FloatArray, bounds: tuple[_Bounds, _Bounds]
+) -> FloatArray:
+    """``(3, cells)`` sums of the weight, and of both logits under it."""
+    cell = _cell(a, bounds[0]) * _CELLS + _cell(b, bounds[1])
+    sums = [np.bincount(cell, v, minlength=_CELLS**2) for v in (weight, weight * a, weight * b)]
+    return np.stack(sums)
+
+
+def _cells(totals: FloatArray) -> Pilot:
+    mass, sum_a, sum_b = totals[:, totals[0] > 0]
+    return Pilot(sum_a / mass, sum_b / mass, mass / mass.sum(), np.zeros((0, len(mass))))
+
+
+def _bounds(values: FloatArray) -> _Bounds:
     low, high = float(values.min()), float(values.max())
     return low, (_CELLS - 1) / max(high - low, 1e-9)
 
 
-def _cell(values: FloatArray, bounds: tuple[float, float]) -> NDArray[np.int64]:
+def _cell(values: FloatArray, bounds: _Bounds) -> NDArray[np.int64]:
     low, scale = bounds
     return np.clip((values - low) * scale, 0, _CELLS - 1).astype(np.int64)
