@@ -1,6 +1,7 @@
 """Reports of CVR bias. Matplotlib and templates are loaded when something is drawn."""
 
 from mtl_seq.report.bias_report import BiasReport
+from mtl_seq.report.describe import Description, describe, describe_chunks
 from mtl_seq.report.findings import CEILING, TRUTH, Estimate, Findings
 from mtl_seq.report.gates import gate_summary, gate_warnings, plot_gates
 
@@ -8,8 +9,11 @@ __all__ = [
     "CEILING",
     "TRUTH",
     "BiasReport",
+    "Description",
     "Estimate",
     "Findings",
+    "describe",
+    "describe_chunks",
     "gate_summary",
     "gate_warnings",
     "plot_gates",
