@@ -31,7 +31,7 @@ def compare(
     """
     builders = {name: builder(name) for name in map(str.strip, models.split(",")) if name}
     turned = knobs(set_)
-    world = named(scenario, seed=seed, **turned)
+    world = named(scenario, **{"seed": seed, **turned})
     said = ", ".join(f"{name}={value}" for name, value in turned.items())
     report = compare_models(
         world,

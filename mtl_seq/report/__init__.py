@@ -1,7 +1,8 @@
 """Reports of CVR bias. Matplotlib and templates are loaded when something is drawn."""
 
 from mtl_seq.report.bias_report import BiasReport
-from mtl_seq.report.describe import Description, describe, describe_chunks
+from mtl_seq.report.describe import describe, describe_chunks, plot_description
+from mtl_seq.report.description import Description
 from mtl_seq.report.findings import CEILING, TRUTH, Estimate, Findings
 from mtl_seq.report.gates import gate_summary, gate_warnings, plot_gates
 
@@ -16,5 +17,6 @@ __all__ = [
     "describe_chunks",
     "gate_summary",
     "gate_warnings",
+    "plot_description",
     "plot_gates",
 ]

@@ -1,19 +1,18 @@
 """A look at a world before anything is trained on it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.records import FunnelTruth
+from mtl_seq.report.description import Description
 from mtl_seq.report.tally import EDGES, Tally, tally
 from mtl_seq.schema import Schema
 
-__all__ = ["Description", "describe", "describe_chunks"]
+__all__ = ["describe", "describe_chunks", "plot_description"]
 
 FloatArray = NDArray[np.float64]
 
@@ -21,46 +20,6 @@ _CURVE = np.linspace(0, 1, 201)
 _NAN, _TINY = float("nan"), 1e-300
 _ALL, _CLICKS = "all impressions", "clicks"
 _LATER = " once all are known"
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a world's log and truth are like.
-
-    Attributes:
-        table: By figure: the space it is on, what the draws came to (``drawn``) and what the truth
-            expects (``expected``); NaN where one of them does not apply. p is P(click | x).
-        deciles: By tenth of the impressions in order of their propensity P(click | x), the lowest
-            first: ``impressions``, mean ``propensity``, true CVR over ``all``, ``clicks`` and
-            ``non-clicks``, ``seen`` (conversions a click, drawn) and ``clicked`` (how many clicks).
-            Tenths are cut at steps of 1/64 in the logit, so that they are near-equal; fewer than
-            ten where many impressions share one propensity.
-        propensity: Share of all impressions, of expected clicks and of expected non-clicks by step
-            of the propensity's logit (``low``, ``high``).
-        items: Lorenz curve: by share of items, least shown first, their share of ``impressions``,
-            ``clicks`` and ``conversions``, each in its own order. Empty without an item column.
-        users: How many users had 0, 1, 2, ... conversions. Empty without a user column.
-    """
-
-    table: pd.DataFrame
-    deciles: pd.DataFrame
-    propensity: pd.DataFrame
-    items: pd.DataFrame
-    users: "pd.Series[int]"
-
-    def plot(self, path: str | Path) -> None:
-        """Draw it into a PNG or SVG file."""
-        from mtl_seq.report.plots import save
-        from mtl_seq.report.world_figure import world_figure
-
-        save(world_figure(self), path)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The table and the deciles, ready for JSON; what does not apply is None."""
-        return {
-            "table": _records(self.table.reset_index()),
-            "deciles": _records(self.deciles.reset_index()),
-        }
 
 
 def describe(
@@ -105,6 +64,14 @@ def describe_chunks(
         items=_lorenz(found.items),
         users=found.users["conversions"].astype(int).value_counts().sort_index(),
     )
+
+
+def plot_description(found: Description, path: str | Path) -> None:
+    """Draw a description into a PNG or SVG file: five panels and its table."""
+    from mtl_seq.report.plots import save
+    from mtl_seq.report.world_figure import world_figure
+
+    save(world_figure(found), path)
 
 
 def _table(found: Tally, schema: Schema) -> pd.DataFrame:
@@ -233,9 +200,3 @@ def _without(conversions: "pd.Series[float]") -> float:
 
 def _ratio(top: float, bottom: float) -> float:
     return float(top / bottom) if bottom else _NAN
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object)
-    records: list[dict[str, Any]] = plain.where(frame.notna(), None).to_dict("records")
-    return records

@@ -1,7 +1,5 @@
 """The picture of a world: five panels and its figures, on one page."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,8 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from mtl_seq.report.describe import Description
+from mtl_seq.report.description import Description
 
 __all__ = ["world_figure"]
 
@@ -25,7 +22,7 @@ _MOST_USER_BARS = 14
 _TICKS = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.9, 0.99, 0.5, 0.999, 0.3, 0.03, 0.003, 0.7, 0.97)
 
 
-def world_figure(found: "Description") -> Figure:
+def world_figure(found: Description) -> Figure:
     """Draw a description."""
     figure = Figure(figsize=(15, 8.4), layout="constrained")
     panels = figure.subplots(2, 3)
@@ -39,11 +36,11 @@ def world_figure(found: "Description") -> Figure:
     _deciles(deciles, found.deciles)
     _lorenz(lorenz, found)
     _users(users, found.users)
-    _figures(figures, found.table)
+    _figures(figures, found)
     return figure
 
 
-def _histogram(axes: Axes, found: "Description") -> None:
+def _histogram(axes: Axes, found: Description) -> None:
     middle, width, shares = _coarse(found.propensity, ["all"])
     axes.bar(middle, shares["all"], width, color=_BLUE, alpha=0.75)
     quantiles = [
@@ -62,7 +59,7 @@ def _histogram(axes: Axes, found: "Description") -> None:
     axes.set_title("Propensity, all impressions", loc="left", fontsize=11)
 
 
-def _overlap(axes: Axes, found: "Description") -> None:
+def _overlap(axes: Axes, found: Description) -> None:
     middle, width, shares = _coarse(found.propensity, ["clicks", "non-clicks"])
     for name, colour in (("clicks", _ORANGE), ("non-clicks", _GREEN)):
         axes.bar(middle, shares[name], width, color=colour, alpha=0.35)
@@ -97,7 +94,7 @@ def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
     axes.set_title("CVR by propensity", loc="left", fontsize=11)
 
 
-def _lorenz(axes: Axes, found: "Description") -> None:
+def _lorenz(axes: Axes, found: Description) -> None:
     axes.set_title("Lorenz curve of items", loc="left", fontsize=11)
     if found.items.empty:
         _nothing(axes, "no item column")
@@ -141,28 +138,17 @@ def _users(axes: Axes, users: "pd.Series[int]") -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def _figures(axes: Axes, table: pd.DataFrame) -> None:
+def _figures(axes: Axes, found: Description) -> None:
     axes.axis("off")
     axes.set_title("In figures; p = P(click | x)", loc="left", fontsize=11)
     heads = ((0.0, "left", ""), (0.78, "right", "drawn"), (1.0, "right", "expected"))
     for x, side, text in heads:
         axes.text(x, _TOP, text, ha=side, va="top", fontsize=9, weight="bold")
-    for row, (name, values) in enumerate(table.iterrows(), start=1):
-        y = _TOP * (1 - row / (len(table) + 1))
-        axes.text(0, y, f"{name}", va="top", fontsize=9)
+    for row, name in enumerate(map(str, found.table.index), start=1):
+        y = _TOP * (1 - row / (len(found.table) + 1))
+        axes.text(0, y, name, va="top", fontsize=9)
         for x, column in ((0.78, "drawn"), (1.0, "expected")):
-            axes.text(x, y, shown(str(name), values[column]), ha="right", va="top", fontsize=9)
-
-
-def shown(name: str, value: float) -> str:
-    """A figure of the table as it is read: counts with commas, rates in percent."""
-    if np.isnan(value):
-        return ""
-    if name.startswith(("CTR", "CVR o", "users", "the same")):
-        return f"{value:.2f}" if name.startswith("CVR on clicks /") else f"{value:.3%}"
-    if name.startswith(("propensity", "Gini", "overlap")):
-        return f"{value:.3g}"
-    return f"{value:,.0f}"
+            axes.text(x, y, found.shown(name, column), ha="right", va="top", fontsize=9)
 
 
 def _coarse(

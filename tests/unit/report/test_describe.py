@@ -10,9 +10,9 @@ import pytest
 
 from mtl_seq import Funnel, FunnelTruth, Schema, simulate
 from mtl_seq.errors import DataError
-from mtl_seq.report import describe, describe_chunks
+from mtl_seq.report import describe, describe_chunks, plot_description
 from mtl_seq.report.describe import gini
-from mtl_seq.report.world_figure import shown, world_figure
+from mtl_seq.report.world_figure import world_figure
 
 ROWS = 60_000
 
@@ -195,7 +195,7 @@ def test_a_log_without_clicks_or_items_says_so_with_nan(tmp_path):
     assert np.isnan(table.loc["Gini of items' impressions", "drawn"])
     found = describe(*tiny([0] * 40, 0.25))
     assert found.items.empty
-    found.plot(tmp_path / "world.png")
+    plot_description(found, tmp_path / "world.png")
     assert (tmp_path / "world.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -216,7 +216,7 @@ def test_propensities_of_zero_and_one_are_no_trouble(tmp_path):
     assert found.propensity[["all", "clicks", "non-clicks"]].sum().tolist() == pytest.approx(
         [1] * 3
     )
-    found.plot(tmp_path / "world.svg")
+    plot_description(found, tmp_path / "world.svg")
 
 
 def test_what_cannot_be_described_is_refused(drawn):
@@ -252,7 +252,9 @@ def test_the_picture_shows_the_figures_it_was_given(found):
     curves = {line.get_label(): line for line in panels[3].get_lines()}
     np.testing.assert_allclose(curves["impressions"].get_ydata(), found.items["impressions"])
     texts = [text.get_text() for text in panels[5].texts]
-    assert shown("CTR", found.table.loc["CTR", "drawn"]) in texts
+    assert f"{found.table.loc['CTR', 'drawn']:.3%}" in texts
+    for name in found.table.index:
+        assert name in texts
 
 
 @pytest.mark.parametrize("counts", [[1, 2, 3, 10], [5], [0, 0, 7], list(range(50))])
