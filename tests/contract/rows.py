@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from contract.worlds import WithAction
+import numpy as np
+from contract.worlds import WithAction, relabelled
 
 from mtl_seq import models, nn, risks, simulate
 from mtl_seq.testing import CHAINS
@@ -97,6 +98,12 @@ SIMULATORS = {
         delay=simulate.Delay(mean=2.0, slope=0.5, cutoff=9.0),
         drift=simulate.Drift(click=0.1, conversion=-0.1, turn=10.0),
     ),
+    "ProbitFunnel": simulate.ProbitFunnel(),
+    "ProbitFunnel, Heckman": simulate.ProbitFunnel(
+        error_correlation=-0.6, instrument=0.3, cvr_over="impressions"
+    ),
+    "SemiSynthetic": relabelled(),
+    "SemiSynthetic, MRDR": simulate.mrdr_recipe(np.random.default_rng(0).random((150, 140))),
     **{name: simulate.scenario(name) for name in simulate.scenarios()},
 }
 
