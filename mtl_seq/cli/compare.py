@@ -32,7 +32,7 @@ def compare(
     Example: [bold]mtl-seq compare --models multitask,esmm,escm2_dr --out report/[/bold]
     """
     turned = knobs(set_)
-    world = named(scenario, seed=seed, **turned)
+    world = named(scenario, **{"seed": seed, **turned})
     said = ", ".join(f"{name}={value}" for name, value in turned.items())
     report = compare_models(
         world,

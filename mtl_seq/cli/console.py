@@ -11,10 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mtl_seq.report import CEILING, TRUTH, Findings
+from mtl_seq.report import CEILING, TRUTH, Description, Findings
 from mtl_seq.report.headline import headline
 
-__all__ = ["note", "print_json", "print_report"]
+__all__ = ["note", "print_description", "print_json", "print_report"]
 
 
 def note(line: str, *, quiet: bool) -> None:
@@ -26,6 +26,17 @@ def note(line: str, *, quiet: bool) -> None:
 def print_json(content: Mapping[str, Any]) -> None:
     """One JSON document on standard output."""
     print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def print_description(found: Description) -> None:
+    """What a world is like, as a table."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, side in (("", "left"), ("space", "left"), ("drawn", "right"), ("expected", "right")):
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for name, space in found.table["space"].items():
+        figures = (found.shown(str(name), column) for column in ("drawn", "expected"))
+        table.add_row(str(name), str(space), *figures)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
 def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 from mtl_seq.cli.console import print_report
 from mtl_seq.cli.options import Json, Quiet, SchemaFile, Seed
 from mtl_seq.comparison import versions
-from mtl_seq.data import read_frame, truth_from_frame
+from mtl_seq.data import read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.report import BiasReport
 from mtl_seq.report.html import write_report
@@ -18,14 +18,14 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    log: Annotated[Path, typer.Argument(help="Parquet file of impressions with labels.")],
+    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     scores: Annotated[
         list[str], typer.Argument(metavar="NAME=FILE...", help="Predictions by name of the model.")
     ],
     schema: SchemaFile,
     out: Annotated[Path, typer.Option(help="Folder to write the report to.")],
     truth: Annotated[
-        Path | None, typer.Option(help="truth.parquet of `simulate`, where there is one.")
+        Path | None, typer.Option(help="The truth that `simulate` wrote, where there is one.")
     ] = None,
     replicates: Annotated[int, typer.Option(help="Resamples for the intervals.", min=2)] = 200,
     seed: Seed = 0,
@@ -50,7 +50,7 @@ def evaluate(
         else BiasReport.against_truth(
             named,
             frame,
-            truth_from_frame(read_frame(truth)),
+            truth_of(frame, read_frame(truth)),
             schema=roles,
             facts=facts,
             replicates=replicates,

@@ -57,7 +57,12 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob of the scenario; repeatable."),
 ]
-Scenario = Annotated[str, typer.Option(help=f"Named world: {SCENARIOS}.")]
+Scenario = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE.toml", help=f"Named world, or a file of your own: {SCENARIOS}."
+    ),
+]
 SchemaFile = Annotated[
     Path, typer.Option("--schema", help="JSON file with the roles of the columns.")
 ]

@@ -1,6 +1,8 @@
 """Reports of CVR bias. Matplotlib and templates are loaded when something is drawn."""
 
 from mtl_seq.report.bias_report import BiasReport
+from mtl_seq.report.describe import describe, describe_chunks, plot_description
+from mtl_seq.report.description import Description
 from mtl_seq.report.findings import CEILING, TRUTH, Estimate, Findings
 from mtl_seq.report.gates import gate_summary, gate_warnings, plot_gates
 
@@ -8,9 +10,13 @@ __all__ = [
     "CEILING",
     "TRUTH",
     "BiasReport",
+    "Description",
     "Estimate",
     "Findings",
+    "describe",
+    "describe_chunks",
     "gate_summary",
     "gate_warnings",
+    "plot_description",
     "plot_gates",
 ]

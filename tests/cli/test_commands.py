@@ -148,7 +148,7 @@ def test_quiet_prints_nothing(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["simulate", "fit", "predict", "evaluate", "compare", "inspect"]
+    "command", ["simulate", "scenarios", "fit", "predict", "evaluate", "compare", "inspect"]
 )
 def test_every_help_shows_an_example_and_the_common_options(command, capsys):
     assert main([command, "--help"]) == 0

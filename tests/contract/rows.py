@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from contract.worlds import WithAction
+import numpy as np
+from contract.worlds import WithAction, relabelled
 
 from mtl_seq import models, nn, risks, simulate
 from mtl_seq.testing import CHAINS
@@ -115,6 +116,44 @@ SIMULATORS = {
     "LogisticFunnel, confounded": simulate.LogisticFunnel(
         users=300, items=100, confounder=1.0, mnar=-1.0
     ),
+    "LogisticFunnel, confounded by user": simulate.LogisticFunnel(
+        users=300,
+        items=100,
+        confounder_click=1.5,
+        confounder_conversion=-1.0,
+        confounder_per="user",
+    ),
+    "LogisticFunnel, exclusive actions": simulate.LogisticFunnel(
+        users=300, items=100, actions=simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))
+    ),
+    "LogisticFunnel, chain": simulate.LogisticFunnel(
+        users=300, items=100, actions=simulate.Actions(("cart",), (0.4,), (0.0,), required=True)
+    ),
+    "LogisticFunnel, epsilon-greedy": simulate.LogisticFunnel(
+        users=300, items=100, exposure=simulate.Exposure("epsilon_greedy", slots=4, candidates=9)
+    ),
+    "LogisticFunnel, everything": simulate.LogisticFunnel(
+        users=300,
+        items=100,
+        cvr=0.1,
+        cvr_over="impressions",
+        curvature=0.5,
+        mnar=0.7,
+        confounder_click=0.5,
+        confounder_conversion=-1.5,
+        days=7,
+        exposure=simulate.Exposure("top_k", slots=3, candidates=8, position_effect=0.5),
+        context=simulate.Context(features=4, share=0.3, sines=2),
+        actions=simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0)),
+        delay=simulate.Delay(mean=2.0, slope=0.5, cutoff=9.0),
+        drift=simulate.Drift(click=0.1, conversion=-0.1, turn=10.0),
+    ),
+    "ProbitFunnel": simulate.ProbitFunnel(),
+    "ProbitFunnel, Heckman": simulate.ProbitFunnel(
+        error_correlation=-0.6, instrument=0.3, cvr_over="impressions"
+    ),
+    "SemiSynthetic": relabelled(),
+    "SemiSynthetic, MRDR": simulate.mrdr_recipe(np.random.default_rng(0).random((150, 140))),
     **{name: simulate.scenario(name) for name in simulate.scenarios()},
 }
 

@@ -127,6 +127,10 @@ def test_nothing_public_is_without_a_row():
     }
     assert builders == set(rows.MODELS)
     assert set(simulate.scenarios()) <= set(rows.SIMULATORS)
+    worlds = {
+        c for c in exported(simulate, object) if hasattr(c, "sample") and hasattr(c, "schema")
+    }
+    assert worlds - {simulate.Simulator} == {type(part) for part in rows.SIMULATORS.values()}
 
 
 class ForgetsTower(nn.SharedBottom):
