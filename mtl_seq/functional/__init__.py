@@ -9,10 +9,24 @@ from mtl_seq.functional.bias import (
 from mtl_seq.functional.chain import logit_exclusive, logit_mixture, logit_product, promote
 from mtl_seq.functional.debias import dr, inverse_propensity, ips, propensity_quantile
 from mtl_seq.functional.losses import binary_cross_entropy
+from mtl_seq.functional.sensitivity import (
+    Bounds,
+    SensitivityCurve,
+    TippingPoint,
+    mean_odds_ratio_cvr,
+    odds_ratio_cvr,
+    sensitivity_curve,
+    sensitivity_interval,
+    tipping_point,
+    worst_case_bounds,
+)
 
 __all__ = [
+    "Bounds",
     "CalibrationBins",
     "Ranking",
+    "SensitivityCurve",
+    "TippingPoint",
     "auc",
     "binary_cross_entropy",
     "calibration_bins",
@@ -23,8 +37,14 @@ __all__ = [
     "logit_exclusive",
     "logit_mixture",
     "logit_product",
+    "mean_odds_ratio_cvr",
+    "odds_ratio_cvr",
     "promote",
     "propensity_quantile",
     "rank",
     "ranked_auc",
+    "sensitivity_curve",
+    "sensitivity_interval",
+    "tipping_point",
+    "worst_case_bounds",
 ]
