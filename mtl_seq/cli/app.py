@@ -10,6 +10,7 @@ from mtl_seq.cli.fit import fit
 from mtl_seq.cli.inspect import inspect
 from mtl_seq.cli.predict import predict
 from mtl_seq.cli.simulate import simulate
+from mtl_seq.cli.study import study
 from mtl_seq.errors import MtlSeqError
 
 __all__ = ["run"]
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (simulate, fit, predict, evaluate, compare, inspect):
     app.command()(command)
+app.add_typer(study, name="study")
 
 
 def run(arguments: list[str] | None) -> int:

@@ -27,20 +27,17 @@ class StudyInputs(NamedTuple):
     imputations: Mapping[str, FloatArray]
 
 
-def usual_propensities(
-    pctr: FloatArray, *, floor: float = 0.1, learned: FloatArray | None = None
-) -> dict[str, FloatArray]:
+def usual_propensities(pctr: FloatArray, *, floor: float = 0.1) -> dict[str, FloatArray]:
     """The true propensity and wrong ones.
 
     Args:
         pctr: ``(N,)`` true P(click | x).
         floor: What the clipped propensity is raised to, in (0, 1). 0.1 is the constant of the ESCM2
             paper.
-        learned: ``(N,)`` a model's pCTR.
 
     Returns:
         ``"true"``; ``"p^0.7"``, tilted, so that it is wrong most where clicks are rare;
-        ``"constant"``, the CTR; ``"true, at least 0.1"``, clipped; ``"learned"`` where given.
+        ``"constant"``, the CTR; ``"true, at least 0.1"``, clipped.
 
     Raises:
         DataError: A floor out of range.
@@ -48,13 +45,12 @@ def usual_propensities(
     if not 0 < floor < 1:
         raise DataError(f"`floor` must lie in (0, 1), found {floor}")
     pctr = np.asarray(pctr, dtype=np.float64)
-    found = {
+    return {
         "true": pctr,
         f"p^{_TILT}": pctr**_TILT,
         "constant": np.full_like(pctr, pctr.mean()),
         f"true, at least {floor:g}": np.maximum(pctr, floor),
     }
-    return found if learned is None else {**found, "learned": learned}
 
 
 def usual_imputations(

@@ -27,7 +27,7 @@ def nuisances(truth):
     logit = 0.8 * np.log(truth.pctr / (1 - truth.pctr)) + noise
     learned = 1 / (1 + np.exp(-logit))
     return {
-        "propensities": usual_propensities(truth.pctr, floor=0.15, learned=learned),
+        "propensities": {**usual_propensities(truth.pctr, floor=0.15), "learned": learned},
         "imputations": usual_imputations(truth.pctr, truth.pcvr),
     }
 
