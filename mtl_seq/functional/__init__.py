@@ -9,16 +9,14 @@ from mtl_seq.functional.bias import (
 from mtl_seq.functional.chain import logit_exclusive, logit_mixture, logit_product, promote
 from mtl_seq.functional.debias import dr, inverse_propensity, ips, propensity_quantile
 from mtl_seq.functional.losses import binary_cross_entropy
+from mtl_seq.functional.odds_ratio import Bounds, odds_ratio_cvr, worst_case_bounds
 from mtl_seq.functional.sensitivity import (
-    Bounds,
     SensitivityCurve,
     TippingPoint,
     mean_odds_ratio_cvr,
-    odds_ratio_cvr,
     sensitivity_curve,
     sensitivity_interval,
     tipping_point,
-    worst_case_bounds,
 )
 
 __all__ = [
