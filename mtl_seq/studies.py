@@ -1,6 +1,6 @@
 """Studies of methods in worlds of known truth, in one call each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ def study_estimators(
     rows: int = 200_000,
     fit_rows: int = 200_000,
     replicates: int = 200,
-    floor: float = 0.1,
+    floors: Sequence[float] = (0.1,),
     seed: int = 0,
     progress: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -38,7 +38,7 @@ def study_estimators(
         rows: Impressions whose clicks are redrawn.
         fit_rows: Impressions to fit the model on.
         replicates: How many redraws.
-        floor: What the clipped propensity is raised to.
+        floors: What the clipped propensities are raised to.
         seed: Seed of both draws, of the fit and of the redraws; the world has its own.
         progress: Whether to draw a progress line of the fit on standard error.
         settings: Further arguments of `FunnelEstimator`.
@@ -52,7 +52,7 @@ def study_estimators(
         DataError: A draw that cannot be trained on, or a setting out of range.
     """
     held, truth = world.sample(rows, np.random.default_rng([seed, 2]))
-    propensities = usual_propensities(truth.pctr, floor=floor)
+    propensities = usual_propensities(truth.pctr, floors=floors)
     log, _ = world.sample(fit_rows, np.random.default_rng([seed, 1]))
     fitted = FunnelEstimator(
         models.multitask, world.schema, seed=seed, progress=progress, **(settings or {})
@@ -72,6 +72,8 @@ def study_estimators(
             "prediction": "pCVR of multitask",
             "learned propensity": "pCTR of multitask",
             "impressions to fit on": fit_rows,
-            "share of impressions below the floor": float((truth.pctr < floor).mean()),
+            "share of impressions below": {
+                f"{floor:g}": float((truth.pctr < floor).mean()) for floor in floors
+            },
         },
     )

@@ -43,8 +43,9 @@ def estimators(
     ] = 200_000,
     replicates: Annotated[int, typer.Option(help="Redraws of the clicks.", min=2)] = 200,
     floor: Annotated[
-        float, typer.Option(help="What the clipped propensity is raised to, in (0, 1).")
-    ] = 0.1,
+        list[float] | None,
+        typer.Option(help="What the clipped propensity is raised to; repeatable; 0.1 by default."),
+    ] = None,
     set_: Set = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -63,7 +64,7 @@ def estimators(
         rows=rows,
         fit_rows=fit_rows,
         replicates=replicates,
-        floor=floor,
+        floors=floor or [0.1],
         seed=seed,
         progress=not quiet,
         facts={"scenario": scenario + (f" with {said}" if said else ""), "versions": versions()},

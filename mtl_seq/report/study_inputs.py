@@ -1,6 +1,6 @@
 """What an estimator study is made from, checked, and the usual right and wrong nuisances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,29 +27,32 @@ class StudyInputs(NamedTuple):
     imputations: Mapping[str, FloatArray]
 
 
-def usual_propensities(pctr: FloatArray, *, floor: float = 0.1) -> dict[str, FloatArray]:
+def usual_propensities(
+    pctr: FloatArray, *, floors: Sequence[float] = (0.1,)
+) -> dict[str, FloatArray]:
     """The true propensity and wrong ones.
 
     Args:
         pctr: ``(N,)`` true P(click | x).
-        floor: What the clipped propensity is raised to, in (0, 1). 0.1 is the constant of the ESCM2
+        floors: What clipped propensities are raised to, in (0, 1). 0.1 is the constant of the ESCM2
             paper.
 
     Returns:
         ``"true"``; ``"p^0.7"``, tilted, so that it is wrong most where clicks are rare;
-        ``"constant"``, the CTR; ``"true, at least 0.1"``, clipped.
+        ``"constant"``, the CTR; ``"true, at least 0.1"`` and so on, clipped.
 
     Raises:
         DataError: A floor out of range.
     """
-    if not 0 < floor < 1:
-        raise DataError(f"`floor` must lie in (0, 1), found {floor}")
+    for floor in floors:
+        if not 0 < floor < 1:
+            raise DataError(f"`floors` must lie in (0, 1), found {floor}")
     pctr = np.asarray(pctr, dtype=np.float64)
     return {
         "true": pctr,
         f"p^{_TILT}": pctr**_TILT,
         "constant": np.full_like(pctr, pctr.mean()),
-        f"true, at least {floor:g}": np.maximum(pctr, floor),
+        **{f"true, at least {floor:g}": np.maximum(pctr, floor) for floor in floors},
     }
 
 

@@ -13,6 +13,7 @@ SMALL = ["--scenario", "clean", "--rows", "3000", "--fit-rows", "3000", "--repli
 
 def test_the_study_is_printed_and_written(tmp_path, capsys):
     arguments = ["study", "estimators", *SMALL, "--set", "rho=0.5", "--seed", "2"]
+    arguments += ["--floor", "0.2", "--floor", "0.05"]
     assert main([*arguments, "--out", str(tmp_path / "s")]) == 0
     captured = capsys.readouterr()
     for text in ("naive", "SNIPS", "self-normalised DR", "learned", "all impressions"):
@@ -21,7 +22,8 @@ def test_the_study_is_printed_and_written(tmp_path, capsys):
     content = json.loads((tmp_path / "s" / "estimators.json").read_text())
     assert content["facts"]["scenario"] == "clean with rho=0.5"
     world = scenario("clean", rho=0.5, seed=2)
-    expected = study_estimators(world, rows=3000, fit_rows=3000, replicates=20, seed=2)
+    sizes = {"rows": 3000, "fit_rows": 3000, "replicates": 20}
+    expected = study_estimators(world, **sizes, floors=[0.2, 0.05], seed=2)
     assert content["rows"] == expected.to_dict()["rows"]
     ips = expected.row("mean CVR", "IPS", "constant")
     assert f"{100 * ips['analytic_bias'] / ips['truth']:+.2f}" in captured.out
@@ -55,7 +57,10 @@ def test_help_shows_an_example_and_the_common_options(capsys):
         (["study", "estimators"], "--out"),
         (["study", "estimators", "--scenario", "foggy", "--out", "{out}"], "known are clean"),
         (["study", "estimators", "--replicates", "1", "--out", "{out}"], "--replicates"),
-        (["study", "estimators", *SMALL, "--floor", "0", "--out", "{out}"], "`floor`"),
+        (
+            ["study", "estimators", *SMALL, "--floor", "0", "--out", "{out}"],
+            "`floors` must lie in (0, 1), found 0",
+        ),
         (["study", "estimators", "--out", "{file}"], "must be a folder"),
     ],
 )

@@ -19,7 +19,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def study(world):
-    return study_estimators(world, **SIZES, floor=0.12, settings={"epochs": 1})
+    return study_estimators(world, **SIZES, floors=[0.12, 0.05], settings={"epochs": 1})
 
 
 def test_it_is_the_study_of_a_second_draw_with_a_model_of_the_first(world, study):
@@ -34,13 +34,17 @@ def test_it_is_the_study_of_a_second_draw_with_a_model_of_the_first(world, study
         q,
         scores["pcvr"].to_numpy(),
         pctcvr=t,
-        propensities={**usual_propensities(p, floor=0.12), "learned": scores["pctr"].to_numpy()},
+        propensities={
+            **usual_propensities(p, floors=[0.12, 0.05]),
+            "learned": scores["pctr"].to_numpy(),
+        },
         imputations=usual_imputations(p, q, t),
         replicates=10,
         seed=3,
     )
     assert study.table.equals(expected.table)
-    assert study.facts["share of impressions below the floor"] == (p < 0.12).mean()
+    below = {"0.12": (p < 0.12).mean(), "0.05": (p < 0.05).mean()}
+    assert study.facts["share of impressions below"] == below
     assert study.facts["CVR on clicks"] == pytest.approx(t.sum() / p.sum())
 
 
@@ -55,5 +59,5 @@ def test_a_setting_out_of_range_is_named_before_anything_is_fitted(world, monkey
         raise AssertionError("training has begun")
 
     monkeypatch.setattr(FunnelEstimator, "fit", fit)
-    with pytest.raises(DataError, match="`floor` must lie in"):
-        study_estimators(world, **SIZES, floor=1.0)
+    with pytest.raises(DataError, match="`floors` must lie in"):
+        study_estimators(world, **SIZES, floors=[1.0])

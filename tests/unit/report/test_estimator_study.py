@@ -27,7 +27,7 @@ def nuisances(truth):
     logit = 0.8 * np.log(truth.pctr / (1 - truth.pctr)) + noise
     learned = 1 / (1 + np.exp(-logit))
     return {
-        "propensities": {**usual_propensities(truth.pctr, floor=0.15), "learned": learned},
+        "propensities": {**usual_propensities(truth.pctr, floors=[0.15]), "learned": learned},
         "imputations": usual_imputations(truth.pctr, truth.pcvr),
     }
 
@@ -232,5 +232,5 @@ def test_bad_input_is_named(changed, said):
 def test_what_is_not_there_is_named(study):
     with pytest.raises(DataError, match="no row"):
         study.row("log loss", "IPS", "guessed")
-    with pytest.raises(DataError, match=r"`floor` must lie in \(0, 1\)"):
-        usual_propensities(HALF, floor=0.0)
+    with pytest.raises(DataError, match=r"`floors` must lie in \(0, 1\), found 0.0"):
+        usual_propensities(HALF, floors=[0.1, 0.0])
