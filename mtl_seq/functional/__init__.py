@@ -1,15 +1,39 @@
-"""Pure tensor functions, on torch only."""
+"""Pure functions on tensors; those that measure something take NumPy arrays as well."""
 
-from mtl_seq.functional.auc import Ranking, auc, rank, ranked_auc
+from mtl_seq.functional.arrays import Array, as_tensor, float_rows, row_weights
+from mtl_seq.functional.auc import Ranking, auc, mass_auc, rank, ranked_auc
 from mtl_seq.functional.bias import (
     CalibrationBins,
     calibration_bins,
     expected_calibration_error,
+    expected_null_ece,
 )
+from mtl_seq.functional.bins import LOGIT_BINS, logit_bin
 from mtl_seq.functional.chain import logit_exclusive, logit_mixture, logit_product, promote
+from mtl_seq.functional.concordance import concordance
 from mtl_seq.functional.debias import dr, inverse_propensity, ips, propensity_quantile
+from mtl_seq.functional.error_correlation import error_correlation
+from mtl_seq.functional.field_rce import field_rce
+from mtl_seq.functional.grouped_auc import GroupedAUC, grouped_auc
+from mtl_seq.functional.ks import ks
+from mtl_seq.functional.log_estimates import (
+    dr_auc,
+    dr_log_loss,
+    ips_auc,
+    ips_log_loss,
+    snips_log_loss,
+)
 from mtl_seq.functional.losses import binary_cross_entropy
+from mtl_seq.functional.means import (
+    log_loss,
+    mean_bias,
+    normalised_entropy,
+    pcoc,
+    relative_bias,
+    rmse,
+)
 from mtl_seq.functional.odds_ratio import Bounds, odds_ratio_cvr, worst_case_bounds
+from mtl_seq.functional.recalibration import Recalibrated, recalibration
 from mtl_seq.functional.sensitivity import (
     SensitivityCurve,
     TippingPoint,
@@ -18,31 +42,68 @@ from mtl_seq.functional.sensitivity import (
     sensitivity_interval,
     tipping_point,
 )
+from mtl_seq.functional.weights import (
+    Balanced,
+    balance,
+    effective_sample_size,
+    largest_weight_share,
+)
 
 __all__ = [
+    "LOGIT_BINS",
+    "Array",
+    "Balanced",
     "Bounds",
     "CalibrationBins",
+    "GroupedAUC",
     "Ranking",
+    "Recalibrated",
     "SensitivityCurve",
     "TippingPoint",
+    "as_tensor",
     "auc",
+    "balance",
     "binary_cross_entropy",
     "calibration_bins",
+    "concordance",
     "dr",
+    "dr_auc",
+    "dr_log_loss",
+    "effective_sample_size",
+    "error_correlation",
     "expected_calibration_error",
+    "expected_null_ece",
+    "field_rce",
+    "float_rows",
+    "grouped_auc",
     "inverse_propensity",
     "ips",
+    "ips_auc",
+    "ips_log_loss",
+    "ks",
+    "largest_weight_share",
+    "log_loss",
+    "logit_bin",
     "logit_exclusive",
     "logit_mixture",
     "logit_product",
+    "mass_auc",
+    "mean_bias",
     "mean_odds_ratio_cvr",
+    "normalised_entropy",
     "odds_ratio_cvr",
+    "pcoc",
     "promote",
     "propensity_quantile",
     "rank",
     "ranked_auc",
+    "recalibration",
+    "relative_bias",
+    "rmse",
+    "row_weights",
     "sensitivity_curve",
     "sensitivity_interval",
+    "snips_log_loss",
     "tipping_point",
     "worst_case_bounds",
 ]
