@@ -1,5 +1,6 @@
 """`mtl-seq study`."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -90,6 +91,8 @@ def _print(found: EstimatorStudy) -> None:
             highlight=False,
         )
         console.print(_table(rows))
+    for reason in sorted(set(found.table["reason"].dropna())):
+        console.print(f"n/a: {reason}", style="dim", highlight=False)
     console.print(
         f"{facts['redraws']:,} redraws of {facts['impressions']:,} impressions of "
         f"{facts['scenario']!r}: CTR {facts['CTR']:.1%}, CVR {facts['CVR']:.1%}, on clicks "
@@ -111,15 +114,15 @@ def _table(rows: pd.DataFrame) -> Table:
             "" if row.estimator == last else row.estimator,
             row.propensity,
             row.imputation,
-            f"{_share(row.bias, row.truth)} ±{100 * row.mc_error / row.truth:.2f}",
-            _share(row.analytic_bias, row.truth),
-            f"{100 * row.sd / row.truth:.2f}",
-            f"{100 * row.rmse / row.truth:.2f}",
+            f"{_share(row.bias, row.truth, '+')} ±{_share(row.mc_error, row.truth)}",
+            _share(row.analytic_bias, row.truth, "+"),
+            _share(row.sd, row.truth),
+            _share(row.rmse, row.truth),
         )
         last = row.estimator
     return table
 
 
-def _share(value: float, truth: float) -> str:
+def _share(value: float, truth: float, sign: str = "") -> str:
     # Adding 0 turns a negative zero into a positive one.
-    return f"{round(100 * value / truth, 2) + 0.0:+.2f}"
+    return "n/a" if math.isnan(value) else f"{round(100 * value / truth, 2) + 0.0:{sign}.2f}"

@@ -30,7 +30,7 @@ from torch import Tensor
 
 __all__ = ["ClickLaw", "MeanEstimator", "Moments", "Values", "estimate_means", "moments", "redraw"]
 
-_BLOCK = 16_384
+_CELLS = 200 * 16_384  # uniform numbers drawn at a time
 
 
 class MeanEstimator(NamedTuple):
@@ -123,8 +123,8 @@ def redraw(
         values: What is averaged.
         law: What is drawn from.
         replicates: R.
-        generator: The only source of randomness; the same state gives the same logs, whatever
-            the estimators and values are.
+        generator: The only source of randomness; the same state and number of redraws give the
+            same logs, whatever the estimators and values are.
 
     Returns:
         ``(R, M)`` float64; NaN where a self-normalised estimator meets a log without clicks.
@@ -132,8 +132,9 @@ def redraw(
     rows = law.pctr.numel()
     numerator = torch.zeros(replicates, len(estimators), dtype=torch.float64)
     denominator = torch.zeros_like(numerator)
-    for start in range(0, rows, _BLOCK):
-        block = slice(start, min(start + _BLOCK, rows))
+    step = max(1, _CELLS // replicates)
+    for start in range(0, rows, step):
+        block = slice(start, min(start + step, rows))
         part = [MeanEstimator(e.weight[block], e.imputed[block], e.normalised) for e in estimators]
         shape = (replicates, block.stop - start)
         uniform = torch.rand(shape, generator=generator, dtype=torch.float64)

@@ -38,9 +38,9 @@ class EstimatorStudy:
         table: A row per estimand, estimator, propensity and imputation (``""`` where it uses none):
             ``truth`` (the estimand), ``bias`` (mean estimate minus truth), ``mc_error`` (standard
             error of that mean over the redraws), ``analytic_bias``, ``sd`` (of the estimate),
-            ``analytic_sd``, ``rmse`` and ``formula``: ``"exact"``, or ``"first order"`` where the
-            analytic columns are those of a ratio of expectations. Bias, errors and sd are in the
-            units of the estimand.
+            ``analytic_sd``, ``rmse``, ``formula`` (``"exact"``, or ``"first order"`` where the
+            analytic columns are those of a ratio of expectations) and ``reason`` (why a measured
+            figure is NaN). Bias, errors and sd are in the units of the estimand.
         facts: What the study was made from.
     """
 
@@ -196,6 +196,10 @@ def _measured(given: StudyInputs, estimand: str, replicates: int, seed: int) -> 
             "analytic_sd": expected.deviation.numpy(),
             "rmse": np.sqrt(((drawn - truth) ** 2).mean(0)),
             "formula": ["first order" if choice.normalised else "exact" for choice in choices],
+            "reason": [
+                f"{count} of {replicates} redraws hold no click" if count else None
+                for count in np.isnan(drawn).sum(0)
+            ],
         }
     )
 

@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mtl_seq._files import read_json
@@ -195,6 +197,20 @@ def test_it_is_written_as_json_and_as_pictures(study, tmp_path):
     assert (tmp_path / "forest.png").read_bytes()[:4] == b"\x89PNG"
     study.plot(tmp_path / "forest.svg")
     assert "<svg" in (tmp_path / "forest.svg").read_text()
+
+
+def test_a_redraw_without_clicks_leaves_ratios_undefined_and_says_why(tmp_path):
+    p, q = np.full(4, 0.2), np.full(4, 0.5)
+    study = EstimatorStudy.of(p, q, q, propensities={"true": p}, imputations={}, replicates=50)
+    snips, ips = (study.row("mean CVR", name, "true") for name in ("SNIPS", "IPS"))
+    assert math.isnan(snips["bias"])
+    assert math.isnan(snips["rmse"])
+    assert re.fullmatch(r"\d+ of 50 redraws hold no click", snips["reason"])
+    assert math.isfinite(ips["bias"])
+    assert pd.isna(ips["reason"])
+    study.to_json(tmp_path / "study.json")
+    assert '"bias": null' in (tmp_path / "study.json").read_text()
+    study.plot(tmp_path / "forest.png")
 
 
 HALF = np.full(4, 0.5)
