@@ -23,7 +23,6 @@ __all__ = [
     "Bounds",
     "checked_odds_ratio",
     "checked_probabilities",
-    "closed_form",
     "odds_ratio_cvr",
     "worst_case_bounds",
 ]
@@ -69,7 +68,7 @@ def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
     tensor([0.3750], dtype=torch.float64)
     """
     p, t = checked_probabilities(pctr, pctcvr, known=True)
-    return closed_form(p, t, checked_odds_ratio(psi))
+    return t + t * (1 - p) / (t + checked_odds_ratio(psi) * (p - t))
 
 
 def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
@@ -88,11 +87,6 @@ def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
     """
     p, t = checked_probabilities(pctr, pctcvr, known=False)
     return Bounds(t, t + (1 - p))
-
-
-def closed_form(p: Tensor, t: Tensor, psi: Tensor | float) -> Tensor:
-    """``t + t(1 - p) / (t + psi(p - t))`` of values already checked."""
-    return t + t * (1 - p) / (t + psi * (p - t))
 
 
 def checked_odds_ratio(psi: Tensor | float) -> Tensor:

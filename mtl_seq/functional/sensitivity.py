@@ -16,7 +16,6 @@ from mtl_seq.functional.odds_ratio import (
     Bounds,
     checked_odds_ratio,
     checked_probabilities,
-    closed_form,
 )
 
 __all__ = [
@@ -28,8 +27,9 @@ __all__ = [
     "tipping_point",
 ]
 
-_STEPS = 60
+_STEPS, _CLOSE = 100, 1e-12
 _FARTHEST = 700.0  # exp of it is still a float64
+_BLOCK = 32_768
 
 
 class SensitivityCurve(NamedTuple):
@@ -70,8 +70,10 @@ def mean_odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tens
     Raises:
         DataError: As for `odds_ratio_cvr`, or no rows.
     """
-    p, t = _some_rows(*checked_probabilities(pctr, pctcvr, known=True))
-    return _means(p, t, checked_odds_ratio(psi))
+    rows = _Rows.of(*checked_probabilities(pctr, pctcvr, known=True))
+    ratio = checked_odds_ratio(psi)
+    means = [rows.mean(math.log(one))[0] for one in ratio.reshape(-1).tolist()]
+    return torch.tensor(means, dtype=torch.float64).reshape(ratio.shape)
 
 
 def sensitivity_curve(
@@ -131,55 +133,77 @@ def tipping_point(pctr: Array, pctcvr: Array, target: float) -> TippingPoint:
         target: A mean CVR.
 
     Returns:
-        The odds ratio to a relative accuracy of 1e-12, by bisection: the mean falls in psi.
+        The odds ratio to a relative accuracy of about 1e-12: the mean falls in psi, so Newton steps
+        within a bracket, and bisection where they leave it, find it.
 
     Raises:
         DataError: As for `odds_ratio_cvr`, no rows, or a `target` that is not finite.
     """
-    p, t = _some_rows(*checked_probabilities(pctr, pctcvr, known=True))
+    rows = _Rows.of(*checked_probabilities(pctr, pctcvr, known=True))
     if not math.isfinite(target):
         raise DataError(f"`target` must be a finite mean CVR, found {target}")
+    worst = rows.worst()
+    if not worst[0] < target < worst[1]:
+        return TippingPoint(math.nan, rows.unreached(target))
     low, high = -1.0, 1.0
-    while float(_mean(p, t, math.exp(low))) < target:
+    while rows.mean(low)[0] < target:
         if low <= -_FARTHEST:
-            return TippingPoint(math.nan, _unreached(p, t, target))
+            return TippingPoint(math.nan, rows.unreached(target))
         low = max(2 * low, -_FARTHEST)
-    while float(_mean(p, t, math.exp(high))) > target:
+    while rows.mean(high)[0] > target:
         if high >= _FARTHEST:
-            return TippingPoint(math.nan, _unreached(p, t, target))
+            return TippingPoint(math.nan, rows.unreached(target))
         high = min(2 * high, _FARTHEST)
+    at = (low + high) / 2
     for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if float(_mean(p, t, math.exp(middle))) > target:
-            low = middle
-        else:
-            high = middle
-    return TippingPoint(math.exp((low + high) / 2), None)
+        mean, slope = rows.mean(at)
+        low, high = (at, high) if mean > target else (low, at)
+        newton = at - (mean - target) / slope if slope < 0 else low
+        step = newton if low < newton < high else (low + high) / 2
+        if abs(step - at) <= _CLOSE or high - low <= _CLOSE:
+            return TippingPoint(math.exp(step), None)
+        at = step
+    return TippingPoint(math.exp(at), None)
 
 
-def _mean(p: Tensor, t: Tensor, psi: Tensor | float) -> Tensor:
-    return closed_form(p, t, psi).mean()
+class _Rows(NamedTuple):
+    """What the mean of q needs of each row: ``q = t + gain / (t + psi miss)``."""
 
+    t: Tensor
+    miss: Tensor
+    gain: Tensor
 
-def _means(p: Tensor, t: Tensor, psi: Tensor) -> Tensor:
-    # One odds ratio at a time: a matrix of all of them would not fit for a large log.
-    means = [_mean(p, t, one) for one in psi.reshape(-1)]
-    return torch.stack(means).reshape(psi.shape) if means else psi.clone()
+    @classmethod
+    def of(cls, p: Tensor, t: Tensor) -> "_Rows":
+        if p.numel() == 0:
+            raise DataError("`pctr` must hold at least one row to average over, found none")
+        return cls(t, p - t, t * (1 - p))
 
+    def mean(self, log_psi: float) -> tuple[float, float]:
+        """The mean at an odds ratio, and its derivative by the odds ratio's logarithm."""
+        psi, total, slope = math.exp(log_psi), 0.0, 0.0
+        # In blocks that stay in the cache: a large log is else bound by memory.
+        for start in range(0, self.t.numel(), _BLOCK):
+            t, miss, gain = (column[start : start + _BLOCK] for column in self)
+            odds = psi * miss
+            whole = t + odds
+            rest = gain / whole
+            total += float((t + rest).sum())
+            slope -= float((rest * odds / whole).sum())
+        return total / self.t.numel(), slope / self.t.numel()
 
-def _unreached(p: Tensor, t: Tensor, target: float) -> str:
-    low, high = float(t.mean()), float((t + 1 - p).mean())
-    why = "nothing but the worst case reaches it" if low <= target <= high else "it is outside"
-    return (
-        f"no odds ratio makes the mean CVR {target:.4g}: {why}; the log leaves open {low:.4g} to "
-        f"{high:.4g}"
-    )
+    def worst(self) -> tuple[float, float]:
+        """What the mean can be if nothing is assumed."""
+        return float(self.t.mean()), float((1 - self.miss).mean())
 
-
-def _some_rows(p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    if p.numel() == 0:
-        raise DataError("`pctr` must hold at least one row to average over, found none")
-    return p, t
+    def unreached(self, target: float) -> str:
+        """Why no odds ratio makes the mean `target`."""
+        low, high = self.worst()
+        why = "nothing but the worst case reaches it" if low <= target <= high else "it is outside"
+        return (
+            f"no odds ratio makes the mean CVR {target:.4g}: {why}; the log leaves open {low:.4g} "
+            f"to {high:.4g}"
+        )
 
 
 def _checked_gamma(gamma: float) -> float:

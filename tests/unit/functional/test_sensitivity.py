@@ -84,6 +84,34 @@ def test_there_is_no_tipping_point_beyond_the_worst_case(target):
     assert "it is outside; the log leaves open 0.1 to 0.8" in reason
 
 
+def test_the_ends_of_the_worst_case_are_reached_by_no_odds_ratio():
+    click, both = np.array([0.5, 0.25]), np.array([0.25, 0.125])
+    for target in (0.1875, 0.8125):
+        psi, reason = tipping_point(click, both, target)
+        assert math.isnan(psi)
+        assert "nothing but the worst case reaches it" in reason
+
+
+@pytest.mark.parametrize("psi", [1e-12, 1e-5, 1e5, 1e12])
+def test_far_tipping_points_are_found_as_well(psi):
+    """As far as a mean in float64 can tell them: the mean found is the mean asked for."""
+    click, both, _ = world(1.0, rows=50)
+    target = float((both + both * (1 - click) / (both + psi * (click - both))).mean())
+    found = tipping_point(click, both, target).psi
+    assert float(mean_odds_ratio_cvr(click, both, found)) == pytest.approx(target, rel=1e-13)
+    assert found == pytest.approx(psi, rel=1e-3)
+
+
+def test_many_rows_are_averaged_as_few_are():
+    """More than one block, the last one short: against NumPy."""
+    rng = np.random.default_rng(0)
+    click = rng.uniform(0.01, 0.9, 100_003)
+    both = click * rng.uniform(0, 1, len(click))
+    expected = (both + both * (1 - click) / (both + 2.5 * (click - both))).mean()
+    assert float(mean_odds_ratio_cvr(click, both, 2.5)) == pytest.approx(expected, rel=1e-13)
+    assert tipping_point(click, both, expected).psi == pytest.approx(2.5, rel=1e-11)
+
+
 def test_a_row_without_conversions_on_clicks_tips_nothing():
     """With t = 0 no finite odds ratio moves q from 0, although the worst case does."""
     click, both = np.array([0.3]), np.array([0.0])
