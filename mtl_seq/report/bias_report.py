@@ -243,6 +243,11 @@ class BiasReport(Findings):
         Raises:
             DataError: One is against a truth and the other from a log.
         """
+        if older.known != self.known:
+            raise DataError(
+                f"`older` must be of the same kind, found {older.title!r} beside {self.title!r}: "
+                "compare two against the truth, or two from a log"
+            )
         before, after = ((one.metrics, one.models, one.facts) for one in (older, self))
         return replace(self, changes=changes_between(before, after, self.columns))
 

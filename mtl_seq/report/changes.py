@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mtl_seq.errors import DataError
-
 __all__ = ["CHANGE_COLUMNS", "FACT_COLUMNS", "Changes", "changes_between"]
 
 CHANGE_COLUMNS = ("model", "figure", "before", "after", "change", "apart")
@@ -45,9 +43,6 @@ def changes_between(
 
     Returns:
         The changes.
-
-    Raises:
-        DataError: The older report has none of these figures, being of another kind.
     """
     keys = ["model", "quantity", "space", "metric"]
     old, new = (metrics.set_index(keys) for metrics, *_ in (before, after))
@@ -66,11 +61,6 @@ def changes_between(
                 apart = bool(one["high"] < two["low"] or two["high"] < one["low"])
             values = (one["value"], two["value"], two["value"] - one["value"])
             records.append((model, figure, *values, apart))
-    if shared and not records:
-        raise DataError(
-            "the older report must hold the figures of this one, found none of them: compare one "
-            "against the truth with one against the truth, one from a log with one from a log"
-        )
     facts = [
         (fact, _text(before[2].get(fact)), _text(after[2].get(fact)))
         for fact in dict.fromkeys((*after[2], *before[2]))

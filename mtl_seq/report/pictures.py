@@ -55,9 +55,9 @@ def pictures(report: Findings) -> dict[str, Picture]:
     drawn.append(_auc(report))
     if report.known and any(not np.isnan(value) for value, _ in report.gap.values()):
         drawn.append(_gap(report))
+    drawn += [_segment(report, by) for by in dict.fromkeys(report.segments["by"])]
     if report.overlap is not None:
         drawn.append(_overlap(report))
-    drawn += [_segment(report, by) for by in dict.fromkeys(report.segments["by"])]
     if report.sensitivity is not None and report.sensitivity.reason is None:
         drawn.append(_sensitivity(report))
     return {picture.name: picture for picture in drawn}
@@ -232,7 +232,9 @@ def _segment(report: Findings, by: str) -> Picture:
         f"segments_{_file(by)}",
         f"Relative bias of mean {name} over all impressions by {by}. "
         "Red is too much, blue too little; a star marks groups too small to lean on.",
-        f"From the least to the most biased group: {'; '.join(said)}.",
+        f"From the least to the most biased group: {'; '.join(said)}."
+        if said
+        else "No group has a figure.",
         lambda layout: segment_figure(report, by, layout),
         by,
     )

@@ -11,7 +11,7 @@ __all__ = ["segment_figure"]
 _LONGEST = 24
 _LEVEL = 8
 """Models whose names fit side by side."""
-_REACH = 0.5
+_REACH = 0.8
 """Relative bias of the strongest colour; the same in every figure, so that colours compare."""
 
 
