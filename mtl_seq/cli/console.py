@@ -13,7 +13,8 @@ from rich.table import Table
 
 from mtl_seq.report import CEILING, TRUTH, Findings
 from mtl_seq.report.archive import to_dict
-from mtl_seq.report.grids import Grid, change_grids, ratio_grid, segment_grid, undefined_lines
+from mtl_seq.report.changes import Changes
+from mtl_seq.report.grids import Grid, ratio_grid, segment_grid, undefined_lines
 from mtl_seq.report.headline import contradiction_lines, headline
 from mtl_seq.report.wording import figure, with_interval
 
@@ -43,13 +44,15 @@ def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: b
         console.print()
         console.print(report.title, style="bold", highlight=False)
         console.print(_table(report))
-        for by in dict.fromkeys(report.segments["by"]):
-            console.print(_grid(segment_grid(report, by)))
+        grids = [segment_grid(report, by) for by in dict.fromkeys(report.segments["by"])]
         if report.sensitivity is not None and report.sensitivity.reason is None:
-            console.print(_grid(ratio_grid(report.sensitivity)))
+            grids.append(ratio_grid(report.sensitivity))
+        for grid in grids:
+            console.print(grid.caption, style="bold", highlight=False)
+            console.print(_grid(grid))
         if report.changes is not None:
-            for grid in change_grids(report):
-                console.print(_grid(grid, details=True))
+            console.print("Changed since the older report", style="bold")
+            console.print(_changes(report, report.changes))
         for line in undefined_lines(report):
             console.print(f"not defined: {line}", highlight=False)
         for name in ("scenario", "impressions", "intervals", "checkpoint rule"):
@@ -98,17 +101,33 @@ def _cell(report: Findings, model: str, at: tuple[str, str, str]) -> str:
     return figure(at[2], found.value)
 
 
-def _grid(grid: Grid, *, details: bool = False) -> Table:
-    table = Table(title=grid.caption, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def _grid(grid: Grid) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(grid.columns):
-        table.add_column(name, justify="right" if index else "left", overflow="fold")
+        table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
     for name, cells, _ in grid.rows:
-        # Groups that are too small, and what is not defined, say so here too.
+        # An interval would not fit; what is too small or undefined says so here too.
         said = [
             f"{cell.text} ({cell.detail})"
-            if cell.detail and (details or not cell.detail.startswith("["))
+            if cell.detail and not cell.detail.startswith("[")
             else cell.text
             for cell in cells
         ]
         table.add_row(escape(name), *(escape(text) for text in said))
+    return table
+
+
+def _changes(report: Findings, found: Changes) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(("figure", "model", "before", "now", "change", "intervals")):
+        table.add_column(name, justify="right" if 1 < index < 5 else "left", overflow="fold")
+    for row in found.figures.itertuples():
+        metric = report.columns[row.figure][2]
+        values = [figure(metric, value) for value in (row.before, row.after)]
+        change = figure(metric, row.change, signed=True)
+        meet = "" if row.apart is None else "apart" if row.apart else "meet"
+        table.add_row(escape(row.figure), escape(row.model), *values, change, meet)
+    for fact in found.facts.itertuples():
+        before, after = (escape(value or "absent") for value in (fact.before, fact.after))
+        table.add_row(escape(fact.fact), "", before, after, "", "")
     return table
