@@ -66,7 +66,7 @@ def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
     changes, random = content.get("changes"), content.get("random")
     return {
         "title": content["title"],
-        "metrics": _frame(content["metrics"], _METRIC_COLUMNS),
+        "metrics": _frame(_with_gap(content), _METRIC_COLUMNS),
         "models": tuple(content["models"]),
         "deciles": content["deciles"] and _read_deciles(content["deciles"]),
         "gap": {
@@ -74,7 +74,8 @@ def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
             for name, one in content["gap_closed"].items()
         },
         "facts": content["facts"],
-        "oracle": content.get("oracle"),
+        # The first format did not name it; it was called so unless one said otherwise.
+        "oracle": content.get("oracle", "oracle" if "oracle" in content["models"] else None),
         "control": content.get("control"),
         "differences": _frame(content.get("differences", []), DIFFERENCE_COLUMNS),
         "contradictions": tuple(
@@ -107,6 +108,16 @@ def _read_lead(content: Mapping[str, Any] | None) -> Lead | None:
         return None
     value, low, high = (math.nan if one is None else one for one in content["lead"])
     return Lead(content["first"], content["second"], (value, low, high))
+
+
+def _with_gap(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records of the metrics; the first format kept the gap closed beside them only."""
+    records: list[dict[str, Any]] = content["metrics"]
+    if any(row["metric"] == "gap_closed" for row in records):
+        return records
+    at = {"quantity": "pcvr", "space": "all", "metric": "gap_closed", "low": None, "high": None}
+    gap = content["gap_closed"].items()
+    return [*records, *({"model": name, **at, **own} for name, own in gap)]
 
 
 def _deciles(found: Decile) -> dict[str, Any]:

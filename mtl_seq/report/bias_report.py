@@ -15,7 +15,7 @@ from mtl_seq.report.archive import KIND, VERSION, fields_of, to_dict
 from mtl_seq.report.cells import Sampling, percentiles
 from mtl_seq.report.changes import changes_between
 from mtl_seq.report.findings import CEILING, TRUTH, Findings
-from mtl_seq.report.gathering import Inputs, observable_only
+from mtl_seq.report.gathering import METRIC_COLUMNS, Inputs, observable_only
 from mtl_seq.report.inputs import chosen_control, facts_of, groups, observed, random_rows
 from mtl_seq.report.measures import Question
 from mtl_seq.report.orders import contradictions, lead
@@ -203,7 +203,9 @@ class BiasReport(Findings):
         base = closest["pctcvr"]
         return cls(
             title="What a log can show of predicted CVR; its bias off the clicks is not identified",
-            metrics=observable_only(measured.table),
+            metrics=pd.concat(
+                [observable_only(measured.table), inputs.null_ece(questions)], ignore_index=True
+            ),
             models=tuple(found),
             deciles=None,
             gap={},
@@ -293,5 +295,4 @@ def _gap_rows(
     for name, (value, reason) in gap.items():
         low, high = (np.nan, np.nan) if reason else map(float, percentiles(twins[name]))
         records.append((name, "pcvr", "all", "gap_closed", value, low, high, reason))
-    columns = ["model", "quantity", "space", "metric", "value", "low", "high", "reason"]
-    return [pd.DataFrame(records, columns=columns)] if records else []
+    return [pd.DataFrame(records, columns=list(METRIC_COLUMNS))] if records else []

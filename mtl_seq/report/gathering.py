@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
+from mtl_seq.functional import expected_null_ece
 from mtl_seq.report.cells import Sampling
 from mtl_seq.report.measures import Measured, Question, measure
 from mtl_seq.report.orders import DIFFERENCE_COLUMNS, differences
@@ -18,9 +20,11 @@ from mtl_seq.report.segments import segment_table, segmentation
 from mtl_seq.report.sensitivity import Sensitivity, sensitivity
 from mtl_seq.schema import Schema
 
-__all__ = ["Inputs"]
+__all__ = ["METRIC_COLUMNS", "Inputs", "observable_only"]
 
 FloatArray = NDArray[np.float64]
+
+METRIC_COLUMNS = ("model", "quantity", "space", "metric", "value", "low", "high", "reason")
 
 _ON_A_LOG = ("auc", "log_loss", "pcoc", "relative_bias", "ece")
 """Metrics that labels give without bias; a distance to drawn labels is none to a probability."""
@@ -71,6 +75,18 @@ class Inputs:
             Question("pctcvr", "all", kept, self.conversion),
             Question("pcvr", "clicks", kept & (self.click == 1), self.conversion),
         ]
+
+    def null_ece(self, questions: Sequence[Question]) -> pd.DataFrame:
+        """What the ECE of each model would be on average, were its predictions the truth."""
+        records = []
+        for name, scores in self.predictions.items():
+            for one in questions:
+                predicted = torch.from_numpy(scores._asdict()[one.quantity][one.rows].copy())
+                value = float(expected_null_ece(predicted))
+                reason = None if np.isfinite(value) else f"no rows in space {one.space!r}"
+                at = (name, one.quantity, one.space, "expected_null_ece")
+                records.append((*at, value, np.nan, np.nan, reason))
+        return pd.DataFrame(records, columns=list(METRIC_COLUMNS))
 
     def on_slices(self, random: NDArray[np.bool_]) -> pd.DataFrame:
         """The observable figures on the rows shown at random, and on the rest."""

@@ -30,7 +30,8 @@ def glossary(report: Findings) -> dict[str, str]:
             "all / clicks": "the impressions a figure is computed on",
             "PCOC": "predicted over observed clicks or conversions; 1 is right",
             "ECE": "mean distance between predicted and observed rates over 20 bins of equal mass; "
-            "above 0 also for the truth, since drawn labels scatter",
+            "above 0 also for the truth, since drawn labels scatter: what it would be on average, "
+            "were the predictions right, stands below it",
             **_SHARED,
         }
     gap = {

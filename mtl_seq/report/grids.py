@@ -21,6 +21,7 @@ _NAMES = {
     "auc": "AUC",
     "pcoc": "PCOC",
     "ece": "ECE",
+    "expected_null_ece": "ECE if right",
     "rmse": "RMSE",
     "gap_closed": "gap closed",
 }
@@ -78,12 +79,18 @@ def all_figures(report: Findings) -> Grid:
     at = dict(report.columns)
     if report.gap:
         at["gap closed"] = ("pcvr", "all", "gap_closed")
+    known = report.metrics.set_index(["model", "quantity", "space", "metric"])["value"]
     rows = []
     for name in report.table.index:
         cells = []
         for lookup in at.values():
             absent = lookup[2] == "gap_closed" and name in (CEILING, TRUTH)
-            cells.append(Cell("") if absent else _cell(lookup[2], report.estimate(name, *lookup)))
+            cell = Cell("") if absent else _cell(lookup[2], report.estimate(name, *lookup))
+            null = (name, *lookup[:2], "expected_null_ece")
+            if lookup[2] == "ece" and null in known:
+                value = float(known[null])
+                cell = cell._replace(detail=f"{figure('ece', value)} if right")
+            cells.append(cell)
         rows.append((str(name), cells, name in (CEILING, TRUTH)))
     return Grid("Spaces stand in the heads.", ["model", *at], rows)
 

@@ -30,7 +30,7 @@ def _against_truth(report: Findings) -> list[str]:
     usable = [name for name in report.models if name != report.oracle]
     lines = []
     if usable:
-        best = report.lead.first if report.lead else usable[0]
+        best = min(usable, key=lambda m: report.estimate(m, "pcvr", "all", "log_loss").value)
         lines.append(
             f"Over all impressions {best} comes closest to the true CVR (least log loss); on "
             f"average it is off by {_bias(report, best)}."

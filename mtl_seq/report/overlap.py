@@ -8,8 +8,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.functional import propensity_quantile
-from mtl_seq.report.summaries import effective_size
+from mtl_seq.functional import (
+    effective_sample_size,
+    inverse_propensity,
+    largest_weight_share,
+    propensity_quantile,
+)
 
 __all__ = ["WEIGHT_COLUMNS", "Overlap", "overlap"]
 
@@ -72,13 +76,13 @@ def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: s
 
 
 def _weights(name: str, propensity: FloatArray, click: FloatArray) -> tuple[object, ...]:
+    chances = torch.from_numpy(np.maximum(propensity, _LEAST))
+    floor = float(propensity_quantile(chances, FLOOR_QUANTILE))
+    weight = inverse_propensity(torch.from_numpy(click.copy()), chances)
     clicked = click == 1
     count = int(clicked.sum())
-    floor = float(propensity_quantile(torch.from_numpy(propensity.copy()), FLOOR_QUANTILE))
+    size, largest = float(effective_sample_size(weight)), float(largest_weight_share(weight))
     if count == 0:
-        return (name, 0, np.nan, np.nan, np.nan, floor, np.nan, "no clicks")
-    weight = 1 / np.maximum(propensity[clicked], 1e-12)
-    size = effective_size(propensity, click)
-    largest = float(weight.max() / weight.sum())
-    clipped = float((propensity[clicked] < floor).mean())
+        return (name, 0, size, np.nan, largest, floor, np.nan, "no clicks")
+    clipped = float((chances.numpy()[clicked] < floor).mean())
     return (name, count, size, size / count, largest, floor, clipped, None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtl_seq.records import FunnelTruth
 from mtl_seq.report.cells import Sampling, cell_sums, percentiles, ratio
 
-__all__ = ["Decile", "deciles", "effective_size", "equal_mass", "gap_closed", "gap_replicates"]
+__all__ = ["Decile", "deciles", "equal_mass", "gap_closed", "gap_replicates"]
 
 FloatArray = NDArray[np.float64]
 
@@ -94,9 +94,3 @@ def gap_replicates(
     """The share of `gap_closed` in each resample, by model: ``(R,)``."""
     width = twins[naive] - twins[oracle]
     return {name: ratio(twins[naive] - loss, width) for name, loss in twins.items()}
-
-
-def effective_size(propensity: FloatArray, click: FloatArray) -> float:
-    """``(sum w)^2 / sum w^2`` of the weights ``click / propensity``; NaN without clicks."""
-    weight = click / np.maximum(propensity, 1e-12)
-    return float(weight.sum() ** 2 / (weight**2).sum()) if click.any() else math.nan

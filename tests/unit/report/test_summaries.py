@@ -1,4 +1,4 @@
-"""Bias by decile, the gap closed, and the effective size of weights, against closed forms."""
+"""Bias by decile and the gap closed, against closed forms and resamples by hand."""
 
 import math
 
@@ -13,7 +13,6 @@ from mtl_seq.report.cells import Sampling
 from mtl_seq.report.intervals import resamples
 from mtl_seq.report.summaries import (
     deciles,
-    effective_size,
     equal_mass,
     gap_closed,
     gap_replicates,
@@ -97,26 +96,6 @@ def test_without_both_ends_there_is_no_gap(absent):
     losses, twins = steady(click_space=0.5, esmm=0.4, oracle=0.3)
     losses.pop(absent)
     assert gap_closed(losses, twins, "click_space", "oracle") == {}
-
-
-def test_equal_weights_are_worth_all_their_clicks():
-    click = (np.arange(ROWS) % 4 == 0).astype(np.float64)
-    assert effective_size(np.full(ROWS, 0.2), click) == pytest.approx(250)
-
-
-def test_unequal_weights_are_worth_less():
-    # n clicks of weight 1 / p and m of weight 1 / s: (n / p + m / s)^2 / (n / p^2 + m / s^2).
-    propensity = np.repeat([0.5, 0.1, 0.9], [30, 10, 60])
-    click = np.repeat([1.0, 1.0, 0.0], [30, 10, 60])
-    expected = (30 * 2 + 10 * 10) ** 2 / (30 * 4 + 10 * 100)
-    assert effective_size(propensity, click) == pytest.approx(expected)
-
-
-def test_one_click_is_worth_one_and_none_is_worth_nothing_that_can_be_said():
-    click = np.zeros(ROWS)
-    assert math.isnan(effective_size(np.full(ROWS, 0.2), click))
-    click[3] = 1
-    assert effective_size(np.full(ROWS, 1e-6), click) == pytest.approx(1)
 
 
 def test_deciles_have_the_intervals_of_the_same_resamples_of_users():
