@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,10 +75,14 @@ def _bin_of(key: Tensor, mass: Tensor, bins: int) -> Tensor:
         raise ValueError(f"`bins` must be at least 1, found {bins}")
     if key.numel() == 0:
         return torch.zeros(0, dtype=torch.int64, device=key.device)
-    ranked, order = torch.sort(key)
-    passed = torch.cumsum(mass[order], 0)
-    steps = torch.arange(1, bins, device=key.device, dtype=torch.float64) * passed[-1] / bins
-    at = torch.searchsorted(passed, steps, right=True).clamp_max(key.numel() - 1)
+    if bool((mass == 1).all()):  # values sort several times faster than positions
+        ranked = torch.from_numpy(np.sort(key.numpy(force=True))).to(key.device)
+        at = (torch.arange(1, bins, device=key.device) * key.numel()) // bins
+    else:
+        ranked, order = torch.sort(key)
+        passed = torch.cumsum(mass[order], 0)
+        steps = torch.arange(1, bins, device=key.device, dtype=torch.float64) * passed[-1] / bins
+        at = torch.searchsorted(passed, steps, right=True).clamp_max(key.numel() - 1)
     return torch.bucketize(key, torch.unique(ranked[at]), right=True)
 
 

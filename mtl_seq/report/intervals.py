@@ -1,6 +1,7 @@
 """Bootstrap by user: the same resampled users for every model, so that differences are paired."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ __all__ = ["RankedTarget", "drawn_counts", "group_sums", "resampled_sums", "resa
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_BINS = 2**16
+_BINS = 2**14
 _RUN = 4096
 """Rows that are added up in float32 before float64 takes over."""
 
@@ -29,12 +30,23 @@ def resamples(groups: int, replicates: int, seed: int) -> Iterator[FloatArray]:
         yield np.bincount(drawn, minlength=groups).astype(np.float64)
 
 
-def drawn_counts(groups: int, replicates: int, seed: int) -> Tensor:
-    """The counts of `resamples` as ``(groups, replicates)`` int16, a row a group."""
-    found = np.empty((groups, replicates), dtype=np.int16)
-    for column, counts in enumerate(resamples(groups, replicates, seed)):
-        found[:, column] = counts
-    return torch.from_numpy(found)
+def drawn_counts(groups: int, replicates: int, seed: int) -> list[Tensor]:
+    """The counts of `resamples`, a row a group, in blocks of ``(groups, 50)`` replicates or fewer.
+
+    One byte holds a count: of fewer than 256 groups no count is greater, and of more none ever is
+    (it would be drawn once in 10^500 resamples).
+    """
+    every = resamples(groups, replicates, seed)
+    return [
+        torch.from_numpy(np.stack(block, axis=1))
+        for block in _batched((counts.astype(np.uint8) for counts in every), _BLOCK)
+    ]
+
+
+def _batched(arrays: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    left = iter(arrays)
+    while block := list(islice(left, size)):
+        yield block
 
 
 def group_sums(columns: FloatArray, group: IntArray, groups: int) -> FloatArray:
@@ -44,18 +56,18 @@ def group_sums(columns: FloatArray, group: IntArray, groups: int) -> FloatArray:
     ).astype(np.float64)
 
 
-def resampled_sums(sums: FloatArray, counts: Tensor) -> FloatArray:
+def resampled_sums(sums: FloatArray, counts: Sequence[Tensor]) -> FloatArray:
     """Sums over each resample, ``(R, m)``, from those of the groups, ``(groups, m)``."""
     own = torch.from_numpy(sums)
-    return torch.cat([block.double().T @ own for block in torch.split(counts, _BLOCK, dim=1)]).numpy()
+    return torch.cat([block.double().T @ own for block in counts]).numpy()
 
 
 class RankedTarget:
     """Scores ranked once, whose AUC is wanted under many weightings of the groups.
 
     The AUC of the rows as they are is exact. Under weightings, rows that are neighbours in rank
-    count as ties within 2^16 bins of equal size: of up to 65,536 different scores each has its own,
-    and of more the AUC moves by less than 1 / 2^17, far inside the interval's own noise.
+    count as ties within 2^14 bins of equal size: of up to 16,384 different scores each has its own,
+    and of more the AUC moves by less than 1 / 2^15, far inside the interval's own noise.
 
     Args:
         score: ``(N,)`` scores.
@@ -86,22 +98,22 @@ class RankedTarget:
         rows = np.diff(self._starts, append=len(self._target))
         return float(_auc(*(torch.from_numpy(p[:, None]) for p in (positive, rows - positive)))[0])
 
-    def resampled(self, counts: Tensor) -> FloatArray:
+    def resampled(self, counts: Sequence[Tensor]) -> FloatArray:
         """AUC with each row counted as often as its group, ``(R,)``.
 
         Args:
-            counts: ``(groups, R)`` how often each group is drawn.
+            counts: How often each group is drawn, from `drawn_counts`.
         """
         rows = len(self._target)
         if rows == 0:
-            return np.full(counts.shape[1], np.nan)
+            return np.full(sum(block.shape[1] for block in counts), np.nan)
         bins = _binned(self._starts, rows)
-        runs = np.union1d(bins, np.arange(0, rows, _RUN))
+        runs = _short(bins, rows)
         offsets = torch.from_numpy(runs)
         place = torch.from_numpy(np.searchsorted(bins, runs, side="right") - 1)
         target = torch.from_numpy(self._target.astype(np.float32))
         found = []
-        for block in torch.split(counts, _BLOCK, dim=1):
+        for block in counts:
             table = block.float()
             parts = [
                 embedding_bag(self._group, table, offsets, mode="sum", per_sample_weights=each)
@@ -113,11 +125,18 @@ class RankedTarget:
 
 
 def _binned(starts: IntArray, rows: int) -> IntArray:
-    """First rows of the bins: of every run of ties, or of about 2^16 runs at equal distance."""
+    """First rows of the bins: of every run of ties, or of at most 2^14 of them, far between."""
     if len(starts) <= _BINS:
         return starts
     steps = np.arange(_BINS) * rows // _BINS
     return starts[np.unique(np.searchsorted(starts, steps, side="right") - 1)]
+
+
+def _short(bins: IntArray, rows: int) -> IntArray:
+    """First rows of runs of at most `_RUN` rows, of which each bin has one or more."""
+    if np.diff(bins, append=rows).max() <= _RUN:
+        return bins
+    return np.union1d(bins, np.arange(0, rows, _RUN))
 
 
 def _merged(part: Tensor, place: Tensor, bins: int) -> Tensor:

@@ -91,14 +91,18 @@ def measure(
     records, twins = [], {}
     for model, own in predictions.items():
         order = {one.quantity: np.argsort(own[one.quantity]) for one in questions}
-        for question in questions:
-            predicted, rows = own[question.quantity], question.rows
-            kept = order[question.quantity]
-            ranked = RankedTarget(predicted, question.target, group, kept[rows[kept]])
-            sums = group_sums(_columns(predicted, question), group, groups)
-            drawn_sums = resampled_sums(sums, counts)
-            value = {name: metric(sums.sum(0)) for name, metric in METRICS.items()}
-            drawn = {name: metric(drawn_sums) for name, metric in METRICS.items()}
+        sums = np.concatenate(
+            [group_sums(_columns(own[one.quantity], one), group, groups) for one in questions],
+            axis=1,
+        )
+        drawn_sums = np.split(resampled_sums(sums, counts), len(questions), axis=1)
+        total_sums = np.split(sums.sum(0), len(questions))
+        for question, total, resampled in zip(questions, total_sums, drawn_sums, strict=True):
+            predicted, kept = own[question.quantity], order[question.quantity]
+            kept = kept[question.rows[kept]]
+            ranked = RankedTarget(predicted, question.target, group, kept)
+            value = {name: metric(total) for name, metric in METRICS.items()}
+            drawn = {name: metric(resampled) for name, metric in METRICS.items()}
             value["auc"], drawn["auc"] = np.array(ranked.auc()), ranked.resampled(counts)
             value["ece"] = np.array(_ece(predicted, question))
             for name, figure in value.items():
