@@ -5,19 +5,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelTruth
 from mtl_seq.report.archive import KIND, VERSION, fields_of, to_dict
-from mtl_seq.report.cells import Sampling, percentiles
+from mtl_seq.report.cells import Sampling
 from mtl_seq.report.changes import changes_between
 from mtl_seq.report.findings import CEILING, TRUTH, Findings
-from mtl_seq.report.gathering import METRIC_COLUMNS, Inputs, observable_only
-from mtl_seq.report.inputs import chosen_control, facts_of, groups, observed, random_rows
-from mtl_seq.report.measures import Question
+from mtl_seq.report.gathering import Inputs, gap_rows, observable_only, truth_questions
+from mtl_seq.report.inputs import (
+    chosen_control,
+    facts_of,
+    groups,
+    logged_propensity,
+    observed,
+    random_rows,
+)
 from mtl_seq.report.orders import contradictions, lead
 from mtl_seq.report.scores import Scores, check_scores
 from mtl_seq.report.sources import Columns, Source
@@ -105,14 +110,14 @@ class BiasReport(Findings):
         sampling = Sampling(groups(schema, log), replicates, seed)
         chosen = chosen_control(control, found, naive)
         inputs = Inputs(schema, log, *labels, found, chosen, by, sampling)
-        questions = _questions(truth, inputs.click == 1)
+        questions = truth_questions(truth, inputs.click == 1)
         measured = inputs.measured(questions, references)
         at = ("pcvr", "all", "log_loss")
         values = measured.table.set_index(["model", "quantity", "space", "metric"])["value"]
         twins = {name: measured.replicates[(name, *at)] for name in found}
         losses = {name: float(values[(name, *at)]) for name in found}
         gap = gap_closed(losses, twins, naive, oracle)
-        rows = _gap_rows(gap, gap_replicates(twins, naive, oracle) if gap else {})
+        rows = gap_rows(gap, gap_replicates(twins, naive, oracle) if gap else {})
         everyone = {name: own.pcvr for name, own in (found | references).items()}
         return cls(
             title="Bias of predicted CVR against the known truth",
@@ -197,9 +202,7 @@ class BiasReport(Findings):
             for quantity, own in losses.groupby("quantity")
             if quantity != "pcvr"
         }
-        logged = {}
-        if schema.propensity is not None and schema.propensity in log.columns:
-            logged = {"logged propensity": log[schema.propensity].to_numpy(dtype=np.float64)}
+        logged = logged_propensity(schema, log)
         base = closest["pctcvr"]
         return cls(
             title="What a log can show of predicted CVR; its bias off the clicks is not identified",
@@ -215,7 +218,9 @@ class BiasReport(Findings):
             contradictions=(),
             lead=lead(
                 measured.table, measured.replicates, list(found), ("pctcvr", "all", "log_loss")
-            ),
+            )
+            if inputs.conversion.any()
+            else None,
             overlap=inputs.overlap(logged, next(iter(logged), closest["pctr"])),
             sensitivity=inputs.sensitivity(base, found[base], {}),
             random=None if marked is None else inputs.on_slices(marked),
@@ -273,26 +278,3 @@ class BiasReport(Findings):
         from mtl_seq.report.html import write_html
 
         write_html(self, path)
-
-
-def _questions(truth: FunnelTruth, click: "np.ndarray[Any, np.dtype[np.bool_]]") -> list[Question]:
-    everywhere = np.ones_like(click)
-    given_click = np.where(click, truth.pcvr_clicked, truth.pcvr_unclicked)
-    return [
-        Question("pcvr", "all", everywhere, truth.pcvr),
-        Question("pcvr", "clicks", click, given_click),
-        Question("pcvr", "non-clicks", ~click, given_click),
-        Question("pctr", "all", everywhere, truth.pctr),
-        Question("pctcvr", "all", everywhere, truth.pctcvr),
-    ]
-
-
-def _gap_rows(
-    gap: Mapping[str, tuple[float, str | None]], twins: Mapping[str, Any]
-) -> list[pd.DataFrame]:
-    """The gap closed as rows of the metrics, with intervals; none where it has no ends."""
-    records = []
-    for name, (value, reason) in gap.items():
-        low, high = (np.nan, np.nan) if reason else map(float, percentiles(twins[name]))
-        records.append((name, "pcvr", "all", "gap_closed", value, low, high, reason))
-    return [pd.DataFrame(records, columns=list(METRIC_COLUMNS))] if records else []

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_null_ece
-from mtl_seq.report.cells import Sampling
+from mtl_seq.records import FunnelTruth
+from mtl_seq.report.cells import Sampling, percentiles
 from mtl_seq.report.measures import Measured, Question, measure
 from mtl_seq.report.orders import DIFFERENCE_COLUMNS, differences
 from mtl_seq.report.overlap import Overlap, overlap
@@ -20,7 +21,7 @@ from mtl_seq.report.segments import segment_table, segmentation
 from mtl_seq.report.sensitivity import Sensitivity, sensitivity
 from mtl_seq.schema import Schema
 
-__all__ = ["METRIC_COLUMNS", "Inputs", "observable_only"]
+__all__ = ["METRIC_COLUMNS", "Inputs", "gap_rows", "observable_only", "truth_questions"]
 
 FloatArray = NDArray[np.float64]
 
@@ -137,3 +138,27 @@ def observable_only(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics that a log shows."""
     wanted = (*_ON_A_LOG, "absolute_relative_bias")
     return table[table["metric"].isin(wanted)].reset_index(drop=True)
+
+
+def truth_questions(truth: FunnelTruth, click: NDArray[np.bool_]) -> list[Question]:
+    """What is asked of every model where the truth is known; ``(N,)`` clicks."""
+    everywhere = np.ones_like(click)
+    given_click = np.where(click, truth.pcvr_clicked, truth.pcvr_unclicked)
+    return [
+        Question("pcvr", "all", everywhere, truth.pcvr),
+        Question("pcvr", "clicks", click, given_click),
+        Question("pcvr", "non-clicks", ~click, given_click),
+        Question("pctr", "all", everywhere, truth.pctr),
+        Question("pctcvr", "all", everywhere, truth.pctcvr),
+    ]
+
+
+def gap_rows(
+    gap: Mapping[str, tuple[float, str | None]], twins: Mapping[str, FloatArray]
+) -> list[pd.DataFrame]:
+    """The gap closed as rows of the metrics, with intervals; none where it has no ends."""
+    records = []
+    for name, (value, reason) in gap.items():
+        low, high = (np.nan, np.nan) if reason else map(float, percentiles(twins[name]))
+        records.append((name, "pcvr", "all", "gap_closed", value, low, high, reason))
+    return [pd.DataFrame(records, columns=list(METRIC_COLUMNS))] if records else []

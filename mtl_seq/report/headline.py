@@ -93,6 +93,8 @@ def _from_log(report: Findings) -> list[str]:
         "Identified from a log: CTR and CTCVR over all impressions, CVR on clicks. CVR on "
         "impressions without a click is not: no figure here says how biased it is."
     ]
+    if report.metrics["reason"].notna().any():
+        lines.append("Some figures are not defined on this log: the reasons stand with the table.")
     if report.lead:
         lines.append(
             f"By what is identified {report.lead.first} comes closest (least log loss of pCTCVR). "

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -9,13 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import check_labels
+from mtl_seq.data import check_labels, check_row_values
 from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.report.cells import Sampling
 from mtl_seq.report.measures import LEVEL
 from mtl_seq.schema import Schema
 
-__all__ = ["chosen_control", "facts_of", "groups", "observed", "random_rows", "versions"]
+__all__ = [
+    *("chosen_control", "facts_of", "groups", "logged_propensity", "observed", "random_rows"),
+    "versions",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -43,6 +47,18 @@ def groups(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
     if schema.group is None or schema.group not in log.columns:
         return np.arange(len(log), dtype=np.int64)
     return np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def logged_propensity(schema: Schema, log: pd.DataFrame) -> dict[str, FloatArray]:
+    """The propensity that the log itself states, by its name; none where it states none.
+
+    Raises:
+        DataError: A propensity outside (0, 1].
+    """
+    if schema.propensity is None or schema.propensity not in log.columns:
+        return {}
+    check_row_values(replace(schema, weight=None), log)
+    return {"logged propensity": log[schema.propensity].to_numpy(dtype=np.float64)}
 
 
 def random_rows(log: pd.DataFrame, column: str) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from mtl_seq.report.style import (
     Style,
     canvas,
     legend,
+    legend_room,
     panels,
     signed_percent,
     styles,
@@ -66,9 +67,10 @@ def decile_figure(report: Findings, layout: Layout) -> Figure:
     """Relative bias of predicted CVR by decile of the true propensity, one line a model."""
     assert report.deciles is not None
     found = report.deciles
-    figure, axes = canvas(layout, 3.9 if layout is WIDE else 4.6)
     place = np.arange(1, len(found.propensity) + 1)
     shown = styles(report.models)
+    room = legend_room([*report.models, f"ceiling: {CEILING}"], layout)
+    figure, axes = canvas(layout, 3.9 if layout is WIDE else 3.6 + room)
     for index, style in enumerate(shown):
         # Beside one another, so that intervals do not hide each other.
         at = place + 0.5 * (index - (len(shown) - 1) / 2) / len(shown)

@@ -24,6 +24,7 @@ from mtl_seq.report.style import (
     Layout,
     canvas,
     legend,
+    legend_room,
     panels,
     styles,
 )
@@ -40,8 +41,8 @@ def reliability_figure(report: Findings, layout: Layout) -> Figure:
     asked = list(
         dict.fromkeys(zip(report.reliability["quantity"], report.reliability["space"], strict=True))
     )
-    height = 3.1 if layout is WIDE else 3.3
-    figure, grid = panels(layout, len(asked), height)
+    room = legend_room(report.models, layout) / max(1, len(asked))
+    figure, grid = panels(layout, len(asked), 3.1 if layout is WIDE else 3.0 + room)
     for axes, (quantity, space) in zip(grid, asked, strict=True):
         own = report.reliability[
             (report.reliability["quantity"] == quantity) & (report.reliability["space"] == space)
@@ -62,7 +63,7 @@ def reliability_figure(report: Findings, layout: Layout) -> Figure:
         seen = "mean true probability" if report.known else "observed rate"
         axes.set_ylabel(seen, fontsize=SIZE)
         axes.grid(axis="x", color=FAINT, lw=0.5)
-    _below(figure, grid[0], layout)
+    legend(figure, grid[0], layout, below=True)
     return figure
 
 
@@ -99,7 +100,8 @@ def sensitivity_figure(report: Findings, layout: Layout) -> Figure:
     """Mean CVR over all impressions by assumed odds ratio, with each model's mean pCVR."""
     found = report.sensitivity
     assert found is not None
-    figure, axes = canvas(layout, 3.6 if layout is WIDE else 4.4)
+    room = legend_room([*report.models, "mean CVR at this psi", "true mean CVR"], layout)
+    figure, axes = canvas(layout, 3.6 if layout is WIDE else 3.2 + room)
     axes.axvspan(0.5, 2, color=BAND, zorder=0)
     axes.plot(found.psi, found.mean, color=INK, lw=2, label="mean CVR at this psi")
     means = found.models.set_index("model")["mean_pcvr"]
@@ -127,20 +129,11 @@ def sensitivity_figure(report: Findings, layout: Layout) -> Figure:
     return figure
 
 
-def _below(figure: Figure, axes: Axes, layout: Layout) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        columns = 6 if layout is WIDE else 2
-        figure.legend(
-            handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize=SIZE
-        )
-
-
 def _diagonal(axes: Axes) -> None:
     """Equal, logarithmic axes about what is drawn, and the line of perfect calibration."""
     values = np.concatenate([line.get_xydata().ravel() for line in axes.get_lines()] or [[]])  # type: ignore[union-attr]
     if values.size == 0:
-        axes.text(0.5, 0.5, "no rows", transform=axes.transAxes, ha="center", color=GREY)
+        axes.text(0.5, 0.5, "nothing to draw", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_xticks([])
         axes.set_yticks([])
         return

@@ -8,13 +8,16 @@ from matplotlib.figure import Figure
 
 __all__ = [
     *("ACCENT", "BAND", "FAINT", "GREY", "INK", "NARROW", "SIZE", "WIDE"),
-    *("Layout", "Style", "canvas", "legend", "panels", "signed_percent", "styles"),
+    *("Layout", "Style", "canvas", "legend", "legend_room", "panels", "signed_percent", "styles"),
 ]
 
 INK, GREY, FAINT, BAND = "#222222", "#6B6B6B", "#C4C4C4", "#F4F4F4"
 ACCENT = "#B45309"
 SIZE = 9
 """Size of all text in points, at the width a figure is made for."""
+
+_LINE, _LETTER, _MARK = 0.19, 0.078, 0.55
+"""Inches of a line, a letter, and a line's sample in a legend."""
 
 # Okabe and Ito's colours: told apart with any kind of colour vision.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#5B5B5B")
@@ -54,7 +57,8 @@ def styles(models: Sequence[str]) -> list[Style]:
             name,
             f" {name}" if name.startswith("_") else name,
             _COLOURS[i % len(_COLOURS)],
-            _MARKERS[i % len(_MARKERS)],
+            # Shifted each time the colours begin anew, so that no two models look alike.
+            _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)],
         )
         for i, name in enumerate(models)
     ]
@@ -102,12 +106,25 @@ def signed_percent(value: float) -> str:
     return f"{100 * value:+.3g}%" if abs(value) > 1e-9 else "0%"
 
 
-def legend(figure: Figure, axes: Axes, layout: Layout) -> None:
-    """The legend beside the panels of a page, below those of a phone."""
+def legend_room(labels: Sequence[str], layout: Layout) -> float:
+    """Inches that a legend below the panels needs; none is below those of a page."""
+    if layout.columns > 1:
+        return 0.0
+    return _LINE * -(-len(labels) // _beside(labels, layout))
+
+
+def legend(figure: Figure, axes: Axes, layout: Layout, *, below: bool = False) -> None:
+    """The legend beside the panels of a page, or below them, as always on a phone."""
     handles, labels = axes.get_legend_handles_labels()
     settings: dict[str, Any] = {"frameon": False, "fontsize": SIZE}
-    if layout.columns == 1:
-        columns = 1 if max(map(len, labels)) > 22 else 2
+    if layout.columns == 1 or below:
+        columns = _beside(labels, layout)
         figure.legend(handles, labels, loc="outside lower left", ncols=columns, **settings)
     else:
         figure.legend(handles, labels, loc="outside right upper", **settings)
+
+
+def _beside(labels: Sequence[str], layout: Layout) -> int:
+    """How many entries of a legend fit side by side."""
+    width = _MARK + _LETTER * max(map(len, labels), default=1)
+    return max(1, min(len(labels), int(layout.width / width)))

@@ -22,14 +22,17 @@ def figure(metric: str, value: float, *, signed: bool = False) -> str:
     """
     if math.isnan(value):
         return "n/a"
-    value = round(value, 6) + 0.0  # no negative zero
-    if metric in _SIGNED:
-        return f"{value:+.1%}"
-    if metric in _SHARES:
-        return f"{value:+.0%}" if signed else f"{value:.0%}"
+    signed = signed or metric in _SIGNED
     digits = _PLAIN.get(metric, 4)
-    # Models differ by little in log loss, and a difference of 0.0000 says nothing.
-    return f"{value:+.{digits + (metric == 'log_loss')}f}" if signed else f"{value:.{digits}f}"
+    if metric in (*_SIGNED, *_SHARES):
+        form = ".1%" if metric in _SIGNED else ".0%"
+    else:
+        # Models differ by little in log loss, and a difference of 0.0000 says nothing.
+        form = f".{digits + (signed and metric == 'log_loss')}f"
+    text = format(value, f"+{form}" if signed else form)
+    if not any(digit in text for digit in "123456789"):
+        return text.replace("-", "+" if signed else "")  # no negative zero
+    return text
 
 
 def interval(metric: str, at: Estimate, *, signed: bool = False) -> str:

@@ -1,5 +1,7 @@
 """What a report reads of a log, what it refuses, and what it states."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,23 @@ def test_the_control_is_multitask_then_the_naive_then_none():
     assert chosen_control("esmm", ["esmm", "multitask"], "naive") == "esmm"
     with pytest.raises(DataError, match=r"one of the models \['esmm'\], found 'lgbm'"):
         chosen_control("lgbm", ["esmm"], "naive")
+
+
+def test_a_logged_propensity_is_shown_before_the_models():
+    log = LOG.assign(logged=KNOWN.pctr)
+    schema = replace(WORLD.schema, propensity="logged")
+    scores = {"multitask": MODELS["multitask"]}
+    found = BiasReport.from_log(scores, log, schema=schema, replicates=2).overlap
+    assert found.source == "logged propensity"
+    assert found.weights["propensity"].tolist() == ["logged propensity", "multitask"]
+    weight = 1 / KNOWN.pctr[LOG["click"] == 1]
+    size = weight.sum() ** 2 / (weight**2).sum()
+    assert found.weights["effective_size"].iloc[0] == pytest.approx(size)
+    bad = log.assign(logged=log["logged"].where(log.index != 3, 0))
+    with pytest.raises(DataError, match=r"propensity 'logged' is outside \(0, 1\] in 1 row"):
+        BiasReport.from_log(scores, bad, schema=schema, replicates=2)
+    plain = BiasReport.from_log(scores, LOG, schema=schema, replicates=2).overlap
+    assert plain.source == "multitask"
 
 
 def test_facts_are_those_of_the_log():

@@ -135,8 +135,9 @@ def test_tables_hold_the_figures_of_the_report():
     at = grid.columns.index("relative bias, all") - 1
     for name, cells, reference in grid.rows:
         found = report.estimate(name, "pcvr", "all", "relative_bias")
-        assert cells[at].text == f"{found.value:+.1%}"
-        assert cells[at].detail == f"[{found.low:+.1%}, {found.high:+.1%}]"
+        value, low, high = (f"{end:+.1%}".replace("-0.0%", "+0.0%") for end in found)
+        assert cells[at].text == value
+        assert cells[at].detail == f"[{low}, {high}]"
         assert reference == (name == "oracle")
 
 
