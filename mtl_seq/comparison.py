@@ -1,10 +1,8 @@
 """Simulate, fit several models on the same rows, report how biased each is."""
 
 import inspect
-import platform
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,10 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
 from mtl_seq.models import CLICK_CONVERSION, Builder
 from mtl_seq.report import BiasReport
+from mtl_seq.report.inputs import versions
 from mtl_seq.simulate import Simulator
 
-__all__ = ["ALL", "BUILDERS", "MODELS", "compare_models"]
+__all__ = ["ALL", "BUILDERS", "MODELS", "compare_models", "versions"]
 
 # A builder is what takes features and says for itself what it is trained on.
 BUILDERS: Mapping[str, Builder] = {
@@ -110,12 +109,4 @@ def compare_models(
             "versions": versions(),
         },
         seed=seed,
-    )
-
-
-def versions() -> str:
-    """What the figures were computed with."""
-    named = ("mtl_seq", "torch", "numpy", "pandas", "lightning")
-    return ", ".join(
-        [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in named)]
     )

@@ -8,7 +8,8 @@ import typer
 
 from mtl_seq._files import check_folder
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, Json, Quiet, SchemaFile, Seed, builder
+from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
+from mtl_seq.comparison import BUILDERS
 from mtl_seq.data import Encoding, read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator

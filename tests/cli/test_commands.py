@@ -108,8 +108,12 @@ def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
     assert {file.name for file in tmp_path.iterdir()} == {
         "report.html",
         "report.json",
-        "bias_by_decile.png",
         "relative_bias.png",
+        "bias_by_decile.png",
+        "reliability.png",
+        "auc_by_space.png",
+        "overlap.png",
+        "sensitivity.png",
     }
 
 

@@ -85,8 +85,8 @@ def test_a_report_of_a_log_takes_them_too(scores):
     row = report.table.loc["pairwise"]
     assert row[[name for name in row.index if "AUC" in name]].notna().all()
     assert row[[name for name in row.index if "AUC" not in name]].isna().all()
-    assert not any("pairwise" in name for name in report.facts)
-    assert any("esmm" in name for name in report.facts)
+    assert set(report.overlap.weights["propensity"]) == {"esmm"}
+    assert report.sensitivity.base == "esmm"
 
 
 def test_one_ranker_alone_can_be_reported(scores, tmp_path, capsys):
