@@ -148,6 +148,18 @@ def test_every_user_has_his_pairs_in_every_epoch():
             assert torch.equal(batch.labels.stages, LABELS.stages[batch.features["row"]])
 
 
+def test_by_default_a_better_row_is_met_about_once_an_epoch():
+    users = [np.flatnonzero(GROUP.numpy() == user) for user in range(6)]
+    better = [int((GRADE[rows] > GRADE[rows].min()).sum()) for rows in users]
+    graded = sum(count > 0 for count in better)
+    loader = PairLoader(
+        world(), torch.from_numpy(GRADE), 10, generator=torch.Generator().manual_seed(0)
+    )
+    assert loader.per_group == round(sum(better) / graded)
+    assert loader.pairs == loader.per_group * graded
+    assert abs(loader.pairs - sum(better)) <= graded / 2
+
+
 def test_lists_are_whole_and_each_comes_once_an_epoch():
     loader = ListLoader(
         world(), torch.from_numpy(GRADE), 16, longest=20, generator=torch.Generator().manual_seed(0)
