@@ -20,7 +20,8 @@ class PairLoader:
         rows: All rows, with groups.
         grade: ``(N,)`` their grades.
         batch_size: Rows per batch, two a pair; at least 2.
-        per_group: Pairs of each group that has any.
+        per_group: Pairs of each group that has any; None for as many as there are rows, per group,
+            that are better than some other.
         pool: Draw as many pairs evenly from all of them instead.
         generator: Source of the pairs, their order and the id dropout.
         id_dropout: Share of ids replaced by 0, so that the row of the unseen is trained.
@@ -36,7 +37,7 @@ class PairLoader:
         grade: Tensor,
         batch_size: int,
         *,
-        per_group: int,
+        per_group: int | None = None,
         pool: bool = False,
         generator: torch.Generator,
         id_dropout: float = 0.0,
@@ -45,7 +46,9 @@ class PairLoader:
             raise ValueError(f"`batch_size` must be at least 2, a pair, found {batch_size}")
         self.index = _indexed(rows, grade)
         self.batch_size = batch_size
-        self.per_group = per_group
+        better = int((self.index.below.diff() > 0).sum())
+        equal = max(1, round(better / len(self.index.sizes)))
+        self.per_group = equal if per_group is None else per_group
         self.pool = pool
         self.generator = generator
         self._rows = BatchLoader(rows, batch_size, generator=generator, id_dropout=id_dropout)

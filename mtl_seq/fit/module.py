@@ -53,7 +53,6 @@ class FunnelModule(LightningModule):
         self.weight_decay = weight_decay
         self.propensity = propensity
         self.balance = balance
-        self._parts = parts_of(model.network)
         self._losses: dict[str, Tensor] = {}
         self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
         self.tallies: list[dict[str, float]] = []
@@ -84,7 +83,8 @@ class FunnelModule(LightningModule):
         if self.balance is None:
             loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
         else:
-            self.balance.backward(self.balance.gather(self._losses), self._parts)
+            losses = self.balance.gather(self._losses)
+            self.balance.backward(losses, parts_of(self.model.network))
         self._losses = {}
 
     def on_train_batch_end(self, *_: Any) -> None:

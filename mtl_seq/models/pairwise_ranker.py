@@ -31,8 +31,8 @@ def pairwise_ranker(
         funnel: The stages.
         bottom: Builds the bottom.
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        comparisons: How rows come together; by default ``risks.DrawnPairs(per_group=20)``, the same
-            number of pairs of every user. ``risks.DrawnPairs(pool=True)`` is the naive pool.
+        comparisons: How rows come together; by default ``risks.DrawnPairs()``, the same number of
+            pairs of every user. ``risks.DrawnPairs(pool=True)`` is the naive pool.
         seed: Seed of the initial weights.
 
     Returns:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 __all__ = ["Coins"]
 
-_STEPS = 2**32
+_STEPS, _SEEDS = 2**32, 2**63
 
 
 class Coins(nn.Module):
@@ -30,7 +30,8 @@ class Coins(nn.Module):
         """``(B,)`` probabilities in [0, 1] -> ``(B,)`` 0 or 1, or in eval mode the same again."""
         if not self.training:
             return chance
-        generator = torch.Generator().manual_seed(self.seed * _STEPS + int(self.steps))
+        mixed = (self.seed * _STEPS + int(self.steps)) % _SEEDS
+        generator = torch.Generator().manual_seed(mixed)
         self.steps += 1
         drawn = torch.rand(chance.shape, generator=generator, dtype=torch.float64)
         return (drawn.to(chance.device) < chance).to(chance.dtype)

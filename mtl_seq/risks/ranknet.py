@@ -21,7 +21,8 @@ class RankNet(RankingRisk):
 
     Args:
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        comparisons: How `fit` brings rows together; by default 20 pairs of every user an epoch.
+        comparisons: How `fit` brings rows together; by default an equal number of pairs of
+            every user.
     """
 
     def __init__(

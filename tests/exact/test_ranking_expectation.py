@@ -6,7 +6,6 @@ import torch
 
 from mtl_seq import Funnel, FunnelBatch, FunnelLabels, risks
 from mtl_seq.data import ListLoader, PairLoader
-from mtl_seq.functional import index_pairs
 from mtl_seq.nn import compose_conditionals
 
 FUNNEL = Funnel.chain("click", "conversion")
@@ -148,6 +147,18 @@ def test_every_user_has_his_pairs_in_every_epoch():
             assert torch.equal(batch.labels.stages, LABELS.stages[batch.features["row"]])
 
 
+def test_by_default_a_better_row_is_met_about_once_an_epoch():
+    users = [np.flatnonzero(GROUP.numpy() == user) for user in range(6)]
+    better = [int((GRADE[rows] > GRADE[rows].min()).sum()) for rows in users]
+    graded = sum(count > 0 for count in better)
+    loader = PairLoader(
+        world(), torch.from_numpy(GRADE), 10, generator=torch.Generator().manual_seed(0)
+    )
+    assert loader.per_group == round(sum(better) / graded)
+    assert loader.pairs == loader.per_group * graded
+    assert abs(loader.pairs - sum(better)) <= graded / 2
+
+
 def test_lists_are_whole_and_each_comes_once_an_epoch():
     loader = ListLoader(
         world(), torch.from_numpy(GRADE), 16, longest=20, generator=torch.Generator().manual_seed(0)
@@ -179,17 +190,17 @@ def test_only_the_order_matters_within_a_user(risk):
 
 
 def test_a_pair_counts_in_both_of_its_rows():
-    terms = risks.RankNet()(scores(torch.zeros(2, dtype=torch.float64)), LABELS)
-    index = index_pairs(torch.from_numpy(GRADE), GROUP)
-    in_some = set(GROUP[index.order].tolist()) - {4}
-    for user in in_some:
-        rows = user == GROUP
-        grades = GRADE[rows.numpy()]
-        if len(set(grades)) < 2:
-            assert (terms[rows] == 0).all()
-            continue
-        top, bottom = grades == grades.max(), grades == grades.min()
-        assert (terms[rows][torch.from_numpy(top | bottom)] > 0).all()
+    """A row's term, written out: over its pairs, the loss divided by the user's number of pairs."""
+    prediction = scores(torch.zeros(2, dtype=torch.float64))
+    z = prediction.joint_logit["conversion"].numpy()
+    expected = np.zeros(ROWS)
+    for user in range(6):
+        rows = np.flatnonzero(GROUP.numpy() == user)
+        pairs = [(i, j) for i in rows for j in rows if GRADE[i] > GRADE[j]]
+        for i, j in pairs:
+            expected[[i, j]] += np.log1p(np.exp(z[j] - z[i])) / len(pairs)
+    found = risks.RankNet()(prediction, LABELS).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_a_row_that_was_not_clicked_has_grade_0_whatever_its_other_columns_say():

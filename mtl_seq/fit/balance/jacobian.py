@@ -21,7 +21,7 @@ class JacobianDescent(Balance):
 
     The gradients of the K losses by the shared parameters are the rows of a ``(K, P)`` matrix; see
     `parts_of` for what is shared. Every task costs a backward pass, and a dense row as long as all
-    embedding tables.
+    embedding tables. It is for one process: gradients are not reduced over several.
 
     Args:
         risks: Names of the objective's risks.
