@@ -83,7 +83,7 @@ class Knobs:
     delay: Delay | None = None
     drift: Drift | None = None
 
-    def check(self) -> None:
+    def _check_knobs(self) -> None:
         """Every knob lies in its range, and what needs another has it.
 
         Raises:

@@ -56,7 +56,8 @@ class LogisticFunnel(Knobs):
         cvr: Conversions per click, in (0, 1); likewise.
         confounder: Loading of the hidden confounder on both logits, g_click = g_conversion.
         mnar: What a potential conversion adds to the click logit (missing not at random).
-        id_effects: Share of the effects' variance, in [0, 1], that ids carry and attributes do not.
+        id_effects: Share of the effects' variance, in [0, 1], that ids carry and attributes do not:
+            ``effect = sqrt(1 - id_effects) attributes + sqrt(id_effects) own``.
         interaction: Share of the scores' variance, in [0, 1], that lies in user x item tastes. It
             takes much data to learn; where a propensity model has not, it acts like something
             hidden.
@@ -96,7 +97,7 @@ class LogisticFunnel(Knobs):
     _world: World = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.check()
+        self._check_knobs()
         for name in ("user_attributes", "item_attributes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         taken = {*self._features(), "price", "time", "exposure_propensity"}
