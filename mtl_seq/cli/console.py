@@ -56,7 +56,7 @@ def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: b
         console.print(report.title, style="bold", highlight=False)
         console.print(_table(report))
         grids = [segment_grid(report, by) for by in dict.fromkeys(report.segments["by"])]
-        if report.sensitivity is not None and report.sensitivity.reason is None:
+        if not report.known and report.sensitivity and report.sensitivity.reason is None:
             grids.append(ratio_grid(report.sensitivity))
         for grid in grids:
             console.print(grid.caption, style="bold", highlight=False)

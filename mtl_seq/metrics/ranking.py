@@ -18,9 +18,11 @@ class ScoredRows(KeptRows):
             by logit, 0.0006 wide.
     """
 
+    adds = "prediction and target"
+
     def __init__(self, space: Space = "all", *, exact_rows: int = EXACT_ROWS) -> None:
         check_space(space)
-        super().__init__("scored", space, values=2, exact_rows=exact_rows)
+        super().__init__(self.adds, space, values=2, exact_rows=exact_rows)
         self.space: Space = space
 
     def update(
@@ -79,6 +81,8 @@ class CTCVRAUC(AUC):
     Args:
         exact_rows: As of `AUC`.
     """
+
+    adds = "product of pCTR and pCVR, and conversion"
 
     def __init__(self, *, exact_rows: int = EXACT_ROWS) -> None:
         super().__init__(exact_rows=exact_rows)

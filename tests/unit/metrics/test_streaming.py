@@ -150,6 +150,22 @@ def test_one_collection_takes_all_columns_by_name():
     collection = MetricCollection({name: case.make() for name, case in CASES.items()})
     for rows in (slice(0, 250), slice(250, None)):
         collection.update(**part(COLUMNS, rows))
+    value = collection.compute()
     for name, case in CASES.items():
-        kept = collection[name]
-        close(kept.compute(), case.twin(COLUMNS))
+        close(value[name], case.twin(COLUMNS))
+        assert collection[name].reason is None
+
+
+def test_metrics_that_add_up_something_else_never_share_a_state():
+    """pCTR of 1 makes the product the prediction, and all rows clicks, on the first batch alone."""
+    collection = MetricCollection(
+        {"ctcvr": M.CTCVRAUC(), "cvr": M.AUC(), "clicks": M.AUC("clicks"), "ips": M.IPSAUC()}
+    )
+    for pctr in (1.0, COLUMNS["pctr"]):
+        batch = dict(COLUMNS, pctr=torch.ones(ROWS, dtype=torch.float64) * pctr)
+        batch |= {"prediction": batch["pcvr"], "target": batch["conversion"]}
+        first = isinstance(pctr, float)
+        batch["click"] = torch.ones_like(batch["click"]) if first else batch["click"]
+        batch["propensity"] = torch.ones_like(batch["click"]) if first else batch["propensity"]
+        collection.update(**batch)
+    assert len(collection.compute_groups) == 4
