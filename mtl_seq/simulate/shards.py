@@ -118,6 +118,8 @@ def write_shards(
         absent = [shard for shard in range(plan.shards) if shard not in totals]
         if absent:
             totals |= _make(world, plan, absent, mark, workers)
+        for name in ("log", "truth"):
+            (plan.folder / name / UNFINISHED).unlink(missing_ok=True)
     except (OSError, BrokenExecutor) as error:
         why = f"{error}" if isinstance(error, OSError) else _KILLED
         raise ArtifactError(
@@ -232,6 +234,4 @@ def _make(
         )
     finally:
         sweep(plan)
-    for folder in folders:
-        (folder / UNFINISHED).unlink()
     return dict(zip(shards, made, strict=True))

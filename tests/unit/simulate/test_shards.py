@@ -176,6 +176,14 @@ def test_a_finished_folder_is_left_as_it_is(world, whole):
     }
 
 
+def test_an_end_between_the_last_shard_and_its_notice_is_mended(world, whole, tmp_path):
+    write(world, tmp_path)
+    for name in ("log", "truth"):
+        (tmp_path / name / "_unfinished").touch()
+    assert write(world, tmp_path).made == 0
+    assert contents(tmp_path) == contents(whole.folder)
+
+
 def torn(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
