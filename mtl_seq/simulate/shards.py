@@ -75,6 +75,9 @@ def write_shards(
     whole shards, and the same call once more makes those that are absent or torn. Until all are
     there, an empty file ``_unfinished`` in both folders says so.
 
+    Shards are independent draws. Of a world that draws from a log without replacement, each shard
+    by itself is without replacement.
+
     Args:
         world: The simulator; more than one worker needs one that can be pickled.
         rows: How many impressions, at least 1.
@@ -97,7 +100,7 @@ def write_shards(
             differs), or cannot be written to; finished shards stay.
     """
     plan = _plan(rows, folder, seed=seed, shard_rows=shard_rows, stream=stream)
-    mark = probe(world, seed)
+    mark = probe(world, plan)
     settings = {
         "world": {"kind": type(world).__name__, "knobs": getattr(world, "knobs", None)},
         "facts": dict(facts or {}),
@@ -115,6 +118,8 @@ def write_shards(
         absent = [shard for shard in range(plan.shards) if shard not in totals]
         if absent:
             totals |= _make(world, plan, absent, mark, workers)
+        for name in ("log", "truth"):
+            (plan.folder / name / UNFINISHED).unlink(missing_ok=True)
     except (OSError, BrokenExecutor) as error:
         why = f"{error}" if isinstance(error, OSError) else _KILLED
         raise ArtifactError(
@@ -229,6 +234,4 @@ def _make(
         )
     finally:
         sweep(plan)
-    for folder in folders:
-        (folder / UNFINISHED).unlink()
     return dict(zip(shards, made, strict=True))

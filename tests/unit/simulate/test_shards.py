@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from contract import rows as contract
 
 from mtl_seq import simulate
 from mtl_seq.data import read_frame, truth_from_frame, truth_of
 from mtl_seq.errors import ArtifactError, MtlSeqError, SimulationError
 from mtl_seq.records import FunnelTruth
+from mtl_seq.report import describe_chunks
 from mtl_seq.simulate import read_shards, write_shards
 from mtl_seq.simulate import shards as module
 
@@ -134,6 +136,27 @@ def test_another_backend_of_joblib_makes_the_same_bytes(world, whole, tmp_path):
     assert contents(tmp_path / "w") == contents(whole.folder)
 
 
+@pytest.mark.parametrize("name", contract.SIMULATORS)
+def test_every_simulator_can_be_written_in_shards_and_described(name, tmp_path):
+    simulator = contract.SIMULATORS[name]
+    write_shards(simulator, 500, tmp_path, seed=0, shard_rows=300)
+    (first, truth), (second, _) = read_shards(tmp_path)
+    log, known = simulator.sample(
+        300, np.random.default_rng(np.random.SeedSequence(0, spawn_key=(1, 0)))
+    )
+    pd.testing.assert_frame_equal(first.drop(columns="row_id"), log)
+    assert second["row_id"].tolist() == list(range(300, 500))
+    for column, array in known.arrays().items():
+        np.testing.assert_array_equal(truth.arrays()[column], array)
+    table = describe_chunks(read_shards(tmp_path), simulator.schema).table
+    stages = simulator.schema.labels
+    for stage, column in stages.items():
+        drawn = first[column].sum() + second[column].sum()
+        assert table.loc[f"{stage}s", "drawn"] == drawn
+        assert not np.isnan(table.loc[f"{stage}s", "expected"])
+    assert write_shards(simulator, 500, tmp_path, seed=0, shard_rows=300).kept == 2
+
+
 def test_totals_are_the_sums_of_the_columns(whole):
     log, truth = (read_frame(whole.folder / name) for name in ("log", "truth"))
     assert len(log) == ROWS
@@ -151,6 +174,14 @@ def test_a_finished_folder_is_left_as_it_is(world, whole):
     assert {part: os.stat(whole.folder / part).st_ino for part in PARTS} == {
         part: stat.st_ino for part, stat in before.items()
     }
+
+
+def test_an_end_between_the_last_shard_and_its_notice_is_mended(world, whole, tmp_path):
+    write(world, tmp_path)
+    for name in ("log", "truth"):
+        (tmp_path / name / "_unfinished").touch()
+    assert write(world, tmp_path).made == 0
+    assert contents(tmp_path) == contents(whole.folder)
 
 
 def torn(path):
