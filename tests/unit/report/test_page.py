@@ -193,3 +193,13 @@ def test_a_log_without_clicks_says_so_everywhere():
     assert report.facts["CVR on clicks"] == "no clicks"
     assert report.overlap.weights["reason"].eq("no clicks").all()
     assert np.isnan(report.estimate("multitask", "pcvr", "clicks", "pcoc").value)
+
+
+def test_every_figure_is_written_as_png(tmp_path):
+    report = known()
+    written = report.figures(tmp_path)
+    assert written == [tmp_path / f"{name}.png" for name in pictures(report)]
+    for path in written:
+        content = path.read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert int.from_bytes(content[16:20]) > 1000  # its width
