@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from mtl_seq import Schema
+from mtl_seq import BiasReport, Schema
 from mtl_seq.errors import CompositionError, DataError, SchemaError
 from mtl_seq.fusion import ScoreFusion, order_within, pareto_front, search_fusion
 
@@ -168,3 +168,12 @@ def test_without_optuna_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(CompositionError, match=r"needs Optuna.*pip install 'mtl_seq\[tune\]'"):
         search_fusion(PARTS, LOG, schema=SCHEMA, sampler="tpe")
+
+
+def test_a_fused_score_goes_into_a_report():
+    found = search_fusion(PARTS, LOG, schema=OVERALL, trials=5).best.fuse(PARTS)
+    report = BiasReport.from_log({"fused": found}, LOG, schema=OVERALL, replicates=5)
+    row = report.table.loc["fused"]
+    expected = roc_auc_score(LOG["order"], found["score"])
+    assert row["CTCVR AUC, all"] == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(row["CTCVR PCOC, all"])
