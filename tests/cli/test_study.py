@@ -55,7 +55,7 @@ def test_help_shows_an_example_and_the_common_options(capsys):
         (["study"], "Missing command"),
         (["study", "networks"], "No such command 'networks'"),
         (["study", "estimators"], "--out"),
-        (["study", "estimators", "--scenario", "foggy", "--out", "{out}"], "known are clean"),
+        (["study", "estimators", "--scenario", "foggy", "--out", "{out}"], "known are aliccp"),
         (["study", "estimators", "--replicates", "1", "--out", "{out}"], "--replicates"),
         (
             ["study", "estimators", *SMALL, "--floor", "0", "--out", "{out}"],

@@ -28,7 +28,7 @@ def close(one, other, rtol=1e-11):
 
 def test_every_metric_has_a_case():
     kinds = {type(case.make()).__name__ for case in CASES.values()}
-    assert kinds | {"BiasCurve", "ClickedLogLoss", "OnRecords"} == set(M.__all__)
+    assert kinds | {"BiasCurve", "ClickedLogLoss", "MisrankedShare", "OnRecords"} == set(M.__all__)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -59,7 +59,7 @@ def test_a_logged_propensity_is_shown_before_the_models():
     size = weight.sum() ** 2 / (weight**2).sum()
     assert found.weights["effective_size"].iloc[0] == pytest.approx(size)
     bad = log.assign(logged=log["logged"].where(log.index != 3, 0))
-    with pytest.raises(DataError, match=r"propensity 'logged' is outside \(0, 1\] in 1 row"):
+    with pytest.raises(DataError, match=r"propensity 'logged' is outside \(0, 1\) in 1 row"):
         BiasReport.from_log(scores, bad, schema=schema, replicates=2)
     plain = BiasReport.from_log(scores, LOG, schema=schema, replicates=2).overlap
     assert plain.source == "multitask"
