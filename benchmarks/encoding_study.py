@@ -94,7 +94,8 @@ def main() -> int:
         **{name: in_world(name, given.seeds) for name in ("dense", "cvr_blind")},
     }
     result = {
-        "command": f"python benchmarks/encoding_study.py RAW --seeds {' '.join(map(str, given.seeds))}",
+        "command": "python benchmarks/encoding_study.py RAW --seeds "
+        + " ".join(map(str, given.seeds)),
         "versions": versions(),
         "checkpoint_rule": CHECKPOINT_RULE,
     }
