@@ -3,14 +3,14 @@
 Shapes: B rows, K stages, C conditionals (logits of the head).
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["FunnelBatch", "FunnelLabels", "FunnelPrediction", "FunnelTruth"]
+__all__ = ["FunnelBatch", "FunnelLabels", "FunnelPrediction", "FunnelTruth", "SelectionTest"]
 
 FloatArray = NDArray[np.float64]
 
@@ -158,3 +158,21 @@ class FunnelTruth(NamedTuple):
     def take(self, rows: NDArray[np.int64]) -> "FunnelTruth":
         """The truth of some rows."""
         return FunnelTruth(*(array[rows] for array in self))
+
+
+class SelectionTest(NamedTuple):
+    """What a log says of something hidden that moves both click and conversion.
+
+    Attributes:
+        lam: Log odds ratio of click and potential conversion given the features; NaN where the
+            moment has no root.
+        standard_error: Its standard error.
+        t: The test of lambda = 0: the mean score there over its standard error, about standard
+            normal where nothing is hidden.
+        verdict: How well lambda is identified, by its standard error.
+    """
+
+    lam: float
+    standard_error: float
+    t: float
+    verdict: Literal["identified", "weak", "not identified"]
