@@ -4,7 +4,7 @@ Shapes: B rows, K stages, C conditionals (logits of the head).
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ __all__ = [
     "FunnelLabels",
     "FunnelPrediction",
     "FunnelTruth",
+    "SelectionTest",
+    "Verdict",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -210,3 +212,25 @@ class FunnelTruth(NamedTuple):
 
 
 _BASE = FunnelTruth._fields[:6]
+
+
+Verdict = Literal["identified", "weak", "not identified"]
+"""How well a log identifies a dependence."""
+
+
+class SelectionTest(NamedTuple):
+    """What a log says of something hidden that moves both click and conversion.
+
+    Attributes:
+        lam: Log odds ratio of click and potential conversion given the features; NaN where the
+            moment has no root.
+        standard_error: Its standard error.
+        t: The test of lambda = 0: the mean score there over its standard error, about standard
+            normal where nothing is hidden.
+        verdict: How well lambda is identified, by its standard error.
+    """
+
+    lam: float
+    standard_error: float
+    t: float
+    verdict: Verdict

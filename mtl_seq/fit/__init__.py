@@ -11,6 +11,7 @@ from mtl_seq.fit.balance import (
     Uncertainty,
 )
 from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import build_optimizer
 from mtl_seq.fit.training import CHECKPOINT_RULE, Run
@@ -32,6 +33,7 @@ __all__ = [
     "Run",
     "Uncertainty",
     "build_optimizer",
+    "dependence_moment",
 ]
 
 

@@ -20,6 +20,12 @@ from mtl_seq.functional.debias import (
     self_normalised,
     variance_weight,
 )
+from mtl_seq.functional.dependence import (
+    DependentCells,
+    dependent_cells,
+    logit_click,
+    potential_logit,
+)
 from mtl_seq.functional.error_correlation import error_correlation
 from mtl_seq.functional.field_rce import field_rce
 from mtl_seq.functional.grouped_auc import GroupedAUC, grouped_auc
@@ -73,6 +79,7 @@ __all__ = [
     "Balanced",
     "Bounds",
     "CalibrationBins",
+    "DependentCells",
     "GroupedAUC",
     "PairIndex",
     "Pairs",
@@ -87,6 +94,7 @@ __all__ = [
     "binary_cross_entropy",
     "calibration_bins",
     "concordance",
+    "dependent_cells",
     "dr",
     "dr_auc",
     "dr_log_loss",
@@ -109,6 +117,7 @@ __all__ = [
     "largest_weight_share",
     "log_loss",
     "logit_bin",
+    "logit_click",
     "logit_exclusive",
     "logit_mixture",
     "logit_product",
@@ -119,6 +128,7 @@ __all__ = [
     "odds_ratio_cvr",
     "pairs_at",
     "pcoc",
+    "potential_logit",
     "promote",
     "propensity_quantile",
     "rank",
