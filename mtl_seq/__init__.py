@@ -5,7 +5,7 @@
 'conversion'
 """
 
-from mtl_seq import models, nn, risks, simulate
+from mtl_seq import fusion, models, nn, risks, simulate
 from mtl_seq.comparison import compare_models
 from mtl_seq.data import Codec
 from mtl_seq.fit import FunnelEstimator
@@ -29,6 +29,7 @@ __all__ = [
     "Schema",
     "Stage",
     "compare_models",
+    "fusion",
     "models",
     "nn",
     "risks",

@@ -11,7 +11,17 @@ from typing import Any
 
 from mtl_seq.errors import ArtifactError
 
-__all__ = ["atomic_folder", "atomic_path", "check_folder", "read_json", "write_json"]
+__all__ = [
+    "UNFINISHED",
+    "atomic_folder",
+    "atomic_path",
+    "check_folder",
+    "read_json",
+    "write_json",
+]
+
+UNFINISHED = "_unfinished"
+"""A file of that name says that the folder lacks parts; readers of parquet pass over it."""
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """Simulate, fit several models on the same rows, report how biased each is."""
 
-import platform
+import inspect
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,22 @@ import pandas as pd
 from mtl_seq import models
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.models import Builder
+from mtl_seq.models import CLICK_CONVERSION, Builder
 from mtl_seq.report import BiasReport
+from mtl_seq.report.inputs import versions
 from mtl_seq.simulate import Simulator
 
-__all__ = ["MODELS", "compare_models"]
+__all__ = ["ALL", "BUILDERS", "MODELS", "compare_models", "versions"]
+
+# A builder is what takes features and says for itself what it is trained on.
+BUILDERS: Mapping[str, Builder] = {
+    name: function
+    for name in models.__all__
+    if inspect.isfunction(function := getattr(models, name))
+    and "spec" in (taken := inspect.signature(function).parameters)
+    and "objective" not in taken
+}
+"""Every named model."""
 
 MODELS: Mapping[str, Builder] = {
     "click_space": models.click_space,
@@ -28,6 +38,16 @@ MODELS: Mapping[str, Builder] = {
 }
 """What is compared unless one says otherwise: both ends of the gap, the control, and the methods
 between them."""
+
+ALL: Mapping[str, Builder] = {
+    **MODELS,
+    **{
+        name: builder
+        for name, builder in BUILDERS.items()
+        if inspect.signature(builder).parameters["funnel"].default == CLICK_CONVERSION
+    },
+}
+"""Every named model of clicks and conversions: `MODELS`, then the others."""
 
 
 def compare_models(
@@ -89,12 +109,4 @@ def compare_models(
             "versions": versions(),
         },
         seed=seed,
-    )
-
-
-def versions() -> str:
-    """What the figures were computed with."""
-    named = ("mtl_seq", "torch", "numpy", "pandas", "lightning")
-    return ", ".join(
-        [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in named)]
     )

@@ -3,16 +3,34 @@
 Shapes: B rows, K stages, C conditionals (logits of the head).
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["FunnelBatch", "FunnelLabels", "FunnelPrediction", "FunnelTruth"]
+__all__ = [
+    "ROW_ID",
+    "TRUTH_PREFIX",
+    "FunnelBatch",
+    "FunnelLabels",
+    "FunnelPrediction",
+    "FunnelTruth",
+    "SelectionTest",
+    "Verdict",
+]
 
 FloatArray = NDArray[np.float64]
+
+ROW_ID = "row_id"
+"""Column, of int64, that joins a log and its truth where they are kept apart."""
+
+TRUTH_PREFIX = "true_"
+"""What a truth's columns begin with, so that none is taken for a feature or a prediction."""
+
+_NONE: Mapping[str, FloatArray] = {}
 
 
 class FunnelLabels(NamedTuple):
@@ -124,7 +142,7 @@ class FunnelPrediction(NamedTuple):
 
 
 class FunnelTruth(NamedTuple):
-    """What a simulator knows of each impression: ``(N,)`` float64 arrays, probabilities.
+    """What a simulator knows of each impression: ``(N,)`` float64 arrays.
 
     x is everything the log shows; o the click; r the potential conversion, drawn for every
     impression, of which the log shows ``o * r``.
@@ -136,6 +154,9 @@ class FunnelTruth(NamedTuple):
         pctr_hidden: P(o = 1 | x, what is hidden); equal to `pctr` where nothing is.
         pcvr_hidden: P(r = 1 | x, what is hidden).
         potential: The draws of r, 0 or 1.
+        further: Further probabilities given x, by name, such as that of a stage between click and
+            conversion. The simulator's docstring lists its own.
+        hidden: What was drawn and no log shows, by name, such as a confounder; any finite number.
     """
 
     pctr: FloatArray
@@ -144,6 +165,8 @@ class FunnelTruth(NamedTuple):
     pctr_hidden: FloatArray
     pcvr_hidden: FloatArray
     potential: FloatArray
+    further: Mapping[str, FloatArray] = _NONE
+    hidden: Mapping[str, FloatArray] = _NONE
 
     @property
     def pcvr_clicked(self) -> FloatArray:
@@ -157,4 +180,57 @@ class FunnelTruth(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> "FunnelTruth":
         """The truth of some rows."""
-        return FunnelTruth(*(array[rows] for array in self))
+        return self.of_arrays({name: array[rows] for name, array in self.arrays().items()})
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Every array by one flat name; those of `further` are ``further_<name>``, and so on.
+
+        >>> truth = FunnelTruth(*np.full((6, 2), 0.5), hidden={"confounder": np.zeros(2)})
+        >>> list(truth.arrays())[-2:]
+        ['potential', 'hidden_confounder']
+        """
+        flat: dict[str, FloatArray] = {name: getattr(self, name) for name in _BASE}
+        flat.update({f"further_{name}": array for name, array in self.further.items()})
+        flat.update({f"hidden_{name}": array for name, array in self.hidden.items()})
+        return flat
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, FloatArray]) -> "FunnelTruth":
+        """Read what `arrays` gave; other names are ignored.
+
+        Raises:
+            KeyError: One of the six arrays that every truth has is absent.
+        """
+        further, hidden = (
+            {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            for prefix in ("further_", "hidden_")
+        )
+        pctr, pcvr, pctcvr, pctr_hidden, pcvr_hidden, potential = (arrays[n] for n in _BASE)
+        return cls(
+            pctr, pcvr, pctcvr, pctr_hidden, pcvr_hidden, potential, further=further, hidden=hidden
+        )
+
+
+_BASE = FunnelTruth._fields[:6]
+
+
+Verdict = Literal["identified", "weak", "not identified"]
+"""How well a log identifies a dependence."""
+
+
+class SelectionTest(NamedTuple):
+    """What a log says of something hidden that moves both click and conversion.
+
+    Attributes:
+        lam: Log odds ratio of click and potential conversion given the features; NaN where the
+            moment has no root.
+        standard_error: Its standard error.
+        t: The test of lambda = 0: the mean score there over its standard error, about standard
+            normal where nothing is hidden.
+        verdict: How well lambda is identified, by its standard error.
+    """
+
+    lam: float
+    standard_error: float
+    t: float
+    verdict: Verdict

@@ -32,7 +32,7 @@ class Schema:
         group: Column that says whose impression it is (the user), for intervals and GAUC.
         time: Column to split by.
         weight: Column of non-negative row weights. They are used as they are: scale them to mean 1.
-        propensity: Column of the logged probability of the click, in (0, 1].
+        propensity: Column of the logged probability of the click, in (0, 1).
 
     Raises:
         SchemaError: A column has two roles, or a hidden feature is unknown or hidden from all.

@@ -9,7 +9,10 @@ from mtl_seq.cli.evaluate import evaluate
 from mtl_seq.cli.fit import fit
 from mtl_seq.cli.inspect import inspect
 from mtl_seq.cli.predict import predict
+from mtl_seq.cli.scenarios import scenarios
+from mtl_seq.cli.sensitivity import sensitivity
 from mtl_seq.cli.simulate import simulate
+from mtl_seq.cli.study import study
 from mtl_seq.errors import MtlSeqError
 
 __all__ = ["run"]
@@ -22,8 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (simulate, fit, predict, evaluate, compare, inspect):
+for command in (simulate, scenarios, fit, predict, evaluate, compare, inspect, sensitivity):
     app.command()(command)
+app.add_typer(study, name="study")
 
 
 def run(arguments: list[str] | None) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import print_report
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builder, knobs
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builders, knobs
 from mtl_seq.comparison import MODELS, compare_models
 from mtl_seq.report.html import write_report
 from mtl_seq.simulate import scenario as named
@@ -17,7 +17,9 @@ __all__ = ["compare"]
 def compare(
     out: Annotated[Path, typer.Option(help="Folder to write the report to.")],
     scenario: Scenario = "cvr_blind",
-    models: Annotated[str, typer.Option(help="Models, separated by commas.")] = ",".join(MODELS),
+    models: Annotated[
+        str, typer.Option(help="Models, separated by commas, or all of them: all.")
+    ] = ",".join(MODELS),
     rows: Annotated[int, typer.Option(help="Impressions to train on.", min=1)] = 200_000,
     test_rows: Annotated[int, typer.Option(help="Impressions to measure on.", min=1)] = 50_000,
     set_: Set = None,
@@ -29,13 +31,12 @@ def compare(
 
     Example: [bold]mtl-seq compare --models multitask,esmm,escm2_dr --out report/[/bold]
     """
-    builders = {name: builder(name) for name in map(str.strip, models.split(",")) if name}
     turned = knobs(set_)
-    world = named(scenario, seed=seed, **turned)
+    world = named(scenario, **{"seed": seed, **turned})
     said = ", ".join(f"{name}={value}" for name, value in turned.items())
     report = compare_models(
         world,
-        builders,
+        builders(models),
         rows=rows,
         test_rows=test_rows,
         seed=seed,

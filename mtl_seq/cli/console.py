@@ -1,7 +1,6 @@
 """What the commands print. Figures go to standard output, everything else to standard error."""
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +8,17 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from mtl_seq.report import CEILING, TRUTH, Findings
-from mtl_seq.report.headline import headline
+from mtl_seq.report import CEILING, TRUTH, Description, Findings
+from mtl_seq.report.archive import to_dict
+from mtl_seq.report.changes import Changes
+from mtl_seq.report.grids import Grid, ratio_grid, segment_grid, undefined_lines
+from mtl_seq.report.headline import contradiction_lines, headline
+from mtl_seq.report.wording import figure, with_interval
 
-__all__ = ["note", "print_json", "print_report"]
+__all__ = ["note", "print_description", "print_json", "print_report"]
 
 
 def note(line: str, *, quiet: bool) -> None:
@@ -28,18 +32,40 @@ def print_json(content: Mapping[str, Any]) -> None:
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
+def print_description(found: Description) -> None:
+    """What a world is like, as a table."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, side in (("", "left"), ("space", "left"), ("drawn", "right"), ("expected", "right")):
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for name, space in found.table["space"].items():
+        figures = (found.shown(str(name), column) for column in ("drawn", "expected"))
+        table.add_row(str(name), str(space), *figures)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
 def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: bool) -> None:
-    """The report as a table, or as JSON; then where its files are."""
+    """The report as tables, or as JSON; then where its files are."""
     if as_json:
-        print_json(report.to_dict())
+        print_json(to_dict(report))
     elif not quiet:
         console = Console(width=None if sys.stdout.isatty() else 100)
         console.print()
-        for line in headline(report):
+        for line in (*headline(report), *contradiction_lines(report)):
             console.print(line, highlight=False)
         console.print()
         console.print(report.title, style="bold", highlight=False)
         console.print(_table(report))
+        grids = [segment_grid(report, by) for by in dict.fromkeys(report.segments["by"])]
+        if not report.known and report.sensitivity and report.sensitivity.reason is None:
+            grids.append(ratio_grid(report.sensitivity))
+        for grid in grids:
+            console.print(grid.caption, style="bold", highlight=False)
+            console.print(_grid(grid))
+        if report.changes is not None:
+            console.print("Changed since the older report", style="bold")
+            console.print(_changes(report, report.changes))
+        for line in undefined_lines(report):
+            console.print(f"not defined: {line}", highlight=False)
         for name in ("scenario", "impressions", "intervals", "checkpoint rule"):
             if name in report.facts:
                 console.print(f"{name}: {report.facts[name]}", style="dim", highlight=False)
@@ -47,47 +73,72 @@ def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: b
 
 
 def _table(report: Findings) -> Table:
-    shown = _TRUTH if report.deciles is not None else _LOG
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
+    shown = _TRUTH if report.known else _LOG
     for name, *_ in shown:
         table.add_column(name, justify="right", no_wrap=True)
-    rows = [*report.models, *([CEILING, TRUTH] if report.deciles is not None else [])]
+    rows = [*report.models, *([CEILING, TRUTH] if report.known else [])]
     for row in rows:
-        cells = [_cell(report, row, at, form) for _, at, form in shown]
+        cells = [_cell(report, row, at) for _, at in shown]
         table.add_row(row, *cells, style="dim" if row in (CEILING, TRUTH) else None)
     return table
 
 
 _TRUTH = (
-    ("relative bias\nall, with interval", ("pcvr", "all", "relative_bias"), "interval"),
-    ("rel. bias\nclicks", ("pcvr", "clicks", "relative_bias"), "+.1%"),
-    ("rel. bias\nnon-clicks", ("pcvr", "non-clicks", "relative_bias"), "+.1%"),
-    ("AUC\nall", ("pcvr", "all", "auc"), ".4f"),
-    ("log loss\nall", ("pcvr", "all", "log_loss"), ".4f"),
-    ("gap\nclosed", None, ".0%"),
+    ("relative bias\nall, with interval", ("pcvr", "all", "relative_bias")),
+    ("rel. bias\nclicks", ("pcvr", "clicks", "relative_bias")),
+    ("rel. bias\nnon-clicks", ("pcvr", "non-clicks", "relative_bias")),
+    ("AUC\nall", ("pcvr", "all", "auc")),
+    ("log loss\nall", ("pcvr", "all", "log_loss")),
+    ("gap\nclosed", ("pcvr", "all", "gap_closed")),
 )
 _LOG = (
-    ("CTR AUC\nall", ("pctr", "all", "auc"), ".4f"),
-    ("CTR PCOC\nall", ("pctr", "all", "pcoc"), ".3f"),
-    ("CVR AUC\nclicks", ("pcvr", "clicks", "auc"), ".4f"),
-    ("CVR PCOC\nclicks", ("pcvr", "clicks", "pcoc"), ".3f"),
-    ("CTCVR AUC\nall", ("pctcvr", "all", "auc"), ".4f"),
-    ("CTCVR PCOC\nall", ("pctcvr", "all", "pcoc"), ".3f"),
+    ("CTR AUC\nall", ("pctr", "all", "auc")),
+    ("CTR PCOC\nall", ("pctr", "all", "pcoc")),
+    ("CVR AUC\nclicks", ("pcvr", "clicks", "auc")),
+    ("CVR PCOC\nclicks", ("pcvr", "clicks", "pcoc")),
+    ("CTCVR AUC\nall", ("pctcvr", "all", "auc")),
+    ("CTCVR PCOC\nall", ("pctcvr", "all", "pcoc")),
 )
 
 
-def _cell(report: Findings, model: str, at: tuple[str, str, str] | None, form: str) -> str:
-    if at is None:
-        value = report.gap.get(model, (math.nan, None))[0]
-        return "" if model in (CEILING, TRUTH) else _shown(value, form)
+def _cell(report: Findings, model: str, at: tuple[str, str, str]) -> str:
+    if at[2] == "gap_closed" and (model in (CEILING, TRUTH) or not report.gap):
+        return "" if report.gap else "n/a"
     found = report.estimate(model, *at)
-    if form != "interval":
-        return _shown(found.value, form)
-    text = _shown(found.value, "+.1%")
-    return text if model in (CEILING, TRUTH) else rf"{text} \[{found.low:+.1%}, {found.high:+.1%}]"
+    if at == _TRUTH[0][1] and model not in (CEILING, TRUTH):
+        return escape(with_interval(at[2], found))
+    return figure(at[2], found.value)
 
 
-def _shown(value: float, form: str) -> str:
-    # Adding 0 turns a negative zero into a positive one.
-    return "n/a" if math.isnan(value) else format(round(value, 6) + 0.0, form)
+def _grid(grid: Grid) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(grid.columns):
+        table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
+    for name, cells, _ in grid.rows:
+        # An interval would not fit; what is too small or undefined says so here too.
+        said = [
+            f"{cell.text} ({cell.detail})"
+            if cell.detail and not cell.detail.startswith("[")
+            else cell.text
+            for cell in cells
+        ]
+        table.add_row(escape(name), *(escape(text) for text in said))
+    return table
+
+
+def _changes(report: Findings, found: Changes) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(("figure", "model", "before", "now", "change", "intervals")):
+        table.add_column(name, justify="right" if 1 < index < 5 else "left", overflow="fold")
+    for row in found.figures.itertuples():
+        metric = report.columns[row.figure][2]
+        values = [figure(metric, value) for value in (row.before, row.after)]
+        change = figure(metric, row.change, signed=True)
+        meet = "" if row.apart is None else "apart" if row.apart else "meet"
+        table.add_row(escape(row.figure), escape(row.model), *values, change, meet)
+    for fact in found.facts.itertuples():
+        before, after = (escape(value or "absent") for value in (fact.before, fact.after))
+        table.add_row(escape(fact.fact), "", before, after, "", "")
+    return table

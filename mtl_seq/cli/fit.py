@@ -8,18 +8,19 @@ import typer
 
 from mtl_seq._files import check_folder
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, Json, Quiet, SchemaFile, Seed, builder
-from mtl_seq.data import Encoding, read_frame, truth_from_frame
+from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
+from mtl_seq.comparison import BUILDERS
+from mtl_seq.data import Encoding, read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.fit.estimator import FILES
+from mtl_seq.fit.saved import FILES
 from mtl_seq.schema import Schema
 
 __all__ = ["fit"]
 
 
 def fit(
-    log: Annotated[Path, typer.Argument(help="Parquet file of impressions with labels.")],
+    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     schema: SchemaFile,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
     model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
@@ -27,7 +28,7 @@ def fit(
         Bottom | None, typer.Option(help="What the towers share; by default the model's own.")
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="truth.parquet of `simulate`, for the oracle only.")
+        Path | None, typer.Option(help="The truth that `simulate` wrote, for the oracle only.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes at most; by default one, on small logs more.", min=1)
@@ -76,8 +77,8 @@ def fit(
         seed=seed,
         progress=not quiet,
     )
-    known = None if truth is None else truth_from_frame(read_frame(truth))
-    estimator.fit(log, known)
+    frame = read_frame(log)
+    estimator.fit(frame, None if truth is None else truth_of(frame, read_frame(truth)))
     estimator.save(out)
     run = estimator.run_
     if json:

@@ -25,7 +25,7 @@ def inspect(
     model: Annotated[
         Path, typer.Argument(help="Folder that `fit` wrote, of a model with experts.")
     ],
-    log: Annotated[Path, typer.Argument(help="Parquet file of impressions; labels may lack.")],
+    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them; labels may lack.")],
     out: Annotated[Path | None, typer.Option(help="PNG file of the heat map to draw.")] = None,
     by: Annotated[str | None, typer.Option(help="A column to part the rows by.")] = None,
     seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here

@@ -1,6 +1,5 @@
 """Options that several commands share, and what their values mean."""
 
-import inspect
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -8,13 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mtl_seq import models, nn
-from mtl_seq.errors import CompositionError, SimulationError
+from mtl_seq import nn
+from mtl_seq.comparison import ALL, BUILDERS
+from mtl_seq.errors import CompositionError, DataError, SimulationError
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios
 
-__all__ = ["BOTTOMS", "BUILDERS", "Bottom", "Json", "Quiet", "Seed", "Set", "builder", "knobs"]
+__all__ = [
+    *("BOTTOMS", "BUILDERS", "Bottom", "Column", "Json", "Quiet", "RowId", "Seed", "Set"),
+    *("builder", "builders", "knobs", "prediction_columns", "prediction_files"),
+]
 
 
 class Bottom(StrEnum):
@@ -37,15 +40,6 @@ BOTTOMS: dict[Bottom, BottomFactory] = {
     Bottom.SINGLE: nn.SingleTask,
 }
 
-# A builder is what takes features and says for itself what it is trained on.
-BUILDERS: dict[str, Builder] = {
-    name: function
-    for name in models.__all__
-    if inspect.isfunction(function := getattr(models, name))
-    and "spec" in (taken := inspect.signature(function).parameters)
-    and "objective" not in taken
-}
-
 SCENARIOS = ", ".join(scenarios())
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
@@ -55,9 +49,25 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob of the scenario; repeatable."),
 ]
-Scenario = Annotated[str, typer.Option(help=f"Named world: {SCENARIOS}.")]
+Scenario = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE.toml", help=f"Named world, or a file of your own: {SCENARIOS}."
+    ),
+]
 SchemaFile = Annotated[
     Path, typer.Option("--schema", help="JSON file with the roles of the columns.")
+]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[MODEL.]QUANTITY=COLUMN",
+        help="Where pctr, pcvr or pctcvr has another name; repeatable.",
+    ),
+]
+RowId = Annotated[
+    str | None,
+    typer.Option(help="Column of log and predictions that names a row; default: the index."),
 ]
 
 
@@ -70,6 +80,17 @@ def builder(name: str) -> Builder:
     if name not in BUILDERS:
         raise CompositionError(f"no model {name!r}: known are {', '.join(BUILDERS)}")
     return BUILDERS[name]
+
+
+def builders(names: str) -> dict[str, Builder]:
+    """Named models, separated by commas; ``all`` stands for every one of clicks and conversions.
+
+    Raises:
+        CompositionError: No such model.
+    """
+    if names.strip() == "all":
+        return dict(ALL)
+    return {name: builder(name) for name in map(str.strip, names.split(",")) if name}
 
 
 def knobs(assignments: list[str] | None) -> dict[str, Any]:
@@ -90,4 +111,42 @@ def knobs(assignments: list[str] | None) -> dict[str, Any]:
                 f"the value of `--set` must be written as in TOML, such as 0.5 or "
                 f'{{ conversion = ["user_id"] }}, found {value!r} in {text!r}'
             ) from error
+    return found
+
+
+def prediction_files(assignments: list[str]) -> dict[str, Path]:
+    """``["esmm=s.parquet"]`` as ``{"esmm": Path("s.parquet")}``.
+
+    Raises:
+        DataError: No such form, or two models of one name.
+    """
+    found: dict[str, Path] = {}
+    for text in assignments:
+        name, sign, file = text.partition("=")
+        if not sign or not name or not file:
+            raise DataError(f"predictions must read NAME=FILE, found {text!r}: esmm={text}")
+        if name in found:
+            raise DataError(f"models must have different names, found {name!r} twice")
+        found[name] = Path(file)
+    return found
+
+
+def prediction_columns(
+    assignments: list[str] | None, models: list[str]
+) -> dict[str, dict[str, str]]:
+    """``["pcvr=a", "lightgbm.pcvr=b"]`` by model and quantity; those of one model go first.
+
+    Raises:
+        DataError: No such form, or no such model.
+    """
+    found: dict[str, dict[str, str]] = {name: {} for name in models}
+    for text in sorted(assignments or [], key=lambda one: "." in one.partition("=")[0]):
+        at, sign, column = text.partition("=")
+        model, dot, quantity = at.rpartition(".")
+        if not sign or not column:
+            raise DataError(f"`--column` must read [MODEL.]QUANTITY=COLUMN, found {text!r}")
+        if dot and model not in models:
+            raise DataError(f"`--column` must name models {models}, found {model!r}")
+        for name in [model] if dot else models:
+            found[name][quantity] = column
     return found

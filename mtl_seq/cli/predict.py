@@ -16,7 +16,7 @@ __all__ = ["predict"]
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `fit` wrote.")],
-    log: Annotated[Path, typer.Argument(help="Parquet file of impressions; labels may lack.")],
+    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them; labels may lack.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here
     quiet: Quiet = False,

@@ -8,8 +8,15 @@ from mtl_seq.data.checks import (
     check_row_values,
 )
 from mtl_seq.data.codec import Codec
+from mtl_seq.data.compared import ListLoader, PairLoader
 from mtl_seq.data.encoding import Encoding, Impute
-from mtl_seq.data.frames import read_frame, truth_from_frame, truth_to_frame, write_frame
+from mtl_seq.data.frames import (
+    read_frame,
+    truth_from_frame,
+    truth_of,
+    truth_to_frame,
+    write_frame,
+)
 from mtl_seq.data.leaks import LEAK_AUC, check_leaks
 from mtl_seq.data.loader import BatchLoader
 from mtl_seq.data.vocabulary import Vocabulary
@@ -20,6 +27,8 @@ __all__ = [
     "Codec",
     "Encoding",
     "Impute",
+    "ListLoader",
+    "PairLoader",
     "Vocabulary",
     "check_columns",
     "check_dense",
@@ -29,6 +38,7 @@ __all__ = [
     "check_row_values",
     "read_frame",
     "truth_from_frame",
+    "truth_of",
     "truth_to_frame",
     "write_frame",
 ]

@@ -105,7 +105,7 @@ def check_dense(schema: Schema, frame: pd.DataFrame, *, impute: bool) -> None:
 
 
 def check_row_values(schema: Schema, frame: pd.DataFrame) -> None:
-    """Weights are non-negative and propensities lie in (0, 1].
+    """Weights are non-negative and propensities lie in (0, 1).
 
     Raises:
         DataError: One that is missing or outside its range.
@@ -115,9 +115,9 @@ def check_row_values(schema: Schema, frame: pd.DataFrame) -> None:
         bad = ~(np.isfinite(weight) & (weight >= 0))
         _refuse(bad, frame, f"weight {schema.weight!r} is not a number of at least 0", "mend")
     if schema.propensity is not None:
-        propensity = _numbers(frame, schema.propensity, "propensity")
-        bad = ~((propensity > 0) & (propensity <= 1))
-        _refuse(bad, frame, f"propensity {schema.propensity!r} is outside (0, 1]", "mend")
+        propensity = _numbers(frame, schema.propensity, "propensity").astype(np.float32)
+        bad = ~((propensity > 0) & (propensity < 1))
+        _refuse(bad, frame, f"propensity {schema.propensity!r} is outside (0, 1)", "mend")
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -62,9 +62,10 @@ class BatchLoader:
             else torch.randperm(self.rows, generator=self.generator)
         )
         for index in torch.split(order, self.batch_size):
-            yield self._batch(index)
+            yield self.take(index)
 
-    def _batch(self, index: Tensor) -> FunnelBatch:
+    def take(self, index: Tensor) -> FunnelBatch:
+        """The rows at some positions as a batch; ids are dropped as in any other."""
         features = {name: x[index] for name, x in self._bags.items()}
         if self._ids is not None:
             ids = self._ids[index]

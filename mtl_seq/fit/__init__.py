@@ -2,6 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mtl_seq.fit.balance import (
+    DWA,
+    Balance,
+    BalanceFactory,
+    GradNorm,
+    JacobianDescent,
+    Uncertainty,
+)
+from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import build_optimizer
 from mtl_seq.fit.training import CHECKPOINT_RULE, Run
@@ -9,7 +19,22 @@ from mtl_seq.fit.training import CHECKPOINT_RULE, Run
 if TYPE_CHECKING:
     from mtl_seq.fit.module import FunnelModule
 
-__all__ = ["CHECKPOINT_RULE", "FunnelEstimator", "FunnelModule", "Run", "build_optimizer"]
+__all__ = [
+    "CHECKPOINT_RULE",
+    "DWA",
+    "Balance",
+    "BalanceFactory",
+    "Calibrate",
+    "Calibration",
+    "FunnelEstimator",
+    "FunnelModule",
+    "GradNorm",
+    "JacobianDescent",
+    "Run",
+    "Uncertainty",
+    "build_optimizer",
+    "dependence_moment",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from mtl_seq.errors import ArtifactError
 
 __all__ = ["builder_from_dict", "builder_to_dict"]
 
-_ROOMS = ("mtl_seq.models", "mtl_seq.nn", "mtl_seq.risks")
+_ROOMS = ("mtl_seq.models", "mtl_seq.nn", "mtl_seq.risks", "mtl_seq.fit.balance")
 
 
 def builder_to_dict(builder: Callable[..., Any]) -> dict[str, Any] | None:

@@ -6,13 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from mtl_seq._files import atomic_folder, read_json, write_json
 from mtl_seq.data import (
-    BatchLoader,
     Codec,
     Encoding,
     check_columns,
@@ -23,10 +18,13 @@ from mtl_seq.data import (
     check_row_values,
     read_frame,
 )
-from mtl_seq.errors import ArtifactError, CompositionError, NotFittedError
-from mtl_seq.fit.builders import builder_from_dict, builder_to_dict
+from mtl_seq.errors import CompositionError, NotFittedError
+from mtl_seq.fit.balance import BalanceFactory
+from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.rates import base_rates
+from mtl_seq.fit.saved import Saved, load_folder, load_weights, save_folder
+from mtl_seq.fit.scores import rank_rows, score_rows
 from mtl_seq.fit.split import split_rows
 from mtl_seq.fit.training import Run, train
 from mtl_seq.models import Builder, FunnelModel
@@ -35,8 +33,6 @@ from mtl_seq.schema import Schema
 
 __all__ = ["FunnelEstimator"]
 
-_KIND, _VERSION = "mtl_seq.estimator", 1
-_PREDICTION_ROWS = 65_536
 _FEWEST_STEPS = 400
 
 
@@ -61,6 +57,10 @@ class FunnelEstimator:
         validation: Share of the rows held out for the checkpoint rule: the latest where the schema
             has a time, else random ones.
         patience: Epochs without a better checkpoint before training stops.
+        balance: Balances the losses, such as `fit.GradNorm`, or a partial of one; None for the sum
+            that the objective's own weights make.
+        calibrate: How pCVR is calibrated on clicked validation rows once training is over; None for
+            not at all.
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights, the split, the order of rows and the id dropout.
         progress: Whether to draw a progress line on standard error.
@@ -70,11 +70,13 @@ class FunnelEstimator:
         codec_: Vocabularies and scaling, after `fit`.
         model_: The fitted `FunnelModel`.
         run_: The checkpoint rule's values and the epoch kept.
+        calibration_: The map that `predict` puts behind the network; None without `calibrate`.
     """
 
     codec_: Codec
     model_: FunnelModel
     run_: Run
+    calibration_: Calibration | None
 
     def __init__(
         self,
@@ -89,6 +91,8 @@ class FunnelEstimator:
         encoding: Encoding | None = None,
         validation: float = 0.05,
         patience: int = 2,
+        balance: BalanceFactory | None = None,
+        calibrate: Calibrate | None = None,
         allow_leak: Collection[str] = (),
         seed: int = 0,
         progress: bool = False,
@@ -104,6 +108,8 @@ class FunnelEstimator:
         self.encoding = encoding or Encoding()
         self.validation = validation
         self.patience = patience
+        self.balance = balance
+        self.calibrate = calibrate
         self.allow_leak = allow_leak
         self.seed = seed
         self.progress = progress
@@ -146,15 +152,17 @@ class FunnelEstimator:
         codec = Codec.fit_with(self.encoding, self.schema, rows)
         spec = self.encoding.applied(codec.spec)
         model = self.model(spec, funnel=self.schema.funnel, seed=self.seed)
+        weighted = self.calibrate is not None and self.calibrate.check(model.objective)
         batch = codec.encode_training(rows)
         assert batch.labels is not None
         model.network.start_at(base_rates(self.schema.funnel, batch.labels.stages))
         if model.objective.needs_potential:
             batch = with_potential(batch, truth, len(log), fitted)
+        held_batch = codec.encode(held_rows)
         run = train(
             model,
             batch,
-            codec.encode(held_rows),
+            held_batch,
             epochs=self._epochs(len(rows)),
             batch_size=self.batch_size,
             lr=self.lr,
@@ -164,8 +172,15 @@ class FunnelEstimator:
             seed=self.seed,
             title=self._title() if self.progress else None,
             trainer=self.trainer or {},
+            balance=self.balance,
         )
+        calibration = None
+        if self.calibrate is not None:
+            assert held_batch.labels is not None
+            scores = score_rows(model.network, held_batch)
+            calibration = self.calibrate.fit(scores, held_batch.labels, weighted=weighted)
         self.codec_, self.model_, self.run_ = codec, model.eval(), run
+        self.calibration_ = calibration
         return self
 
     def predict(self, frame: pd.DataFrame | str | Path) -> pd.DataFrame:
@@ -175,7 +190,8 @@ class FunnelEstimator:
             frame: The rows, or a parquet file of them; they are not changed.
 
         Returns:
-            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index.
+            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
+            that only ranks one column ``score``, any number, the higher the better.
 
         Raises:
             NotFittedError: Nothing was fitted.
@@ -184,16 +200,13 @@ class FunnelEstimator:
         """
         self._check_fitted()
         log = read_frame(frame)
-        network = self.model_.network.eval()
-        device = next(network.parameters()).device
-        parts = []
-        with torch.inference_mode():
-            for batch in BatchLoader(self.codec_.encode(log, labels=False), _PREDICTION_ROWS):
-                prediction = network({k: x.to(device) for k, x in batch.features.items()})
-                columns = (prediction.pctr, prediction.pcvr, prediction.pctcvr)
-                parts.append(torch.stack(columns, dim=1).double().cpu())
-        values = torch.cat(parts).numpy()
-        return pd.DataFrame(values, columns=["pctr", "pcvr", "pctcvr"], index=log.index)
+        network, rows = self.model_.network, self.codec_.encode(log, labels=False)
+        if self.model_.objective.ranks_only:
+            return pd.DataFrame({"score": rank_rows(network, rows)}, index=log.index)
+        scores = score_rows(network, rows)
+        if self.calibration_ is not None:
+            scores = self.calibration_.apply(scores)
+        return pd.DataFrame(scores._asdict(), index=log.index)
 
     def save(self, path: str | Path) -> None:
         """Write weights (safetensors), codec and settings (JSON) to a folder, whole or not at all.
@@ -203,17 +216,9 @@ class FunnelEstimator:
             NotFittedError: Nothing was fitted.
         """
         self._check_fitted()
-        with atomic_folder(path, own=FILES) as folder:
-            weights = {
-                k: x.detach().cpu().contiguous() for k, x in self.model_.state_dict().items()
-            }
-            save_file(weights, folder / "model.safetensors")
-            self.codec_.to_json(folder / "codec.json")
-            settings = {name: getattr(self, name) for name in _SETTINGS}
-            settings |= {"allow_leak": list(self.allow_leak), "encoding": self.encoding.to_dict()}
-            run = {"rule": list(self.run_.rule), "best_epoch": self.run_.best_epoch}
-            content = {"model": builder_to_dict(self.model), "settings": settings, "run": run}
-            write_json(folder / "estimator.json", content, kind=_KIND, version=_VERSION)
+        settings = {name: getattr(self, name) for name in _SETTINGS}
+        saved = Saved(self.model, self.codec_, settings, self.run_, self.calibration_)
+        save_folder(path, saved, self.model_)
 
     @classmethod
     def load(cls, path: str | Path, *, model: Builder | None = None) -> "FunnelEstimator":
@@ -230,33 +235,13 @@ class FunnelEstimator:
             ArtifactError: The folder is incomplete, from a newer version, or holds a model that was
                 built by a function of somebody's own and `model` is not given.
         """
-        folder = Path(path)
-        if not folder.exists():
-            raise ArtifactError(f"no model folder {folder}: name the one that `save` wrote")
-        if folder.is_file():
-            raise ArtifactError(
-                f"`path` must be the folder that `save` wrote, found the file {folder}: pickles "
-                "and checkpoints of other tools are not read"
-            )
-        content = read_json(folder / "estimator.json", kind=_KIND, version=_VERSION)
-        if model is None:
-            if content["model"] is None:
-                raise ArtifactError(
-                    f"{folder} holds a model of a builder outside this package: hand it in, "
-                    "`load(path, model=builder)`"
-                )
-            model = builder_from_dict(content["model"])
-        codec = Codec.from_json(folder / "codec.json")
-        settings = content["settings"] | {"encoding": Encoding(**content["settings"]["encoding"])}
-        estimator = cls(model, codec.schema, **settings)
-        spec = estimator.encoding.applied(codec.spec)
-        built = model(spec, funnel=codec.schema.funnel, seed=estimator.seed)
-        try:
-            built.load_state_dict(load_file(folder / "model.safetensors"))
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise ArtifactError(f"{folder}: the weights do not fit the model: {error}") from error
-        estimator.codec_, estimator.model_ = codec, built.eval()
-        estimator.run_ = Run(tuple(content["run"]["rule"]), content["run"]["best_epoch"])
+        saved = load_folder(path, model)
+        estimator = cls(saved.builder, saved.codec.schema, **saved.settings)
+        spec = estimator.encoding.applied(saved.codec.spec)
+        built = saved.builder(spec, funnel=saved.codec.schema.funnel, seed=estimator.seed)
+        load_weights(path, built)
+        estimator.codec_, estimator.model_, estimator.run_ = saved.codec, built.eval(), saved.run
+        estimator.calibration_ = saved.calibration
         return estimator
 
     def _epochs(self, rows: int) -> int:
@@ -280,9 +265,6 @@ class FunnelEstimator:
         return str(getattr(inner, "__name__", "model"))
 
 
-FILES = ("model.safetensors", "codec.json", "estimator.json")
-"""What `FunnelEstimator.save` writes into its folder."""
-
 _SETTINGS = (
     "epochs",
     "batch_size",
@@ -291,6 +273,9 @@ _SETTINGS = (
     "id_dropout",
     "validation",
     "patience",
+    "balance",
+    "calibrate",
+    "encoding",
     "allow_leak",
     "seed",
 )

@@ -1,15 +1,20 @@
 """A `FunnelModel` as a LightningModule, for `FunnelEstimator` or one's own Trainer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from mtl_seq.fit.balance import Balance, parts_of
 from mtl_seq.fit.optim import build_optimizer
-from mtl_seq.metrics import ClickedLogLoss
+from mtl_seq.fit.phases import copy_towers, take_turns
+from mtl_seq.fit.propensity import NetworkPropensity
+from mtl_seq.fit.tally import Tally
+from mtl_seq.metrics import ClickedLogLoss, MisrankedShare
 from mtl_seq.models import FunnelModel
-from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction
+from mtl_seq.records import FunnelBatch, FunnelLabels
 
 __all__ = ["FunnelModule"]
 
@@ -17,30 +22,93 @@ __all__ = ["FunnelModule"]
 class FunnelModule(LightningModule):
     """Trains a model on batches of features and labels.
 
-    It logs every weighted risk as ``train/<name>`` and the checkpoint rule as ``valid/rule``.
+    After every epoch it logs each weighted risk's mean as ``train/<risk>``; of a risk that divides
+    by propensities also ``train/<risk>/effective_size``, ``clipped_share`` and ``largest_share``;
+    and the checkpoint rule as ``valid/rule``.
 
     Args:
         model: The model.
         lr: Learning rate.
         weight_decay: Decoupled weight decay of all but embedding tables.
+        propensity: Supplies ``labels.propensity``; None to leave the labels as they are.
+        balance: Makes the gradient of a step of the risks; None for that of their sum. Its weights
+            are logged as ``balance/<task>``.
+
+    Attributes:
+        tallies: What was logged after each epoch.
     """
 
-    def __init__(self, model: FunnelModel, *, lr: float = 1e-3, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: FunnelModel,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        propensity: NetworkPropensity | None = None,
+        balance: Balance | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.lr = lr
         self.weight_decay = weight_decay
-        self.rule = ClickedLogLoss()
+        self.propensity = propensity
+        self.balance = balance
+        self._losses: dict[str, Tensor] = {}
+        self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
+        self.tallies: list[dict[str, float]] = []
+        self._tally = Tally()
+        # Turns take an optimiser step each.
+        self.automatic_optimization = model.schedule is None
+
+    def on_train_epoch_start(self) -> None:
+        """Let towers take over the weights of others where the model's schedule says so."""
+        copy_towers(self.model)
 
     def training_step(self, batch: FunnelBatch, batch_index: int) -> Tensor:  # noqa: ARG002
         """The total loss of a batch."""
-        prediction, labels = self._predict(batch)
-        losses: dict[str, Tensor] = self.model.objective(prediction, labels)
+        features, labels = _parts(batch)
+        if self.propensity is not None:
+            labels = labels._replace(propensity=self.propensity(features))
+        if self.model.schedule is not None:
+            prediction, losses = take_turns(self, self.model, self.model.schedule, features, labels)
+        else:
+            prediction = self.model(features)
+            losses = self.model.objective(prediction, labels)
+            self._losses = losses
+        self._tally.add(self.model.objective, losses, prediction, labels)
         return torch.stack(list(losses.values())).sum()
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """The gradient of a step: of the total loss, or what the balance makes of its parts."""
+        if self.balance is None:
+            loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+        else:
+            losses = self.balance.gather(self._losses)
+            self.balance.backward(losses, parts_of(self.model.network))
+        self._losses = {}
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Let the moving average of the weights move on."""
+        if self.propensity is not None:
+            self.propensity.update()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the risks and how far their weights are to be trusted."""
+        figures = self._tally.figures()
+        for name, risk in self.model.objective.risks.items():
+            figures |= {f"{name}/{key}": value for key, value in risk.figures().items()}
+        if self.balance is not None:
+            self.balance.end_epoch()
+            figures |= self.balance.figures()
+        self.tallies.append(figures)
+        self._tally = Tally()
+        for name, value in self.tallies[-1].items():
+            self.log(f"train/{name}", value)
 
     def validation_step(self, batch: FunnelBatch, batch_index: int) -> None:  # noqa: ARG002
         """Add a batch to the checkpoint rule."""
-        self.rule.update(*self._predict(batch))
+        features, labels = _parts(batch)
+        self.rule.update(self.model(features), labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the checkpoint rule and start it anew."""
@@ -50,12 +118,16 @@ class FunnelModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam, fused; its rate falls linearly to 0 over the whole run."""
         optimizer = build_optimizer(self.model, lr=self.lr, weight_decay=self.weight_decay)
+        learned = [] if self.balance is None else self.balance.learned()
+        if learned:
+            optimizer.add_param_group({"params": learned, "weight_decay": 0.0})
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
-    def _predict(self, batch: FunnelBatch) -> tuple[FunnelPrediction, FunnelLabels]:
-        features, labels = batch
-        if labels is None:
-            raise ValueError("a batch to train on must carry labels, found None")
-        return self.model(features), labels
+
+def _parts(batch: FunnelBatch) -> tuple[Mapping[str, Tensor], FunnelLabels]:
+    features, labels = batch
+    if labels is None:
+        raise ValueError("a batch to train on must carry labels, found None")
+    return features, labels

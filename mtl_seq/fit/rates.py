@@ -7,6 +7,9 @@ from mtl_seq.funnel import OTHER, Funnel
 
 __all__ = ["base_rates"]
 
+_LIKE_CONVERSION = ("imputation", "conversion_propensity")
+_UNLIKE_CONVERSION = ("counterfactual", "unconverted")
+
 
 def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
     """Rates of the conditionals, for `FunnelNetwork.start_at`.
@@ -18,7 +21,8 @@ def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
         stages: ``(N, K)`` labels.
 
     Returns:
-        By name of the conditional; ``imputation`` is the last stage given the first.
+        By name of the conditional; and of the extra towers that stand for the last stage given the
+        first, or for its absence.
     """
     happened = dict(zip(funnel.names, stages.bool().unbind(1), strict=True))
     rates = {}
@@ -33,8 +37,9 @@ def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
         elif conditional.given is not None:
             given = given & happened[conditional.given]
         rates[conditional.name] = _rate(happened[stage.name], given)
-    rates["imputation"] = _rate(happened[funnel.last], happened[funnel.first])
-    return rates
+    converted = _rate(happened[funnel.last], happened[funnel.first])
+    rates |= dict.fromkeys(_LIKE_CONVERSION, converted)
+    return rates | dict.fromkeys(_UNLIKE_CONVERSION, 1 - converted)
 
 
 def _rate(happened: Tensor, given: Tensor) -> float:

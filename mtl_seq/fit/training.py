@@ -1,6 +1,7 @@
 """One training run on rows in memory, under Lightning's Trainer."""
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,15 +10,20 @@ from typing import Any, NamedTuple
 import torch
 
 from mtl_seq.data import BatchLoader
-from mtl_seq.errors import DataError
+from mtl_seq.errors import CompositionError, DataError
+from mtl_seq.fit.balance import Balance, BalanceFactory
+from mtl_seq.fit.loaders import training_loader
+from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch
+from mtl_seq.risks import CrossFit, EvalMode, MovingAverage
 
 __all__ = ["CHECKPOINT_RULE", "Run", "train"]
 
 CHECKPOINT_RULE = (
     "the epoch with the least log loss of pCTCVR / pCTR on clicked validation rows, for every "
-    "model; like any rule on clicks it leans to models that are right on clicks"
+    "model; like any rule on clicks it leans to models that are right on clicks (a ranker, which "
+    "gives no probabilities: the greatest AUC for conversions over all validation impressions)"
 )
 """The one rule that picks a checkpoint."""
 
@@ -30,10 +36,33 @@ class Run(NamedTuple):
     Attributes:
         rule: The checkpoint rule's value after each epoch.
         best_epoch: The epoch whose weights were kept, from 0.
+        tallies: After each epoch, every weighted risk's mean by its name; of risks that divide by
+            propensities also ``<risk>/effective_size`` of their weights, ``<risk>/clipped_share``
+            of the clicks, and ``<risk>/largest_share`` that one row has of all weight, NaN without
+            clicks; what else a risk states of itself as ``<risk>/<figure>``; and a balance's
+            weights as ``balance/<task>``.
     """
 
     rule: tuple[float, ...]
     best_epoch: int
+    tallies: tuple[dict[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, in which NaN is null."""
+        tallies = [
+            {name: None if math.isnan(value) else value for name, value in tally.items()}
+            for tally in self.tallies
+        ]
+        return {"rule": list(self.rule), "best_epoch": self.best_epoch, "tallies": tallies}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Run":
+        """Read what `to_dict` wrote."""
+        tallies = (
+            {name: math.nan if value is None else value for name, value in tally.items()}
+            for tally in content.get("tallies", ())
+        )
+        return cls(tuple(content["rule"]), content["best_epoch"], tuple(tallies))
 
 
 def train(
@@ -50,6 +79,7 @@ def train(
     seed: int,
     title: str | None,
     trainer: Mapping[str, Any],
+    balance: BalanceFactory | None = None,
 ) -> Run:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -66,20 +96,24 @@ def train(
         seed: Seed of the order of the rows, of the id dropout and of dropout in the model.
         title: Name on the progress line; None for no progress line.
         trainer: Further arguments of Lightning's Trainer.
+        balance: Builds what balances the risks; None to minimise their sum.
 
     Returns:
-        The rule's values and the epoch kept.
+        The rule's values, the epoch kept, and what was tallied.
 
     Raises:
+        CompositionError: Policies that want propensities from several sources at once, or a balance
+            of what cannot be balanced.
         DataError: A setting out of its range, or no clicked validation row of positive weight.
         KeyboardInterrupt: The run was interrupted.
     """
     from lightning import Trainer
 
     from mtl_seq.fit.callbacks import KeepBest, ProgressLine
+    from mtl_seq.fit.cross_fit import cross_fitted
     from mtl_seq.fit.module import FunnelModule
 
-    _check_validation(validation)
+    _check_validation(validation, ranks_only=model.objective.ranks_only)
     if epochs < 1 or lr <= 0:
         raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
@@ -96,22 +130,73 @@ def train(
     callbacks = [keep, *settings.pop("callbacks", ())]
     if title is not None:
         callbacks.append(ProgressLine(title))
-    loader = BatchLoader(
-        rows, batch_size, generator=torch.Generator().manual_seed(seed), id_dropout=id_dropout
-    )
-    module = FunnelModule(model, lr=lr, weight_decay=weight_decay)
+    assert rows.labels is not None
+    source = propensity_source(model.objective, rows.labels)
+    supply = None
+    if isinstance(source, EvalMode | MovingAverage):
+        supply = NetworkPropensity(model.network, source)
     with _quiet(), _seeded(seed):
-        engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
+        module = FunnelModule(
+            model,
+            lr=lr,
+            weight_decay=weight_decay,
+            propensity=supply,
+            balance=balance and _balance(balance, model, settings),
+        )
         try:
+            if isinstance(source, CrossFit):
+                rows = cross_fitted(
+                    model.network,
+                    rows,
+                    source.folds,
+                    epochs=epochs,
+                    batch_size=batch_size,
+                    lr=lr,
+                    weight_decay=weight_decay,
+                    id_dropout=id_dropout,
+                    seed=seed,
+                    settings=settings,
+                )
+            loader = training_loader(
+                model,
+                rows,
+                batch_size,
+                generator=torch.Generator().manual_seed(seed),
+                id_dropout=id_dropout,
+            )
+            engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
             engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS))
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
-    return Run(tuple(keep.values), keep.epoch)
+    return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
 
 
-def _check_validation(rows: FunnelBatch) -> None:
+def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, Any]) -> Balance:
+    if model.schedule is not None:
+        raise CompositionError(
+            "`balance` weighs risks that train together, but this model's risks train in turns: "
+            "leave `balance` out"
+        )
+    if settings.get("accumulate_grad_batches", 1) != 1 or "16-mixed" in str(
+        settings.get("precision", "")
+    ).replace("bf16", ""):
+        raise CompositionError(
+            "`balance` takes gradients of whole batches as they are: leave "
+            "`accumulate_grad_batches` and a scaled precision out of `trainer`"
+        )
+    return build(tuple(model.objective.risks))
+
+
+def _check_validation(rows: FunnelBatch, *, ranks_only: bool) -> None:
     assert rows.labels is not None
+    converted = rows.labels.conversion
+    if ranks_only and not 0 < float(converted.sum()) < len(converted):
+        raise DataError(
+            "the validation rows of a ranker must hold a conversion and another row, found "
+            f"{int(converted.sum())} conversions in {len(converted):,}: "
+            "change `validation`, or hand in other rows"
+        )
     clicked = rows.labels.click > 0
     if rows.labels.weight is not None:
         clicked = clicked & (rows.labels.weight > 0)

@@ -1,5 +1,53 @@
 """Metrics that stream, reset, and reduce over processes."""
 
+from mtl_seq.metrics.by_propensity import BiasByPropensity, BiasCurve
+from mtl_seq.metrics.calibration import ECE, NullECE, Recalibration, ReliabilityCurve
 from mtl_seq.metrics.clicked_log_loss import ClickedLogLoss
+from mtl_seq.metrics.error_correlation import ErrorCorrelation
+from mtl_seq.metrics.field_rce import FieldRCE
+from mtl_seq.metrics.gauc import GAUC
+from mtl_seq.metrics.log_estimates import DRAUC, IPSAUC, DRLogLoss, IPSLogLoss, SNIPSLogLoss
+from mtl_seq.metrics.means import (
+    PCOC,
+    RMSE,
+    LogLoss,
+    MeanBias,
+    NormalisedEntropy,
+    RelativeBias,
+)
+from mtl_seq.metrics.misranked_share import MisrankedShare
+from mtl_seq.metrics.on_records import OnRecords
+from mtl_seq.metrics.ranking import AUC, CTCVRAUC, KS
+from mtl_seq.metrics.weights import Balance, EffectiveSampleSize, LargestWeightShare
 
-__all__ = ["ClickedLogLoss"]
+__all__ = [
+    "AUC",
+    "CTCVRAUC",
+    "DRAUC",
+    "ECE",
+    "GAUC",
+    "IPSAUC",
+    "KS",
+    "PCOC",
+    "RMSE",
+    "Balance",
+    "BiasByPropensity",
+    "BiasCurve",
+    "ClickedLogLoss",
+    "DRLogLoss",
+    "EffectiveSampleSize",
+    "ErrorCorrelation",
+    "FieldRCE",
+    "IPSLogLoss",
+    "LargestWeightShare",
+    "LogLoss",
+    "MeanBias",
+    "MisrankedShare",
+    "NormalisedEntropy",
+    "NullECE",
+    "OnRecords",
+    "Recalibration",
+    "RelativeBias",
+    "ReliabilityCurve",
+    "SNIPSLogLoss",
+]

@@ -4,40 +4,79 @@ Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
 """
 
 from mtl_seq.models.aitm import aitm
+from mtl_seq.models.aman import aman
+from mtl_seq.models.chorus_cvr import chorus_cvr
 from mtl_seq.models.click_space import click_space
 from mtl_seq.models.dbmtl import dbmtl
+from mtl_seq.models.dcmt import dcmt
+from mtl_seq.models.ddpo import ddpo
+from mtl_seq.models.division import division
+from mtl_seq.models.dr_bias import dr_bias
+from mtl_seq.models.dr_jl import dr_jl
+from mtl_seq.models.dr_mse import dr_mse
 from mtl_seq.models.escm2 import escm2_dr, escm2_ips
 from mtl_seq.models.esm2 import CLICK_ACTION_PURCHASE, esm2
 from mtl_seq.models.esmm import esmm
 from mtl_seq.models.esmm_ns import esmm_ns
+from mtl_seq.models.ips import ips, multi_ipw, snips
 from mtl_seq.models.mmoe import mmoe
 from mtl_seq.models.model import CLICK_CONVERSION, Builder, FunnelModel, assemble
+from mtl_seq.models.mrdr import mrdr
+from mtl_seq.models.multi_dr import multi_dr
 from mtl_seq.models.multitask import multitask
+from mtl_seq.models.nise import nise
 from mtl_seq.models.omoe import omoe
 from mtl_seq.models.oracle import oracle
+from mtl_seq.models.oversampling import oversampling
+from mtl_seq.models.pairwise_ranker import lambda_ranker, pairwise_ranker
 from mtl_seq.models.ple import ple
+from mtl_seq.models.reweighted import reweighted
+from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.shared_bottom import shared_bottom
 from mtl_seq.models.single_task import single_task
+from mtl_seq.models.sn_dr import sn_dr
+from mtl_seq.models.unbias import unbias
 
 __all__ = [
     "CLICK_ACTION_PURCHASE",
     "CLICK_CONVERSION",
     "Builder",
     "FunnelModel",
+    "Schedule",
     "aitm",
+    "aman",
     "assemble",
+    "chorus_cvr",
     "click_space",
     "dbmtl",
+    "dcmt",
+    "ddpo",
+    "division",
+    "dr_bias",
+    "dr_jl",
+    "dr_mse",
     "escm2_dr",
     "escm2_ips",
     "esm2",
     "esmm",
     "esmm_ns",
+    "ips",
+    "lambda_ranker",
     "mmoe",
+    "mrdr",
+    "multi_dr",
+    "multi_ipw",
     "multitask",
+    "nise",
     "omoe",
     "oracle",
+    "oversampling",
+    "pairwise_ranker",
     "ple",
+    "reweighted",
     "shared_bottom",
     "single_task",
+    "sn_dr",
+    "snips",
+    "unbias",
 ]

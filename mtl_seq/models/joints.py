@@ -6,7 +6,16 @@ from mtl_seq.risks import EntireSpace, Risk
 
 __all__ = ["joint_risks", "risks_between"]
 
-_RISKS = ("ctr", "cvr", "ctcvr", "imputation")
+_RISKS = (
+    "ctr",
+    "cvr",
+    "ctcvr",
+    "imputation",
+    "teacher",
+    "unconverted",
+    "click_unconverted",
+    "alignment",
+)
 
 
 def joint_risks(funnel: Funnel) -> dict[str, Risk]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.schedule import Schedule
 from mtl_seq.nn import BottomFactory, FunnelNetwork
 from mtl_seq.nn.embedding import Embedding
 from mtl_seq.nn.heads import HeadFactory, ParallelHead
@@ -28,20 +29,27 @@ class FunnelModel(nn.Module):
     Args:
         network: Features to prediction.
         objective: Prediction and labels to losses.
+        schedule: In what order the risks train; None for all together. `fit` keeps to it.
 
     Raises:
-        CompositionError: The network lacks a tower that a risk reads, or has one that none reads.
+        CompositionError: The network lacks a tower that a risk reads, or has one that none reads;
+            a schedule that names something else.
     """
 
-    def __init__(self, network: FunnelNetwork, objective: Objective) -> None:
+    def __init__(
+        self, network: FunnelNetwork, objective: Objective, schedule: Schedule | None = None
+    ) -> None:
         super().__init__()
         if set(network.aux) != set(objective.aux):
             raise CompositionError(
                 f"the objective reads extra towers {sorted(objective.aux)}, the network has "
                 f"{sorted(network.aux)}: build the network with `aux` of the objective"
             )
+        if schedule is not None:
+            schedule.check(tuple(objective.risks), network.towers)
         self.network = network
         self.objective = objective
+        self.schedule = schedule
 
     def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
         """Features by name, ``(B,)`` each, to the prediction of B rows."""
@@ -62,6 +70,7 @@ def assemble(
     seed: int,
     head: HeadFactory = ParallelHead,
     embedding: EmbeddingFactory = Embedding,
+    schedule: Schedule | None = None,
 ) -> FunnelModel:
     """Build the network an objective asks for, with weights drawn from `seed`.
 
@@ -73,6 +82,7 @@ def assemble(
         seed: Seed of the initial weights; the global generator is left as it was.
         head: Builds the head.
         embedding: Builds the embedding.
+        schedule: In what order the risks train; None for all together.
 
     Returns:
         The model.
@@ -81,7 +91,7 @@ def assemble(
         network = FunnelNetwork(
             spec, funnel=funnel, bottom=bottom, head=head, aux=objective.aux, embedding=embedding
         )
-    return FunnelModel(network, objective)
+    return FunnelModel(network, objective, schedule)
 
 
 @contextmanager

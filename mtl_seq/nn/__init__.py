@@ -14,7 +14,7 @@ from mtl_seq.nn.bottoms import (
 from mtl_seq.nn.compose import compose_conditionals
 from mtl_seq.nn.compose_joints import compose_joints
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
-from mtl_seq.nn.heads import AITM, DBMTL, Head, HeadFactory, ParallelHead
+from mtl_seq.nn.heads import AITM, DBMTL, Head, HeadFactory, JointHead, ParallelHead
 from mtl_seq.nn.mlp import MLP, Tower
 from mtl_seq.nn.network import EmbeddingFactory, FunnelNetwork
 from mtl_seq.nn.wide import Wide
@@ -33,6 +33,7 @@ __all__ = [
     "FunnelNetwork",
     "Head",
     "HeadFactory",
+    "JointHead",
     "MMoE",
     "OMoE",
     "ParallelHead",

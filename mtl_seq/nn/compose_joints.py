@@ -1,6 +1,8 @@
 """From logits of joint probabilities to those of a funnel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, takewhile
+from operator import mul
 
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from mtl_seq.functional import promote
 from mtl_seq.funnel import Funnel
 from mtl_seq.records import FunnelPrediction
 
-__all__ = ["compose_joints"]
+__all__ = ["compose_joints", "joint_rates"]
 
 _LEAST_GAP = 1e-7
 
@@ -45,3 +47,17 @@ def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) ->
     log_pcvr = torch.maximum(logsigmoid(pcvr_logit), log_joint[funnel.last])
     promoted = {name: promote(logit) for name, logit in aux.items()}
     return FunnelPrediction(logits, log_joint, joint_logit, log_pcvr, pcvr_logit, promoted)
+
+
+def joint_rates(names: Sequence[str], rates: Mapping[str, float]) -> dict[str, float]:
+    """How often each stage of a chain is reached at all.
+
+    Args:
+        names: The stages, in order.
+        rates: By stage, its rate given the one before it, in (0, 1).
+
+    Returns:
+        By stage, the product of the rates so far, up to the first stage whose rate is absent.
+    """
+    known = list(takewhile(lambda name: name in rates, names))
+    return dict(zip(known, accumulate((rates[name] for name in known), mul), strict=True))

@@ -1,16 +1,17 @@
 """What was found of several models: figures by model, quantity, space and metric."""
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mtl_seq._files import write_json
 from mtl_seq.errors import DataError
+from mtl_seq.report.changes import Changes
 from mtl_seq.report.columns import LOG_COLUMNS, TRUTH_COLUMNS
+from mtl_seq.report.orders import Contradiction, Lead
+from mtl_seq.report.overlap import Overlap
+from mtl_seq.report.sensitivity import Sensitivity
 from mtl_seq.report.summaries import Decile
 
 __all__ = ["CEILING", "TRUTH", "Estimate", "Findings"]
@@ -21,8 +22,6 @@ CEILING = "P(r | x, click)"
 TRUTH = "truth"
 """Reference row: the true probabilities themselves."""
 
-_KIND, _VERSION = "mtl_seq.bias_report", 1
-
 
 class Estimate(NamedTuple):
     """A value and its interval; NaN where it is undefined or has none."""
@@ -32,6 +31,7 @@ class Estimate(NamedTuple):
     high: float
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Findings:
     """The figures of a report, from which its table, its pictures and its files are made.
 
@@ -40,29 +40,52 @@ class Findings:
         metrics: Long form: model, quantity, space, metric, value, low, high, reason.
         models: The models, in the order given; reference rows are not among them.
         deciles: CVR bias by propensity decile; None without a truth.
-        gap: By model, share of the log loss between the naive model and the oracle that it closes.
-        oracle: Name of the model that was trained on what nobody can observe; None without one.
+        gap: By model, share of the log loss between the naive model and the oracle that it closes,
+            and why it is NaN.
         facts: What the report was made from.
+        oracle: Name of the model that was trained on what nobody can observe; None without one.
+        control: Name of the model that the others are held against; None without one.
+        differences: Each figure minus the control's, long form, with paired intervals.
+        contradictions: Pairs of models ordered otherwise on clicks than over all impressions.
+        lead: The model of least log loss (with a truth of pCVR, the oracle aside; else of pCTCVR)
+            and how far it is ahead of the next; None for a single model.
+        reliability: Reliability curves, long form: model, quantity, space, rows, predicted,
+            observed.
+        segments: Bias by group of each column asked for, long form.
+        overlap: Propensities of clicks and non-clicks, and the weights they ask for.
+        sensitivity: The mean CVR over all impressions by assumed odds ratio.
+        random: Figures on the rows shown at random and on the rest, long form with the column
+            ``slice``; None where the log marks none.
+        changes: What is new against an older report; None where none was named.
     """
 
-    def __init__(
-        self,
-        *,
-        title: str,
-        metrics: pd.DataFrame,
-        models: Sequence[str],
-        deciles: Decile | None,
-        gap: Mapping[str, tuple[float, str | None]],
-        facts: Mapping[str, Any],
-        oracle: str | None = None,
-    ) -> None:
-        self.title = title
-        self.metrics = metrics
-        self.models = tuple(models)
-        self.deciles = deciles
-        self.gap = dict(gap)
-        self.facts = dict(facts)
-        self.oracle = oracle
+    title: str
+    metrics: pd.DataFrame
+    models: tuple[str, ...]
+    deciles: Decile | None
+    gap: Mapping[str, tuple[float, str | None]]
+    facts: Mapping[str, Any]
+    oracle: str | None
+    control: str | None
+    differences: pd.DataFrame
+    contradictions: tuple[Contradiction, ...]
+    lead: Lead | None
+    reliability: pd.DataFrame
+    segments: pd.DataFrame
+    overlap: Overlap | None
+    sensitivity: Sensitivity | None
+    random: pd.DataFrame | None = None
+    changes: Changes | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the figures are against a truth, not only against what a log shows."""
+        return self.deciles is not None
+
+    @property
+    def columns(self) -> Mapping[str, tuple[str, str, str]]:
+        """By column of `table`, the quantity, space and metric it holds."""
+        return TRUTH_COLUMNS if self.known else LOG_COLUMNS
 
     @property
     def table(self) -> pd.DataFrame:
@@ -70,8 +93,7 @@ class Findings:
         wide = self.metrics.pivot(
             index="model", columns=["quantity", "space", "metric"], values="value"
         )
-        shown = TRUTH_COLUMNS if self.deciles is not None else LOG_COLUMNS
-        table = pd.DataFrame({name: wide[at] for name, at in shown.items()})
+        table = pd.DataFrame({name: wide[at] for name, at in self.columns.items()})
         rows = [name for name in (*self.models, CEILING, TRUTH) if name in table.index]
         if self.gap:
             table["gap closed"] = pd.Series({name: value for name, (value, _) in self.gap.items()})
@@ -84,39 +106,27 @@ class Findings:
         Raises:
             DataError: No such figure.
         """
-        at = self.metrics
-        row = at[
-            (at["model"] == model)
-            & (at["quantity"] == quantity)
-            & (at["space"] == space)
-            & (at["metric"] == metric)
-        ]
-        if row.empty:
-            raise DataError(
-                f"no figure {metric!r} of {quantity!r} on {space!r} for {model!r}: see `metrics`"
-            )
-        return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))
+        return _looked_up(self.metrics, model, quantity, space, metric)
 
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; NaN becomes null, with its reason beside it."""
-        records = json.loads(self.metrics.to_json(orient="records", double_precision=15))
-        deciles = self.deciles and {
-            "propensity": self.deciles.propensity.tolist(),
-            "relative_bias": {k: v.tolist() for k, v in self.deciles.relative_bias.items()},
-        }
-        gap = {
-            name: {"value": None if math.isnan(value) else value, "reason": reason}
-            for name, (value, reason) in self.gap.items()
-        }
-        return {
-            "title": self.title,
-            "models": list(self.models),
-            "facts": self.facts,
-            "metrics": records,
-            "deciles": deciles,
-            "gap_closed": gap,
-        }
+    def difference(self, model: str, quantity: str, space: str, metric: str) -> Estimate:
+        """One figure minus the control's on the same rows, with the interval of the difference.
 
-    def to_json(self, path: str | Path) -> None:
-        """Write every figure as JSON."""
-        write_json(path, self.to_dict(), kind=_KIND, version=_VERSION)
+        Raises:
+            DataError: No such figure, or no control.
+        """
+        return _looked_up(self.differences, model, quantity, space, metric)
+
+
+def _looked_up(table: pd.DataFrame, model: str, quantity: str, space: str, metric: str) -> Estimate:
+    row = table[
+        (table["model"] == model)
+        & (table["quantity"] == quantity)
+        & (table["space"] == space)
+        & (table["metric"] == metric)
+    ]
+    if row.empty:
+        raise DataError(
+            f"no figure {metric!r} of {quantity!r} on {space!r} for {model!r}: see `metrics` and "
+            "`differences`"
+        )
+    return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))

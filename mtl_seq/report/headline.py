@@ -1,99 +1,146 @@
 """What a report says in its first lines."""
 
-import math
+import numpy as np
 
 from mtl_seq.report.findings import CEILING, Findings
+from mtl_seq.report.rankers import REASON
+from mtl_seq.report.wording import figure, percent, with_interval
 
-__all__ = ["glossary", "headline"]
+__all__ = ["contradiction_lines", "headline"]
+
+_BIAS = ("pcvr", "all", "relative_bias")
+_PCOC = ("pctcvr", "all", "pcoc")
+_NOTABLE = 0.005
 
 
 def headline(report: Findings) -> list[str]:
     """Sentences for a reader with ten seconds: which model, how biased, where, how sure."""
-    if report.deciles is None:
-        return _from_log(report)
-    metrics = report.metrics[
-        (report.metrics["quantity"] == "pcvr") & (report.metrics["space"] == "all")
-    ].set_index(["model", "metric"])
-    bias = metrics.xs("relative_bias", level="metric")
-    usable = [name for name in report.models if name != report.oracle]
+    return _against_truth(report) if report.known else _from_log(report)
+
+
+def contradiction_lines(report: Findings) -> list[str]:
+    """A sentence for each pair of models that clicks surely order otherwise than all rows do."""
+    return [
+        f"On clicks {one.clicked} ranks above {one.entire} (AUC ahead by "
+        f"{_lead(one.lead_on_clicks)}), over all impressions below it (behind by "
+        f"{_lead(one.lead_on_all)})."
+        for one in report.contradictions
+    ]
+
+
+def _against_truth(report: Findings) -> list[str]:
+    graded = _graded(report, _BIAS)
+    usable = [name for name in graded if name != report.oracle]
     lines = []
     if usable:
-        best = min(usable, key=lambda name: float(metrics.loc[(name, "log_loss"), "value"]))
+        best = min(usable, key=lambda m: report.estimate(m, "pcvr", "all", "log_loss").value)
         lines.append(
             f"Over all impressions {best} comes closest to the true CVR (least log loss); on "
-            f"average it is off by {_signed(bias, best)}."
+            f"average it is off by {_bias(report, best)}."
         )
-        others = ", ".join(f"{name} {_signed(bias, name)}" for name in usable if name != best)
+        lines.append(_where(report, best))
+        lines += [_how_sure(report, "of pCVR, all impressions")] if report.lead else []
+        others = ", ".join(f"{name} {_bias(report, name)}" for name in usable if name != best)
         lines += [f"The others: {others}."] if others else []
     if report.oracle:
         lines.append(
-            f"{report.oracle}, trained on what nobody can observe: {_signed(bias, report.oracle)}."
+            f"{report.oracle}, trained on what nobody can observe: {_bias(report, report.oracle)}."
         )
-    ceiling = float(bias.loc[CEILING, "value"])
-    if abs(ceiling) > 0.005:
+    lines += _rankers(report, graded)
+    ceiling = report.estimate(CEILING, *_BIAS).value
+    if abs(ceiling) > _NOTABLE:
         lines.append(
             f"Something hidden moves clicks and conversions: a method that assumes otherwise can "
             f"at best be off by {ceiling:+.0%}."
         )
+    count = len(report.contradictions)
+    if count:
+        pairs = "one pair" if count == 1 else f"{count} pairs"
+        lines.append(f"Judged on clicks alone, AUC would order {pairs} of models the wrong way.")
     return lines
 
 
+def _where(report: Findings, best: str) -> str:
+    assert report.deciles is not None
+    bias = report.deciles.relative_bias[best]
+    on = {
+        space: figure("relative_bias", report.estimate(best, "pcvr", space, "relative_bias").value)
+        for space in ("clicks", "non-clicks")
+    }
+    said = f"On clicks that is {on['clicks']}, on non-clicks {on['non-clicks']}"
+    if np.isnan(bias).all():
+        return f"{said}."
+    at = int(np.nanargmax(np.abs(bias)))
+    if abs(bias[at]) < _NOTABLE:
+        return f"{said}; in no decile of the propensity is it more than {_NOTABLE:.1%} off."
+    return (
+        f"{said}; it is largest in decile {at + 1} of the propensity (mean "
+        f"{percent(float(report.deciles.propensity[at]))}): "
+        f"{figure('relative_bias', float(bias[at]))}."
+    )
+
+
+def _how_sure(report: Findings, what: str) -> str:
+    found = report.lead
+    assert found is not None
+    lead = _lead(found.lead)
+    if found.sure:
+        return f"Its lead over {found.second}, the next, is sure: {lead} in log loss {what}."
+    return (
+        f"Its lead over {found.second}, the next, is not sure: {lead} in log loss {what}. The rows "
+        "at hand cannot tell the two apart."
+    )
+
+
 def _from_log(report: Findings) -> list[str]:
-    table = report.table
     lines = [
         "Identified from a log: CTR and CTCVR over all impressions, CVR on clicks. CVR on "
         "impressions without a click is not: no figure here says how biased it is."
     ]
-    for name in report.models:
-        row = table.loc[name]
+    if report.metrics["reason"].notna().any():
+        lines.append("Some figures are not defined on this log: the reasons stand with the table.")
+    if report.lead:
         lines.append(
-            f"{name}: CTCVR AUC {_plain(row['CTCVR AUC, all'])}, predicted over observed "
-            f"conversions (PCOC) {_plain(row['CTCVR PCOC, all'])}; on clicks CVR AUC "
-            f"{_plain(row['CVR AUC, clicks'])}, PCOC {_plain(row['CVR PCOC, clicks'])}."
+            f"By what is identified {report.lead.first} comes closest (least log loss of pCTCVR). "
+            + _how_sure(report, "of pCTCVR, all impressions")
+        )
+    graded = _graded(report, _PCOC)
+    said = ", ".join(f"{name} {_pcoc(report, name)}" for name in graded)
+    if graded:
+        lines.append(f"Conversions predicted over observed (PCOC), all impressions: {said}.")
+    lines += _rankers(report, graded)
+    found = report.sensitivity
+    if found is not None and found.reason is None:
+        low, high = found.ranges[2.0]
+        lines.append(
+            f"Not identified: if the odds ratio of click and potential conversion lies between 1/2 "
+            f"and 2, the mean CVR over all impressions lies between {percent(low)} and "
+            f"{percent(high)}; if nothing is assumed, between {percent(found.worst[0])} and "
+            f"{percent(found.worst[1])}."
         )
     return lines
 
 
-def glossary(report: Findings) -> dict[str, str]:
-    """What the columns mean."""
-    if report.deciles is None:
-        return {
-            "all / clicks": "the impressions a figure is computed on",
-            "AUC": "probability that a converting impression scores above one that does not",
-            "PCOC": "predicted over observed conversions; 1 is right",
-            "ECE": "mean distance between predicted and observed rates over 20 bins of equal mass",
-            "effective sample size": "of the clicks, were they weighted by 1/pCTR to stand for all "
-            "impressions; far below the number of clicks, such weights are not to be trusted",
-        }
-    gap = {
-        "gap closed": "share of the log loss between the naive model (0) and the oracle (1), which "
-        "is trained on potential outcomes, that a model closes",
-    }
-    return {
-        "all / clicks / non-clicks": "the impressions a figure is computed on",
-        "target": "the true CVR over all impressions; on clicks P(r | x, click), on the rest "
-        "P(r | x, no click), with r the conversion there would be after a click. These are "
-        "probabilities, so no figure carries the noise of drawn labels",
-        "AUC": "probability that a converting impression scores above one that does not",
-        "PCOC": "mean prediction over mean target; 1 is right",
-        "ECE": "mean distance between prediction and target over 20 bins of equal mass",
-        "relative bias": "mean prediction over mean target, minus 1",
-        "log loss": "expected cross-entropy against the true CVR; the truth has the least possible",
-        "RMSE": "root mean squared distance to the true CVR",
-        **(gap if report.gap else {}),
-        CEILING: "the true CVR among clicks given all that the log shows: the best any method can "
-        "reach that assumes nothing hidden moves both click and conversion. A tower that may not "
-        "see some of the log stays behind it, as the oracle does",
-    }
+def _graded(report: Findings, at: tuple[str, str, str]) -> list[str]:
+    """Models whose predictions are probabilities, so that the figure is theirs or of all."""
+    own = report.metrics[report.metrics["metric"] == at[2]]
+    ranks = set(own.loc[own["reason"] == REASON, "model"])
+    return [name for name in report.models if name not in ranks]
 
 
-def _plain(value: float) -> str:
-    return "undefined" if math.isnan(value) else f"{value:.4f}"
+def _rankers(report: Findings, graded: list[str]) -> list[str]:
+    names = ", ".join(name for name in report.models if name not in graded)
+    return [f"No probabilities, only an order: {names}."] if names else []
 
 
-def _signed(bias: "object", name: str) -> str:
-    row = bias.loc[name]  # type: ignore[attr-defined]
-    value, low, high = float(row["value"]), float(row["low"]), float(row["high"])
-    if math.isnan(value):
-        return "undefined"
-    return f"{value:+.1%} [{low:+.1%}, {high:+.1%}]"
+def _pcoc(report: Findings, model: str) -> str:
+    return with_interval("pcoc", report.estimate(model, *_PCOC))
+
+
+def _bias(report: Findings, name: str) -> str:
+    return with_interval("relative_bias", report.estimate(name, *_BIAS))
+
+
+def _lead(lead: tuple[float, float, float]) -> str:
+    value, low, high = lead
+    return f"{value:.5f} [{low:.5f}, {high:.5f}]"

@@ -1,17 +1,25 @@
 """Bootstrap by user: the same resampled users for every model, so that differences are paired."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
-from mtl_seq.functional import rank, ranked_auc
-
-__all__ = ["RankedTarget", "group_sums", "resamples"]
+__all__ = ["RankedTarget", "drawn_counts", "group_sums", "resampled_sums", "resamples"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_BINS = 2**14
+_RUN = 4096
+"""Rows that are added up in float32 before float64 takes over."""
+
+_BLOCK = 50
+"""Replicates at once: so many counts of a user fill few cache lines."""
 
 
 def resamples(groups: int, replicates: int, seed: int) -> Iterator[FloatArray]:
@@ -22,30 +30,123 @@ def resamples(groups: int, replicates: int, seed: int) -> Iterator[FloatArray]:
         yield np.bincount(drawn, minlength=groups).astype(np.float64)
 
 
-def group_sums(columns: FloatArray, group: NDArray[np.int64], groups: int) -> FloatArray:
+def drawn_counts(groups: int, replicates: int, seed: int) -> list[Tensor]:
+    """The counts of `resamples`, a row a group, in blocks of ``(groups, 50)`` replicates or fewer.
+
+    One byte holds a count: of fewer than 256 groups no count is greater, and of more none ever is
+    (it would be drawn once in 10^500 resamples).
+    """
+    every = resamples(groups, replicates, seed)
+    return [
+        torch.from_numpy(np.stack(block, axis=1))
+        for block in _batched((counts.astype(np.uint8) for counts in every), _BLOCK)
+    ]
+
+
+def _batched(arrays: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    left = iter(arrays)
+    while block := list(islice(left, size)):
+        yield block
+
+
+def group_sums(columns: FloatArray, group: IntArray, groups: int) -> FloatArray:
     """Sums of ``(N, m)`` columns within groups, ``(groups, m)``."""
     return np.stack(
         [np.bincount(group, column, minlength=groups) for column in columns.T], axis=1
     ).astype(np.float64)
 
 
+def resampled_sums(sums: FloatArray, counts: Sequence[Tensor]) -> FloatArray:
+    """Sums over each resample, ``(R, m)``, from those of the groups, ``(groups, m)``."""
+    own = torch.from_numpy(sums)
+    return torch.cat([block.double().T @ own for block in counts]).numpy()
+
+
 class RankedTarget:
     """Scores ranked once, whose AUC is wanted under many weightings of the groups.
+
+    The AUC of the rows as they are is exact. Under weightings, rows that are neighbours in rank
+    count as ties within 2^14 bins of equal size: of up to 16,384 different scores each has its own,
+    and of more the AUC moves by less than 1 / 2^15, far inside the interval's own noise.
 
     Args:
         score: ``(N,)`` scores.
         target: ``(N,)`` labels or probabilities.
         group: ``(N,)`` group of each row.
+        order: ``(N,)`` positions of the scores in ascending order, if they are known.
     """
 
-    def __init__(self, score: FloatArray, target: FloatArray, group: NDArray[np.int64]) -> None:
-        self._ranking = rank(torch.from_numpy(score.copy()))
-        order = self._ranking.order
-        self._target = torch.from_numpy(target.copy())[order]
-        self._group = torch.from_numpy(group)[order]
+    def __init__(
+        self,
+        score: FloatArray,
+        target: FloatArray,
+        group: IntArray,
+        order: IntArray | None = None,
+    ) -> None:
+        order = np.argsort(score) if order is None else order
+        ordered = score[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
+        self._target = target[order]
+        self._starts = starts
+        self._group = torch.from_numpy(group[order])
 
-    def auc(self, counts: Tensor) -> float:
-        """AUC with each row counted as often as its group."""
-        weight = counts[self._group]
-        positive = weight * self._target
-        return float(ranked_auc(self._ranking, positive, weight - positive))
+    def auc(self) -> float:
+        """AUC of the rows as they are."""
+        if len(self._target) == 0:
+            return float("nan")
+        positive = np.add.reduceat(self._target, self._starts)
+        rows = np.diff(self._starts, append=len(self._target))
+        return float(_auc(*(torch.from_numpy(p[:, None]) for p in (positive, rows - positive)))[0])
+
+    def resampled(self, counts: Sequence[Tensor]) -> FloatArray:
+        """AUC with each row counted as often as its group, ``(R,)``.
+
+        Args:
+            counts: How often each group is drawn, from `drawn_counts`.
+        """
+        rows = len(self._target)
+        if rows == 0:
+            return np.full(sum(block.shape[1] for block in counts), np.nan)
+        bins = _binned(self._starts, rows)
+        runs = _short(bins, rows)
+        offsets = torch.from_numpy(runs)
+        place = torch.from_numpy(np.searchsorted(bins, runs, side="right") - 1)
+        target = torch.from_numpy(self._target.astype(np.float32))
+        found = []
+        for block in counts:
+            table = block.float()
+            parts = [
+                embedding_bag(self._group, table, offsets, mode="sum", per_sample_weights=each)
+                for each in (target, None)
+            ]
+            positive, mass = (_merged(part.double(), place, len(bins)) for part in parts)
+            found.append(_auc(positive, mass - positive))
+        return torch.cat(found).numpy()
+
+
+def _binned(starts: IntArray, rows: int) -> IntArray:
+    """First rows of the bins: of every run of ties, or of at most 2^14 of them, far between."""
+    if len(starts) <= _BINS:
+        return starts
+    steps = np.arange(_BINS) * rows // _BINS
+    return starts[np.unique(np.searchsorted(starts, steps, side="right") - 1)]
+
+
+def _short(bins: IntArray, rows: int) -> IntArray:
+    """First rows of runs of at most `_RUN` rows, of which each bin has one or more."""
+    if np.diff(bins, append=rows).max() <= _RUN:
+        return bins
+    return np.union1d(bins, np.arange(0, rows, _RUN))
+
+
+def _merged(part: Tensor, place: Tensor, bins: int) -> Tensor:
+    if len(part) == bins:
+        return part
+    return torch.zeros(bins, part.shape[1], dtype=part.dtype).index_add_(0, place, part)
+
+
+def _auc(positive: Tensor, negative: Tensor) -> Tensor:
+    """AUC by column from the masses of bins in ascending order, ``(B, R)`` each."""
+    below = torch.cumsum(negative, 0) - negative / 2
+    pairs = positive.sum(0) * negative.sum(0)
+    return torch.where(pairs > 0, (positive * below).sum(0) / pairs, torch.nan)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_calibration_error
-from mtl_seq.report.intervals import RankedTarget, group_sums, resamples
+from mtl_seq.report.intervals import RankedTarget, drawn_counts, group_sums, resampled_sums
 
 __all__ = ["LEVEL", "METRICS", "Question", "measure"]
 
@@ -87,35 +87,31 @@ def measure(
         The values, with percentile intervals at `LEVEL`.
     """
     groups = int(group.max()) + 1
-    keys = [(model, question) for model in predictions for question in questions]
-    sums, ranked = [], []
-    for model, question in keys:
-        predicted = predictions[model][question.quantity]
-        sums.append(group_sums(_columns(predicted, question), group, groups))
-        rows = question.rows
-        ranked.append(RankedTarget(predicted[rows], question.target[rows], group[rows]))
-    stacked = np.stack(sums, axis=1)
-    flat = stacked.reshape(groups, -1)
-    drawn_sums = np.empty((replicates, *stacked.shape[1:]))
-    drawn_auc = np.empty((replicates, len(keys)))
-    for row, counts in enumerate(resamples(groups, replicates, seed)):
-        drawn_sums[row] = (counts @ flat).reshape(stacked.shape[1:])
-        tensor = torch.from_numpy(counts)
-        drawn_auc[row] = [target.auc(tensor) for target in ranked]
-    ones = torch.ones(groups, dtype=torch.float64)
+    counts = drawn_counts(groups, replicates, seed)
     records, twins = [], {}
-    for index, (model, question) in enumerate(keys):
-        own = {name: metric(stacked[:, index].sum(0)) for name, metric in METRICS.items()}
-        drawn = {name: metric(drawn_sums[:, index]) for name, metric in METRICS.items()}
-        own["auc"], drawn["auc"] = np.array(ranked[index].auc(ones)), drawn_auc[:, index]
-        own["ece"] = np.array(_ece(predictions[model][question.quantity], question))
-        for name, value in own.items():
-            at = (model, question.quantity, question.space, name)
-            records.append(
-                (*at, float(value), *_interval(drawn.get(name)), _reason(value, question))
-            )
-            if name in drawn:
-                twins[at] = drawn[name]
+    for model, own in predictions.items():
+        order = {one.quantity: np.argsort(own[one.quantity]) for one in questions}
+        sums = np.concatenate(
+            [group_sums(_columns(own[one.quantity], one), group, groups) for one in questions],
+            axis=1,
+        )
+        drawn_sums = np.split(resampled_sums(sums, counts), len(questions), axis=1)
+        total_sums = np.split(sums.sum(0), len(questions))
+        for question, total, resampled in zip(questions, total_sums, drawn_sums, strict=True):
+            predicted, kept = own[question.quantity], order[question.quantity]
+            kept = kept[question.rows[kept]]
+            ranked = RankedTarget(predicted, question.target, group, kept)
+            value = {name: metric(total) for name, metric in METRICS.items()}
+            drawn = {name: metric(resampled) for name, metric in METRICS.items()}
+            value["auc"], drawn["auc"] = np.array(ranked.auc()), ranked.resampled(counts)
+            value["ece"] = np.array(_ece(predicted, question))
+            for name, figure in value.items():
+                at = (model, question.quantity, question.space, name)
+                records.append(
+                    (*at, float(figure), *_interval(drawn.get(name)), _reason(figure, question))
+                )
+                if name in drawn:
+                    twins[at] = drawn[name]
     columns = ["model", "quantity", "space", "metric", "value", "low", "high", "reason"]
     return Measured(pd.DataFrame(records, columns=columns), twins)
 

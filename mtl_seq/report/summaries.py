@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from mtl_seq.functional import calibration_bins
 from mtl_seq.records import FunnelTruth
+from mtl_seq.report.cells import Sampling, cell_sums, percentiles, ratio
 
-__all__ = ["Decile", "deciles", "effective_size", "gap_closed"]
+__all__ = ["Decile", "deciles", "equal_mass", "gap_closed", "gap_replicates"]
 
 FloatArray = NDArray[np.float64]
 
@@ -24,23 +23,44 @@ class Decile(NamedTuple):
     Attributes:
         propensity: Mean propensity of the decile.
         relative_bias: By model, mean prediction over mean truth, minus 1.
+        low: By model, the lower end of its interval; NaN where none was drawn.
+        high: By model, the upper end.
     """
 
     propensity: FloatArray
     relative_bias: dict[str, FloatArray]
+    low: dict[str, FloatArray]
+    high: dict[str, FloatArray]
 
 
-def deciles(pcvr: Mapping[str, FloatArray], truth: FunnelTruth) -> Decile:
-    """Relative bias of predicted CVR within deciles of the true propensity, on all impressions."""
-    propensity = torch.from_numpy(truth.pctr.copy())
-    target = torch.from_numpy(truth.pcvr.copy())
-    mean = calibration_bins(propensity, propensity, bins=_DECILES).predicted.numpy()
-    bias = {}
-    for name, predicted in pcvr.items():
-        values = torch.from_numpy(predicted.copy())
-        found = calibration_bins(values, target, by=propensity, bins=_DECILES)
-        bias[name] = (found.predicted / found.observed - 1).numpy()
-    return Decile(mean, bias)
+def deciles(
+    pcvr: Mapping[str, FloatArray], truth: FunnelTruth, sampling: Sampling | None = None
+) -> Decile:
+    """Relative bias of predicted CVR within deciles of the true propensity, on all impressions.
+
+    Args:
+        pcvr: By model, ``(N,)`` predictions.
+        truth: The truth of the same rows.
+        sampling: How the intervals are drawn; by default there are none.
+
+    Returns:
+        The deciles; propensities that tie at a cut share one, so fewer may come back.
+    """
+    cell = equal_mass(truth.pctr, _DECILES)
+    sampling = sampling or Sampling(np.zeros(len(cell), dtype=np.int64), 0, 0)
+    columns = np.stack([np.ones_like(truth.pctr), truth.pctr, truth.pcvr, *pcvr.values()], axis=1)
+    sums = cell_sums(columns, cell, int(cell.max()) + 1, sampling)
+    bias = ratio(sums.total[:, 3:], sums.total[:, 2:3]) - 1
+    low, high = percentiles(ratio(sums.drawn[..., 3:], sums.drawn[..., 2:3]) - 1)
+    found = [dict(zip(pcvr, values.T, strict=True)) for values in (bias, low, high)]
+    return Decile(sums.total[:, 1] / sums.total[:, 0], *found)
+
+
+def equal_mass(values: FloatArray, bins: int) -> NDArray[np.int64]:
+    """Codes from 0 of bins of equal mass, cut as by `calibration_bins`; ties share a bin."""
+    ranked = np.sort(values)
+    cuts = np.unique(ranked[np.arange(1, bins) * len(values) // bins])
+    return np.unique(np.searchsorted(cuts, values, side="right"), return_inverse=True)[1]
 
 
 def gap_closed(
@@ -68,7 +88,9 @@ def gap_closed(
     return {name: ((losses[naive] - loss) / width, None) for name, loss in losses.items()}
 
 
-def effective_size(propensity: FloatArray, click: FloatArray) -> float:
-    """``(sum w)^2 / sum w^2`` of the weights ``click / propensity``; NaN without clicks."""
-    weight = click / np.maximum(propensity, 1e-12)
-    return float(weight.sum() ** 2 / (weight**2).sum()) if click.any() else math.nan
+def gap_replicates(
+    twins: Mapping[str, FloatArray], naive: str, oracle: str
+) -> dict[str, FloatArray]:
+    """The share of `gap_closed` in each resample, by model: ``(R,)``."""
+    width = twins[naive] - twins[oracle]
+    return {name: ratio(twins[naive] - loss, width) for name, loss in twins.items()}

@@ -1,4 +1,4 @@
-"""Inverse propensity score CVR risk (Multi-IPW, WWW 2020; ESCM2-IPS, SIGIR 2022)."""
+"""Inverse propensity score CVR risk (Multi-IPW, WWW 2020; ESCM2-IPS, SIGIR 2022), and SNIPS."""
 
 from torch import Tensor
 
@@ -17,6 +17,9 @@ class IPS(PropensityRisk):
     risk 1/CTR times larger. Detaches: the propensity. Unbiased where the propensity is true; the
     floor trades bias for variance. Some ports mark the propensity with `stop_gradient = True`,
     which does nothing in torch.
+
+    With ``PropensityPolicy(self_normalise=True)`` it is SNIPS, ``sum w e / sum w``: consistent
+    where the propensity is true up to a factor, not unbiased.
 
     Args:
         propensity: Where propensities come from and how small they may be.

@@ -50,6 +50,16 @@ class Objective(nn.Module):
         """Whether some risk reads potential outcomes."""
         return any(risk.needs_potential for risk in self.risks.values())
 
+    @property
+    def debiases(self) -> bool:
+        """Whether some risk aims pCVR at all impressions and not at clicks."""
+        return any(risk.debiases for risk in self.risks.values())
+
+    @property
+    def ranks_only(self) -> bool:
+        """Whether the model orders impressions and gives no probabilities."""
+        return any(risk.ranks_only for risk in self.risks.values())
+
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> dict[str, Tensor]:
         """Prediction and labels of B rows -> scalars by name; their sum is the total loss.
 

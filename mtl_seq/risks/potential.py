@@ -24,6 +24,7 @@ class PotentialOutcome(Risk):
     detaches_pctr = True
     reads_unclicked = False
     needs_potential = True
+    debiases = True
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms."""

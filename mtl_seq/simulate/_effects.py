@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
 
-__all__ = ["Entities", "draw_entities", "zipf"]
+__all__ = ["Entities", "draw_entities", "further_effects", "zipf"]
 
 FloatArray = NDArray[np.float64]
 
@@ -63,12 +63,53 @@ def draw_entities(
     """
     popularity = zipf(count, exponent)
     attributes = np.stack([rng.integers(size, size=count) for size in levels], axis=1)
-    told = np.zeros((count, effects))
+    raw = _raw(attributes, levels, effects, id_share, rng)
+    return Entities(popularity, attributes, _whiten(raw, popularity, count))
+
+
+def further_effects(
+    entities: Entities,
+    levels: tuple[int, ...],
+    effects: int,
+    *,
+    id_share: float,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """More effects of the same entities, uncorrelated with those they have.
+
+    Args:
+        entities: The entities; they stay as they are.
+        levels: Number of levels of each attribute.
+        effects: How many more.
+        id_share: Share of their variance that no attribute tells.
+        rng: Source of randomness.
+
+    Returns:
+        ``(M, effects)``, with mean 0 and variance 1 under the popularity.
+
+    Raises:
+        SimulationError: Too few entities or levels for that many uncorrelated effects.
+    """
+    raw = _raw(entities.attributes, levels, effects, id_share, rng)
+    # Whitening goes column by column, so the effects in front come out as they went in.
+    both = np.concatenate([entities.effects, raw], axis=1)
+    return _whiten(both, entities.popularity, len(raw))[:, -effects:]
+
+
+def _raw(
+    attributes: NDArray[np.int64],
+    levels: tuple[int, ...],
+    effects: int,
+    id_share: float,
+    rng: np.random.Generator,
+) -> FloatArray:
+    told = np.zeros((len(attributes), effects))
     for column, size in enumerate(levels):
         told += rng.standard_normal((size, effects))[attributes[:, column]]
     told /= np.sqrt(len(levels))
-    raw = np.sqrt(1 - id_share) * told + np.sqrt(id_share) * rng.standard_normal((count, effects))
-    return Entities(popularity, attributes, _whiten(raw, popularity, count))
+    own = rng.standard_normal((len(attributes), effects))
+    raw: FloatArray = np.sqrt(1 - id_share) * told + np.sqrt(id_share) * own
+    return raw
 
 
 def _whiten(raw: FloatArray, weight: FloatArray, count: int) -> FloatArray:

@@ -1,52 +1,50 @@
 """The click-then-convert funnel with logistic links and known truth."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.errors import SimulationError
+from mtl_seq.errors import SchemaError, SimulationError
+from mtl_seq.funnel import Funnel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
-from mtl_seq.simulate._effects import Entities, draw_entities
-from mtl_seq.simulate._outcomes import marginal, outcome, solve_intercepts
-from mtl_seq.simulate._pilot import pilot
+from mtl_seq.simulate._build import World, build
+from mtl_seq.simulate._checks import KnobError
+from mtl_seq.simulate._knobs import Knobs
+from mtl_seq.simulate._showing import Shown
 
 __all__ = ["LogisticFunnel"]
 
-FloatArray = NDArray[np.float64]
-
-_TASTES = 4
-_LEVELS = {"user": (8, 8), "item": (12, 20)}
-_USER_TO_ITEM = 5 / 4
-
-
-class _World(NamedTuple):
-    users: Entities
-    items: Entities
-    price: FloatArray
-    click_intercept: float
-    conversion_intercept: float
+_NAMES = {"user": ("user_segment", "user_tier"), "item": ("item_category", "item_brand")}
 
 
 @dataclass(frozen=True)
-class LogisticFunnel:
+class LogisticFunnel(Knobs):
     """Impressions of items to users, clicks, and the conversion each would have had if clicked.
 
     Every user and item has standardised effects on the click and on the conversion; their scores
     are ``z = sqrt(u) user + sqrt(v) item + sqrt(interaction) taste`` with u : v = 5 : 4 and
     u + v + interaction = 1, the last an inner product of latent tastes, and
 
-        click logit        a = alpha + click_slope * z_click + confounder * h
-        conversion logit   b = beta + conversion_slope * z_conversion + confounder * h
+        click logit        a = alpha + click_slope * z_click + g_click * h
+        conversion logit   b = beta + conversion_slope * z_conversion + g_conversion * h
+                             + curvature * (z_click^2 - 1) / sqrt(2)
         r ~ Bernoulli(sigmoid(b)) for EVERY impression,   o ~ Bernoulli(sigmoid(a + mnar * r))
 
-    with h a standard normal draw per impression that the log does not show. The log shows
-    ``conversion = o * r``. Scores have mean 0, variance 1 and correlation `rho` exactly, under the
-    popularity of users and items.
+    with h a standard normal that the log does not show. The log shows ``conversion = o * r``.
+    ``z_conversion = rho * z_click + sqrt(1 - rho^2) * z_own``; scores have mean 0, variance 1 and
+    correlation `rho` exactly, under the popularity of users and items. Mechanisms that are a group
+    of their own, `exposure`, `context`, `actions`, `delay` and `drift`, add to this what their
+    classes say; without them the world has none of it.
+
+    The truth is given all the log shows; h is integrated out. ``truth.hidden`` holds
+    ``confounder`` (h), ``potential_<action>`` and ``delay`` (days), ``truth.further``
+    ``<action>`` for P(o = 1, action | x), ``<action>_then_conversion`` for
+    P(o = 1, action, r = 1 | x), ``conversion_known`` for P(o = 1, r = 1, known at the cut-off | x),
+    and with a confounder per user ``pctr_without_confounder`` and so on: x then holds an id that
+    tells h, so that is what a model knows that learns all of the user but h.
 
     Attributes:
         users: How many users.
@@ -56,20 +54,39 @@ class LogisticFunnel:
         conversion_slope: How strongly they move conversions.
         ctr: Clicks per impression, in (0, 1); the intercept is solved for it.
         cvr: Conversions per click, in (0, 1); likewise.
-        confounder: Loading of the hidden confounder on both logits.
-        mnar: What a potential conversion adds to the click logit.
-        id_effects: Share of the effects' variance, in [0, 1], that ids carry and attributes do not.
+        confounder: Loading of the hidden confounder on both logits, g_click = g_conversion.
+        mnar: What a potential conversion adds to the click logit (missing not at random).
+        id_effects: Share of the effects' variance, in [0, 1], that ids carry and attributes do not:
+            ``effect = sqrt(1 - id_effects) attributes + sqrt(id_effects) own``.
         interaction: Share of the scores' variance, in [0, 1], that lies in user x item tastes. It
             takes much data to learn; where a propensity model has not, it acts like something
             hidden.
-        user_zipf: Zipf exponent of the users' popularity.
+        user_zipf: Zipf exponent of the users' popularity, ``P ~ rank^-exponent``.
         item_zipf: Zipf exponent of the items' popularity.
         hidden_from: For a stage, the features that models must hide from its tower. The log shows
             them, and so does the truth: this makes a model misspecified, not the world.
         seed: Seed of the world: its users, items and their effects.
+        cvr_over: What `cvr` is the rate of: conversions per click, or for ``"impressions"`` the
+            mean of P(r = 1) over all impressions.
+        curvature: kappa; a model without squares of the click score is then misspecified, and its
+            error depends on the propensity. The term has mean 0, and variance near 1 at kappa 1.
+        tastes: Latent size: how many tastes an interaction is made of.
+        user_attributes: Levels of each attribute of users that the log shows.
+        item_attributes: Levels of each attribute of items.
+        confounder_click: g_click, where it is not `confounder`; a sign of its own turns the bias.
+        confounder_conversion: g_conversion, likewise.
+        confounder_per: Whether each ``"impression"`` draws its own h, which nobody can learn, or
+            each ``"user"``, whose id can.
+        days: Length of the log, which then has a column ``time``, in days; 0 for none.
+        exposure: Which items are shown, in which position.
+        context: Dense features of the impression, and the cosine of the two tasks on them.
+        actions: What may happen between click and conversion.
+        delay: How late conversions come, and how late the log is read.
+        drift: What changes from day to day.
 
     Raises:
-        SimulationError: A knob outside its range.
+        KnobError: A knob outside its range, or a rate that the world cannot reach.
+        SimulationError: Too few users or items for so many effects.
 
     >>> world = LogisticFunnel(users=50, items=40, seed=0)
     >>> log, truth = world.sample(1000, np.random.default_rng(1))
@@ -77,43 +94,41 @@ class LogisticFunnel:
     True
     """
 
-    users: int = 5000
-    items: int = 1000
-    rho: float = 0.4
-    click_slope: float = 1.0
-    conversion_slope: float = 1.0
-    ctr: float = 0.2
-    cvr: float = 0.2
-    confounder: float = 0.0
-    mnar: float = 0.0
-    id_effects: float = 0.3
-    interaction: float = 0.1
-    user_zipf: float = 0.4
-    item_zipf: float = 0.8
-    hidden_from: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    seed: int = 0
-    _world: _World = field(init=False, repr=False, compare=False)
+    _world: World = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check()
-        object.__setattr__(self, "_world", self._build())
+        self._check_knobs()
+        for name in ("user_attributes", "item_attributes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        taken = {*self._features(), "price", "time", "exposure_propensity"}
+        for name in () if self.actions is None else self.actions.names:
+            if name in taken:
+                raise KnobError(
+                    f"`actions.names` must not be a column that the log has anyway, found {name!r}",
+                    "actions.names",
+                )
+        try:
+            _ = self.schema
+        except SchemaError as error:
+            raise KnobError(str(error), "hidden_from") from error
+        object.__setattr__(self, "_world", build(self))
 
     @property
     def schema(self) -> Schema:
         """The roles of the log's columns."""
+        funnel = (
+            Funnel.chain("click", "conversion") if self.actions is None else self.actions.funnel
+        )
+        context = self.context.features if self.context is not None else 0
         return Schema(
-            labels={"click": "click", "conversion": "conversion"},
-            ids=(
-                "user_id",
-                "user_segment",
-                "user_tier",
-                "item_id",
-                "item_category",
-                "item_brand",
-            ),
-            dense=("price",),
+            labels={name: name for name in funnel.names},
+            funnel=funnel,
+            ids=self._features(),
+            dense=("price", *(f"context_{k}" for k in range(context))),
             hidden_from=self.hidden_from,
+            click_only=() if self.exposure is None else ("position",),
             group="user_id",
+            time="time" if self.days else None,
         )
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FunnelTruth]:
@@ -124,140 +139,45 @@ class LogisticFunnel:
             rng: The only source of randomness.
 
         Returns:
-            The log with ids, attributes, price, click and conversion; the truth of the same rows.
+            The log with ids, attributes, price, what its mechanisms add, and the labels; the truth
+            of the same rows.
 
         Raises:
             SimulationError: n is below 1.
         """
         if n < 1:
             raise SimulationError(f"`n` must be at least 1, found {n}")
+        shown = self._world.showing.draw(n, rng)
+        happened = self._world.happening.draw(shown, rng)
+        columns = {**self._columns(shown), **happened.labels}
+        return pd.DataFrame(columns, copy=False), happened.truth
+
+    def _features(self) -> tuple[str, ...]:
+        """Columns of ids, in the log's order."""
+        users = _names("user", len(self.user_attributes))
+        items = _names("item", len(self.item_attributes))
+        position = () if self.exposure is None else ("position",)
+        return ("user_id", *users, "item_id", *items, *position)
+
+    def _columns(self, shown: Shown) -> dict[str, NDArray[np.generic]]:
         world = self._world
-        user = _draw(world.users.popularity, rng.random(n))
-        item = _draw(world.items.popularity, rng.random(n))
-        a, b = self._logits(user, item)
-        shown = marginal(a, b, self.mnar, self.confounder)
-        hidden = shown
-        if self.confounder:
-            shift = self.confounder * rng.standard_normal(n)
-            a, b = a + shift, b + shift
-            hidden = outcome(a, b, self.mnar)
-        potential = (rng.random(n) < hidden.conversion).astype(np.int64)
-        given = outcome(a + self.mnar * potential, b, 0.0).click
-        click = (rng.random(n) < given).astype(np.int64)
-        truth = FunnelTruth(
-            pctr=shown.click,
-            pcvr=shown.conversion,
-            pctcvr=shown.both,
-            pctr_hidden=hidden.click,
-            pcvr_hidden=hidden.conversion,
-            potential=potential.astype(np.float64),
-        )
-        return self._log(user, item, click, potential), truth
-
-    def _check(self) -> None:
-        ranges = {
-            "users": (2, np.inf),
-            "items": (2, np.inf),
-            "rho": (-1, 1),
-            "click_slope": (0, 20),
-            "conversion_slope": (0, 20),
-            "confounder": (0, 20),
-            "mnar": (-20, 20),
-            "id_effects": (0, 1),
-            "interaction": (0, 1),
-            "user_zipf": (0, 5),
-            "item_zipf": (0, 5),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            whole = name in ("users", "items")
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                kind = "a whole number" if whole else "a number"
-                raise SimulationError(f"`{name}` must be {kind}, found {value!r}")
-            if not low <= value <= high:
-                raise SimulationError(f"`{name}` must lie in [{low}, {high}], found {value}")
-        for name in ("ctr", "cvr"):
-            if not 0 < getattr(self, name) < 1:
-                raise SimulationError(f"`{name}` must lie in (0, 1), found {getattr(self, name)}")
-
-    def _build(self) -> _World:
-        rng = np.random.default_rng(self.seed)
-        users = draw_entities(
-            self.users,
-            _LEVELS["user"],
-            2 + 2 * _TASTES,
-            id_share=self.id_effects,
-            exponent=self.user_zipf,
-            rng=rng,
-        )
-        items = draw_entities(
-            self.items,
-            _LEVELS["item"],
-            2 + _TASTES,
-            id_share=self.id_effects,
-            exponent=self.item_zipf,
-            rng=rng,
-        )
-        # A price that tells something of the item's conversion effect, as prices do.
-        told = 0.6 * items.effects[:, 1] + 0.8 * rng.standard_normal(self.items)
-        price = np.round(np.exp(3 + 0.5 * told), 2).astype(np.float64)
-        world = _World(users, items, price, 0.0, 0.0)
-        object.__setattr__(self, "_world", world)
-        alpha, beta = solve_intercepts(
-            pilot(users.popularity, items.popularity, self._logits),
-            mnar=self.mnar,
-            loading=self.confounder,
-            ctr=self.ctr,
-            cvr=self.cvr,
-        )
-        return world._replace(click_intercept=alpha, conversion_intercept=beta)
-
-    def _logits(
-        self, user: NDArray[np.int64], item: NDArray[np.int64]
-    ) -> tuple[FloatArray, FloatArray]:
-        world = self._world
-        u, v = world.users.effects, world.items.effects
-        mix = np.sqrt(1 - self.rho**2)
-        liked = v[:, 2:][item]
-        tastes, others = u[:, 2 : 2 + _TASTES], u[:, 2 + _TASTES :]
-        additive = 1 - self.interaction
-        by_item = np.sqrt(additive / (1 + _USER_TO_ITEM))
-        by_user = np.sqrt(additive - by_item**2)
-        by_taste = np.sqrt(self.interaction / _TASTES)
-        click = by_user * u[:, 0][user] + by_item * v[:, 0][item]
-        click += by_taste * np.einsum("nk,nk->n", tastes[user], liked)
-        other = by_user * u[:, 1][user] + by_item * v[:, 1][item]
-        other += by_taste * np.einsum("nk,nk->n", others[user], liked)
-        a = world.click_intercept + self.click_slope * click
-        b = world.conversion_intercept + self.conversion_slope * (self.rho * click + mix * other)
-        return a, b
-
-    def _log(
-        self,
-        user: NDArray[np.int64],
-        item: NDArray[np.int64],
-        click: NDArray[np.int64],
-        potential: NDArray[np.int64],
-    ) -> pd.DataFrame:
-        world = self._world
-        return pd.DataFrame(
-            {
-                "user_id": user,
-                "user_segment": world.users.attributes[user, 0],
-                "user_tier": world.users.attributes[user, 1],
-                "item_id": item,
-                "item_category": world.items.attributes[item, 0],
-                "item_brand": world.items.attributes[item, 1],
-                "price": world.price[item],
-                "click": click,
-                "conversion": click * potential,
-            }
-        )
+        columns: dict[str, NDArray[np.generic]] = {"user_id": shown.user}
+        for k, name in enumerate(_names("user", len(self.user_attributes))):
+            columns[name] = world.user_attributes[:, k][shown.user]
+        columns["item_id"] = shown.item
+        for k, name in enumerate(_names("item", len(self.item_attributes))):
+            columns[name] = world.item_attributes[:, k][shown.item]
+        columns["price"] = world.price[shown.item]
+        if shown.context is not None:
+            columns.update({f"context_{k}": x for k, x in enumerate(shown.context.T)})
+        if shown.position is not None and shown.propensity is not None:
+            columns["position"] = shown.position
+            columns["exposure_propensity"] = shown.propensity
+        if shown.time is not None:
+            columns["time"] = shown.time
+        return columns
 
 
-def _draw(popularity: FloatArray, uniform: FloatArray) -> NDArray[np.int64]:
-    cumulative = np.cumsum(popularity)
-    index = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
-    last = len(popularity) - 1
-    drawn: NDArray[np.int64] = np.minimum(index, last).astype(np.int64)
-    return drawn
+def _names(kind: str, count: int) -> tuple[str, ...]:
+    given = _NAMES[kind]
+    return (*given[:count], *(f"{kind}_attribute_{k}" for k in range(len(given), count)))

@@ -1,51 +1,132 @@
-"""Worlds by name."""
+"""Worlds by name, or from a file of one's own."""
 
-import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
 from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from mtl_seq.errors import SimulationError
+from mtl_seq.simulate._checks import KnobError
+from mtl_seq.simulate._knobs import MECHANISMS, Knobs
+from mtl_seq.simulate._scenario_file import ScenarioFile, read_scenario
 from mtl_seq.simulate.logistic import LogisticFunnel
 
 __all__ = ["scenario", "scenarios"]
 
 # Not a package: importing one of that name would put it in the place of the function.
 _FOLDER = resources.files("mtl_seq.simulate") / "scenarios"
+_KNOWN = tuple(field.name for field in fields(Knobs))
 
 
 def scenarios() -> dict[str, str]:
     """The named scenarios, each with one line of what it is."""
     files = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".toml"))
-    return {name[:-5]: str(_read(name[:-5])["summary"]) for name in files}
+    return {name[:-5]: _read(name[:-5]).summary for name in files}
 
 
-def scenario(name: str, *, seed: int = 0, **knobs: Any) -> LogisticFunnel:
-    """Build a named world.
+def scenario(name: str | Path, *, seed: int | None = None, **knobs: Any) -> LogisticFunnel:
+    """Build a named world, or one described by a file.
+
+    A file is TOML::
+
+        version = 1            # raised whenever the world changes
+        summary = "One line of what it is."
+
+        [knobs]                # knobs of `LogisticFunnel`
+        rho = 0.8
+        days = 7
+
+        [knobs.delay]          # a mechanism: knobs of `Delay`
+        mean = 2.0
 
     Args:
-        name: One of `scenarios`.
-        seed: Seed of the world's users and items.
-        knobs: Knobs of `LogisticFunnel` to set otherwise.
+        name: One of `scenarios`, or a path that ends in ``.toml``.
+        seed: Seed of the world's users and items; by default the file's, or 0.
+        knobs: Knobs to set otherwise. A mechanism's are ``**{"delay.mean": 2.0}``; a mapping gives
+            all of them, None takes the mechanism away.
 
     Returns:
         The world.
 
     Raises:
-        SimulationError: No scenario of that name, or a knob that does not exist.
+        SimulationError: No scenario of that name, no such file, a knob that does not exist or lies
+            outside its range; for a knob that a file sets, with the line.
 
     >>> scenario("dense", rho=-0.8).rho
     -0.8
+    >>> scenario("delayed", **{"delay.mean": 1.5}).delay.mean
+    1.5
     """
-    settings = {**_read(name)["knobs"], **knobs, "seed": seed}
-    known = [field for field in LogisticFunnel.__dataclass_fields__ if field != "_world"]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise SimulationError(f"no knob {unknown[0]!r}: known are {', '.join(known)}")
-    return LogisticFunnel(**settings)
+    read = _read(name)
+    if seed is not None:
+        knobs["seed"] = seed
+    settings: dict[str, Any] = {}
+    for knob, value in read.knobs.items():
+        _check_known(knob, value, read)
+        settings[knob] = dict(value) if isinstance(value, Mapping) else value
+    for knob, value in knobs.items():
+        _check_known(knob, value, None)
+        group, _, inner = knob.partition(".")
+        if inner:
+            settings[group] = {**_table(settings.get(group)), inner: value}
+        else:
+            settings[group] = value
+    try:
+        for knob, kind in MECHANISMS.items():
+            if isinstance(settings.get(knob), Mapping):
+                settings[knob] = kind(**settings[knob])
+        return LogisticFunnel(**settings)
+    except SimulationError as error:
+        knob = error.knob if isinstance(error, KnobError) else ""
+        group, _, inner = knob.partition(".")
+        if {group, knob} & set(knobs) or not _is_file(name):
+            raise
+        raise read.error(str(error), "knobs", group, *([inner] if inner else [])) from error
 
 
-def _read(name: str) -> dict[str, Any]:
+def _check_known(knob: str, value: object, read: ScenarioFile | None) -> None:
+    """The knob, and where its value is a table each in it, exists."""
+    group, _, inner = knob.partition(".")
+    path: tuple[str, ...] = (knob,)
+    if group not in MECHANISMS or not (inner or isinstance(value, Mapping)):
+        asked, known = [knob], _KNOWN
+    else:
+        path = (group,)
+        asked = [inner] if inner else [str(key) for key in cast("Mapping[str, Any]", value)]
+        known = tuple(field.name for field in fields(MECHANISMS[group]))
+    for name in asked:
+        if name in known:
+            continue
+        within = "" if known is _KNOWN else f" of {group}"
+        message = f"no knob {name!r}{within}: known are {', '.join(known)}"
+        if read is None:
+            raise SimulationError(message)
+        raise read.error(message, "knobs", *path, *(() if known is _KNOWN else (name,)))
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
+
+
+def _read(name: str | Path) -> ScenarioFile:
+    if _is_file(name):
+        path = Path(name)
+        if not path.is_file():
+            raise SimulationError(f"no scenario file {path}")
+        return read_scenario(path.read_text(encoding="utf-8"), str(path))
     file = _FOLDER / f"{name}.toml"
     if not file.is_file():
-        raise SimulationError(f"no scenario {name!r}: known are {', '.join(scenarios())}")
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+        raise SimulationError(
+            f"no scenario {name!r}: known are {', '.join(scenarios())}; "
+            "a file of your own must end in .toml"
+        )
+    return read_scenario(file.read_text(encoding="utf-8"), f"scenario {name!r}")
+
+
+def _is_file(name: str | Path) -> bool:
+    return isinstance(name, Path) or name.endswith(".toml")

@@ -47,16 +47,25 @@ def check_estimator(
     require(log.equals(before), "`fit` must not change the frame")
     unlabelled = log[list(world.schema.features)]
     scores = estimator.predict(unlabelled)
-    _check_scores(scores, log)
+    require(scores.index.equals(log.index), "predictions must carry the input's index")
+    if estimator.model_.objective.ranks_only:
+        _check_ranking(scores)
+    else:
+        _check_scores(scores)
     require(estimator.predict(log).equals(scores), "labels must not change a prediction")
     _check_unseen(estimator, unlabelled)
     _check_saved(estimator, unlabelled, scores)
     _check_again(make(world.schema), log, truth, scores)
 
 
-def _check_scores(scores: pd.DataFrame, log: pd.DataFrame) -> None:
+def _check_ranking(scores: pd.DataFrame) -> None:
+    require(list(scores.columns) == ["score"], f"columns {list(scores.columns)}")
+    require(bool(np.isfinite(scores["score"]).all()), "scores must be finite")
+    require(scores["score"].nunique() > 1, "scores must differ between rows")
+
+
+def _check_scores(scores: pd.DataFrame) -> None:
     require(list(scores.columns) == ["pctr", "pcvr", "pctcvr"], f"columns {list(scores.columns)}")
-    require(scores.index.equals(log.index), "predictions must carry the input's index")
     values = scores.to_numpy()
     require(bool(((values >= 0) & (values <= 1)).all()), "predictions must lie in [0, 1]")
     require(bool((scores["pctcvr"] <= scores["pcvr"]).all()), "pCTCVR must not exceed pCVR")

@@ -1,5 +1,6 @@
 """What every risk must keep, and that it is what it says of itself."""
 
+import copy
 from collections.abc import Callable, Mapping
 from itertools import product
 
@@ -29,6 +30,8 @@ def check_risk(
 ) -> None:
     """Shape, space, detachment, extra towers, and finite terms, against the risk's own statements.
 
+    A risk that draws rows is looked at in eval mode, where it is to give the draws' expectation.
+
     Args:
         risk: A risk for the funnel.
         funnel: The stages.
@@ -41,6 +44,7 @@ def check_risk(
     def predict(logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
         return compose(funnel, logits, aux)
 
+    risk = copy.deepcopy(risk).eval()
     generator = torch.Generator().manual_seed(0)
     towers, stages = len(funnel.conditionals), len(funnel.names)
     logits = torch.randn((_ROWS, towers), generator=generator) - 1
@@ -53,6 +57,7 @@ def check_risk(
     _check_unclicked(risk, predict(logits, aux), labels, terms)
     _check_gradients(risk, predict, logits, aux, labels)
     _check_extremes(risk, predict, towers, stages)
+    _check_few(risk, predict, logits, aux, labels)
     half = risk(predict(logits.bfloat16(), aux), labels)
     require(half.dtype == torch.float32, f"bfloat16 logits must give float32, found {half.dtype}")
     none = torch.zeros(0)
@@ -104,21 +109,56 @@ def _check_gradients(
         require(g is None or bool(torch.isfinite(g).all()), "gradients must be finite")
 
 
+def _check_few(
+    risk: Risk, predict: _Predict, logits: Tensor, aux: dict[str, Tensor], labels: FunnelLabels
+) -> None:
+    """Rows of one kind only, and every row alone."""
+    clicked, converted = labels.click > 0, labels.conversion > 0
+    kinds = {
+        "without clicks": ~clicked,
+        "without conversions": ~converted,
+        "of clicks alone": clicked,
+        "of conversions alone": converted,
+    }
+    alone = torch.eye(len(logits), dtype=torch.bool)[:8]
+    for what, rows in (*kinds.items(), *((f"of row {i}", row) for i, row in enumerate(alone))):
+        few = logits[rows].requires_grad_()
+        extra = {name: tensor[rows].requires_grad_() for name, tensor in aux.items()}
+        own = FunnelLabels(
+            labels.stages[rows],
+            potential=None if labels.potential is None else labels.potential[rows],
+        )
+        terms = risk(predict(few, extra), own)
+        require(bool(torch.isfinite(terms).all()), f"terms of a batch {what} must be finite")
+        require(terms.requires_grad, f"a batch {what} must leave the graph whole")
+        found = torch.autograd.grad(terms.sum(), [few, *extra.values()], allow_unused=True)
+        for gradient in found:
+            require(
+                gradient is None or bool(torch.isfinite(gradient).all()),
+                f"gradients of a batch {what} must be finite",
+            )
+
+
 def _check_extremes(risk: Risk, predict: _Predict, towers: int, stages: int) -> None:
-    grid = (-30.0, -12.0, 0.0, 12.0, 30.0)
-    logits = torch.tensor(list(product(grid, repeat=towers))).requires_grad_()
+    grid = (-200.0, -30.0, -12.0, 0.0, 12.0, 30.0, 200.0)
+    # Extra towers take every value beside those of the funnel, one for all of them.
+    places = torch.tensor(list(product(grid, repeat=towers + 1)))
+    logits = places[:, :towers].clone().requires_grad_()
     rows = len(logits)
     for reached in range(stages + 1):
         label = [float(index < reached) for index in range(stages)]
         given = FunnelLabels(
             torch.tensor([label]).expand(rows, stages), potential=torch.full((rows,), label[-1])
         )
-        aux = {name: torch.zeros(rows) for name in risk.aux}
+        aux = {name: places[:, towers].clone().requires_grad_() for name in risk.aux}
         terms = risk(predict(logits, aux), given)
-        require(bool(torch.isfinite(terms).all()), f"terms at logits of 30, labels {label}")
-        if terms.requires_grad:
-            (found,) = torch.autograd.grad(terms.sum(), logits)
-            require(bool(torch.isfinite(found).all()), f"gradients at logits of 30, {label}")
+        require(bool(torch.isfinite(terms).all()), f"terms at extreme logits, labels {label}")
+        found = torch.autograd.grad(terms.sum(), [logits, *aux.values()], allow_unused=True)
+        for gradient in found:
+            require(
+                gradient is None or bool(torch.isfinite(gradient).all()),
+                f"gradients at extreme logits, labels {label}",
+            )
 
 
 def _check_needs_potential(risk: Risk, prediction: FunnelPrediction, labels: FunnelLabels) -> None:

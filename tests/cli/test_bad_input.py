@@ -133,7 +133,7 @@ def test_files_that_are_not_what_they_should_be(log, world, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["simulate", "--scenario", "foggy"], "known are clean"),
+        (["simulate", "--scenario", "foggy"], "known are aliccp"),
         (["simulate", "--set", "rho=4"], "`rho` must lie in [-1, 1], found 4"),
         (["simulate", "--set", "rho"], "KNOB=VALUE"),
         (["simulate", "--set", "tempo=1"], "no knob 'tempo'"),

@@ -108,8 +108,12 @@ def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
     assert {file.name for file in tmp_path.iterdir()} == {
         "report.html",
         "report.json",
-        "bias_by_decile.png",
         "relative_bias.png",
+        "bias_by_decile.png",
+        "reliability.png",
+        "auc_by_space.png",
+        "overlap.png",
+        "sensitivity.png",
     }
 
 
@@ -148,7 +152,7 @@ def test_quiet_prints_nothing(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["simulate", "fit", "predict", "evaluate", "compare", "inspect"]
+    "command", ["simulate", "scenarios", "fit", "predict", "evaluate", "compare", "inspect"]
 )
 def test_every_help_shows_an_example_and_the_common_options(command, capsys):
     assert main([command, "--help"]) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_seq import models, nn
 from mtl_seq.cli import main
-from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, builder
+from mtl_seq.cli.options import BOTTOMS, BUILDERS, Bottom, builder, builders
 
 
 def test_every_builder_has_its_name():
@@ -59,3 +59,27 @@ def test_models_beyond_the_default_can_be_compared(tmp_path, capsys):
     chosen = ["--models", "shared_bottom,single_task", "--out", str(tmp_path), "--quiet", "--json"]
     assert main([*arguments, *chosen]) == 0
     assert json.loads(capsys.readouterr().out)["models"] == ["shared_bottom", "single_task"]
+
+
+def test_all_models_are_those_of_clicks_and_conversions():
+    """What needs another funnel cannot be compared on the named worlds."""
+    found = builders("all")
+    assert list(found)[:6] == [
+        "click_space",
+        "multitask",
+        "esmm",
+        "escm2_ips",
+        "escm2_dr",
+        "oracle",
+    ]
+    assert set(BUILDERS) - set(found) == {"esm2"}
+    assert {"snips", "multi_dr", "mrdr", "dcmt", "nise", "ddpo", "chorus_cvr"} <= set(found)
+    assert builders(" esmm, ips,") == {"esmm": models.esmm, "ips": models.ips}
+
+
+@pytest.mark.slow
+def test_all_models_can_be_compared(tmp_path, capsys):
+    arguments = ["compare", "--scenario", "clean", "--rows", "3000", "--test-rows", "1000"]
+    chosen = ["--models", "all", "--out", str(tmp_path), "--quiet", "--json"]
+    assert main([*arguments, *chosen]) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == list(builders("all"))

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from contract.worlds import WithAction
+import numpy as np
+from contract.worlds import WithAction, relabelled
 
 from mtl_seq import models, nn, risks, simulate
 from mtl_seq.testing import CHAINS
@@ -29,6 +30,8 @@ HEADS = {
     "AITM": nn.AITM,
     "AITM, without layers": partial(nn.AITM, hidden=()),
     "AITM, deep": partial(nn.AITM, hidden=(9, 4)),
+    "JointHead": nn.JointHead,
+    "JointHead, linear": partial(nn.JointHead, hidden=()),
 }
 RISKS = {
     "EntireSpace, CTR": risks.EntireSpace("click"),
@@ -38,6 +41,34 @@ RISKS = {
     "IPS, absolute floor": risks.IPS(risks.PropensityPolicy(floor=0.1)),
     "DoublyRobust": risks.DoublyRobust(),
     "Imputation": risks.Imputation(),
+    "IPS, self-normalised": risks.IPS(risks.PropensityPolicy(self_normalise=True)),
+    "IPS, not detached": risks.IPS(risks.PropensityPolicy(detach=False)),
+    "DoublyRobust, self-normalised": risks.DoublyRobust(
+        risks.PropensityPolicy(self_normalise=True)
+    ),
+    "MRDRImputation": risks.MRDRImputation(),
+    "DRBiasImputation": risks.DRBiasImputation(),
+    "DRMSEImputation": risks.DRMSEImputation(),
+    "DCMT": risks.DCMT(),
+    "DCMT, IPS form": risks.DCMT(risks.PropensityPolicy(), prior=1.0),
+    "NISE": risks.NISE(),
+    "ConversionPropensity": risks.ConversionPropensity(),
+    "DDPO": risks.DDPO(),
+    "DDPO, hard labels": risks.DDPO(risks.PropensityPolicy(), soft_labels=False),
+    "ClickUnconverted": risks.ClickUnconverted(),
+    "UnconvertedIPS": risks.UnconvertedIPS(),
+    "SoftAlignment": risks.SoftAlignment(),
+    "AMAN": risks.AMAN(rate=0.3),
+    "AMAN, every impression": risks.AMAN(rate=1.0),
+    "AMAN, corrected": risks.AMAN(rate=0.3, corrected=True),
+    "Oversampling": risks.Oversampling(),
+    "Oversampling, corrected": risks.Oversampling(corrected=True),
+    "Unbias": risks.Unbias(),
+    "RankNet": risks.RankNet(),
+    "RankNet, other grades": risks.RankNet({"click": 1, "conversion": 5}),
+    "LambdaRank": risks.LambdaRank(),
+    "ReweightedClick": risks.ReweightedClick(),
+    "ReweightedClick, corrected": risks.ReweightedClick(scale="corrected"),
     "PotentialOutcome": risks.PotentialOutcome(),
     "Calibrator": risks.Calibrator(),
     "PathLoss": risks.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
@@ -54,6 +85,26 @@ MODELS = {
     "single_task": models.single_task,
     "escm2_ips": models.escm2_ips,
     "escm2_dr": models.escm2_dr,
+    "ips": models.ips,
+    "snips": models.snips,
+    "multi_ipw": models.multi_ipw,
+    "multi_dr": models.multi_dr,
+    "dr_jl": models.dr_jl,
+    "sn_dr": models.sn_dr,
+    "mrdr": models.mrdr,
+    "dr_bias": models.dr_bias,
+    "dr_mse": models.dr_mse,
+    "dcmt": models.dcmt,
+    "nise": models.nise,
+    "ddpo": models.ddpo,
+    "chorus_cvr": models.chorus_cvr,
+    "aman": models.aman,
+    "oversampling": models.oversampling,
+    "unbias": models.unbias,
+    "division": models.division,
+    "pairwise_ranker": models.pairwise_ranker,
+    "lambda_ranker": models.lambda_ranker,
+    "reweighted": models.reweighted,
     "oracle": models.oracle,
     "esm2": models.esm2,
     "dbmtl": models.dbmtl,
@@ -65,6 +116,44 @@ SIMULATORS = {
     "LogisticFunnel, confounded": simulate.LogisticFunnel(
         users=300, items=100, confounder=1.0, mnar=-1.0
     ),
+    "LogisticFunnel, confounded by user": simulate.LogisticFunnel(
+        users=300,
+        items=100,
+        confounder_click=1.5,
+        confounder_conversion=-1.0,
+        confounder_per="user",
+    ),
+    "LogisticFunnel, exclusive actions": simulate.LogisticFunnel(
+        users=300, items=100, actions=simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))
+    ),
+    "LogisticFunnel, chain": simulate.LogisticFunnel(
+        users=300, items=100, actions=simulate.Actions(("cart",), (0.4,), (0.0,), required=True)
+    ),
+    "LogisticFunnel, epsilon-greedy": simulate.LogisticFunnel(
+        users=300, items=100, exposure=simulate.Exposure("epsilon_greedy", slots=4, candidates=9)
+    ),
+    "LogisticFunnel, everything": simulate.LogisticFunnel(
+        users=300,
+        items=100,
+        cvr=0.1,
+        cvr_over="impressions",
+        curvature=0.5,
+        mnar=0.7,
+        confounder_click=0.5,
+        confounder_conversion=-1.5,
+        days=7,
+        exposure=simulate.Exposure("top_k", slots=3, candidates=8, position_effect=0.5),
+        context=simulate.Context(features=4, share=0.3, sines=2),
+        actions=simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0)),
+        delay=simulate.Delay(mean=2.0, slope=0.5, cutoff=9.0),
+        drift=simulate.Drift(click=0.1, conversion=-0.1, turn=10.0),
+    ),
+    "ProbitFunnel": simulate.ProbitFunnel(),
+    "ProbitFunnel, Heckman": simulate.ProbitFunnel(
+        error_correlation=-0.6, instrument=0.3, cvr_over="impressions"
+    ),
+    "SemiSynthetic": relabelled(),
+    "SemiSynthetic, MRDR": simulate.mrdr_recipe(np.random.default_rng(0).random((150, 140))),
     **{name: simulate.scenario(name) for name in simulate.scenarios()},
 }
 
@@ -73,6 +162,8 @@ ON = {
     "AITM": {"funnels": CHAINS},
     "AITM, without layers": {"funnels": CHAINS},
     "AITM, deep": {"funnels": CHAINS},
+    "JointHead": {"funnels": CHAINS},
+    "JointHead, linear": {"funnels": CHAINS},
     "Calibrator": {"compose": nn.compose_joints},
     "PathLoss": {"funnel": models.CLICK_ACTION_PURCHASE},
     "esm2": {"funnel": models.CLICK_ACTION_PURCHASE},

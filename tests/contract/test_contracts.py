@@ -61,7 +61,21 @@ def test_models_leave_python(part, on):
     check_exportable(part, **on)
 
 
-@pytest.mark.parametrize("name", ["multitask", "esmm", "dbmtl", "aitm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "multitask",
+        "esmm",
+        "dbmtl",
+        "aitm",
+        "multi_ipw",
+        "dr_jl",
+        "mrdr",
+        "dcmt",
+        "ddpo",
+        "chorus_cvr",
+    ],
+)
 def test_models_on_a_longer_chain(name):
     check_model(rows.MODELS[name], funnel=CHAINS[1])
 
@@ -94,7 +108,8 @@ def test_one_seed_gives_one_fit_also_with_gate_dropout():
 def exported(room, kind):
     """Public concrete classes of a kind in a room."""
     found = (getattr(room, name) for name in room.__all__)
-    return {c for c in found if inspect.isclass(c) and issubclass(c, kind) and c is not kind}
+    found = (c for c in found if inspect.isclass(c) and issubclass(c, kind))
+    return {c for c in found if not inspect.isabstract(c)}
 
 
 def inner(part):
@@ -112,6 +127,10 @@ def test_nothing_public_is_without_a_row():
     }
     assert builders == set(rows.MODELS)
     assert set(simulate.scenarios()) <= set(rows.SIMULATORS)
+    worlds = {
+        c for c in exported(simulate, object) if hasattr(c, "sample") and hasattr(c, "schema")
+    }
+    assert worlds - {simulate.Simulator} == {type(part) for part in rows.SIMULATORS.values()}
 
 
 class ForgetsTower(nn.SharedBottom):

@@ -9,7 +9,12 @@ from mtl_seq import models, nn
 from mtl_seq.risks import EntireSpace, Objective
 from mtl_seq.testing import CHAINS, FUNNELS, check_exportable, check_model
 
-HEADS = {"ParallelHead": nn.ParallelHead, "DBMTL": nn.DBMTL, "AITM": nn.AITM}
+HEADS = {
+    "ParallelHead": nn.ParallelHead,
+    "DBMTL": nn.DBMTL,
+    "AITM": nn.AITM,
+    "JointHead": nn.JointHead,
+}
 PLACES = {
     f"{name}, {' '.join(conditional.name for conditional in funnel.conditionals)}": (head, funnel)
     for name, head in HEADS.items()
@@ -41,4 +46,4 @@ def test_every_network_leaves_python(bottom, head, funnel):
 
 def test_a_place_is_there_for_every_head_and_funnel():
     assert set(HEADS.values()) == {part for part in rows.HEADS.values() if isinstance(part, type)}
-    assert len(PLACES) == 2 * len(FUNNELS) + len(CHAINS)
+    assert len(PLACES) == 2 * len(FUNNELS) + 2 * len(CHAINS)

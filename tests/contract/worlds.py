@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from mtl_seq import models, simulate
 
 
@@ -17,3 +19,14 @@ class WithAction(simulate.LogisticFunnel):
         log, truth = super().sample(n, rng)
         action = log["click"] * (rng.random(n) < 0.3 + 0.4 * log["conversion"])
         return log.rename(columns={"conversion": "purchase"}).assign(action=action), truth
+
+
+def relabelled():
+    """A log whose clicks, exclusive actions and conversions a teacher makes anew."""
+    actions = simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))
+    real = simulate.LogisticFunnel(users=100, items=50, actions=actions)
+    log, _ = real.sample(20_000, np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    names = [conditional.name for conditional in real.schema.funnel.conditionals]
+    teacher = {name: 0.1 + 0.3 * rng.random(len(log)) for name in names}
+    return simulate.SemiSynthetic(log, real.schema, teacher)

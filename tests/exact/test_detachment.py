@@ -1,4 +1,4 @@
-"""What a CVR risk must not teach."""
+"""What a CVR risk must not teach: gradients by tower, where towers share nothing."""
 
 from functools import partial
 
@@ -11,6 +11,32 @@ from mtl_seq.schema import FeatureSpec
 
 FUNNEL = Funnel.chain("click", "conversion")
 SPEC = FeatureSpec(ids={"user_id": 20}, dense=["price"])
+CTR, CVR, EXTRA = range(3)
+
+SCALED = risks.PropensityPolicy(self_normalise=True)
+LEAKY = risks.PropensityPolicy(detach=False)
+TEACHES = {
+    "ClickSpace": (risks.ClickSpace(), {CVR}),
+    "IPS": (risks.IPS(), {CVR}),
+    "SNIPS": (risks.IPS(SCALED), {CVR}),
+    "IPS, not detached": (risks.IPS(LEAKY), {CTR, CVR}),
+    "DoublyRobust": (risks.DoublyRobust(), {CVR}),
+    "DoublyRobust, self-normalised": (risks.DoublyRobust(SCALED), {CVR}),
+    "Imputation": (risks.Imputation(), {EXTRA}),
+    "Imputation, not detached": (risks.Imputation(LEAKY), {CTR, EXTRA}),
+    "MRDRImputation": (risks.MRDRImputation(), {EXTRA}),
+    "DRBiasImputation": (risks.DRBiasImputation(), {EXTRA}),
+    "DRMSEImputation": (risks.DRMSEImputation(), {EXTRA}),
+    "DCMT": (risks.DCMT(), {CVR, EXTRA}),
+    "DCMT, not detached": (risks.DCMT(LEAKY), {CTR, CVR, EXTRA}),
+    "NISE": (risks.NISE(), {CVR}),
+    "ConversionPropensity": (risks.ConversionPropensity(), {EXTRA}),
+    "DDPO": (risks.DDPO(), {CVR}),
+    "ClickUnconverted": (risks.ClickUnconverted(), {CTR, EXTRA}),
+    "UnconvertedIPS": (risks.UnconvertedIPS(), {EXTRA}),
+    "SoftAlignment": (risks.SoftAlignment(), {CVR, EXTRA}),
+    "CTCVR": (risks.EntireSpace("conversion"), {CTR, CVR}),
+}
 
 
 def network(aux):
@@ -44,34 +70,29 @@ def all_zero(gradients):
     return all(g is None or bool((g == 0).all()) for g in gradients)
 
 
-@pytest.mark.parametrize("risk", [risks.ClickSpace(), risks.IPS(), risks.DoublyRobust()])
-def test_a_cvr_risk_teaches_the_ctr_tower_exactly_nothing(risk):
+@pytest.mark.parametrize("name", TEACHES)
+def test_a_risk_teaches_its_towers_and_the_others_exactly_nothing(name):
+    risk, taught = TEACHES[name]
     net = network(risk.aux)
     features, labels = batch()
     risk(net(features), labels).mean().backward()
-    assert all_zero(gradients_of_tower(net, 0))
-    assert not all_zero(gradients_of_tower(net, 1))
+    towers = range(len(net.towers))
+    assert {i for i in towers if not all_zero(gradients_of_tower(net, i))} == taught
 
 
-def test_dr_does_not_teach_the_imputation_tower():
-    net = network(("imputation",))
-    features, labels = batch()
-    risks.DoublyRobust()(net(features), labels).mean().backward()
-    assert all_zero(gradients_of_tower(net, 2))
+@pytest.mark.parametrize("name", TEACHES)
+def test_what_it_says_of_itself_is_what_is_measured(name):
+    risk, taught = TEACHES[name]
+    assert risk.detaches_pctr == (CTR not in taught)
 
 
-def test_the_imputation_risk_teaches_its_tower_only():
-    net = network(("imputation",))
-    features, labels = batch()
-    risks.Imputation()(net(features), labels).mean().backward()
-    assert all_zero(gradients_of_tower(net, 0))
-    assert all_zero(gradients_of_tower(net, 1))
-    assert not all_zero(gradients_of_tower(net, 2))
-
-
-def test_ctcvr_teaches_both_towers_as_in_the_paper():
+def test_an_undetached_propensity_is_pulled_up_on_every_click():
+    """Inflating pCTR lowers the risk: what happens in code that forgets to detach."""
+    risk = risks.IPS(risks.PropensityPolicy(quantile=0.0, detach=False))
     net = network(())
     features, labels = batch()
-    risks.EntireSpace("conversion")(net(features), labels).mean().backward()
-    assert not all_zero(gradients_of_tower(net, 0))
-    assert not all_zero(gradients_of_tower(net, 1))
+    prediction = net(features)
+    (pull,) = torch.autograd.grad(risk(prediction, labels).mean(), prediction.logits)
+    clicked = labels.click > 0
+    assert bool((pull[clicked, CTR] < 0).all())
+    assert bool((pull[~clicked, CTR] == 0).all())

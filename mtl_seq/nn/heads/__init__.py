@@ -3,6 +3,16 @@
 from mtl_seq.nn.heads.aitm import AITM
 from mtl_seq.nn.heads.base import Composition, Head, HeadFactory
 from mtl_seq.nn.heads.dbmtl import DBMTL
+from mtl_seq.nn.heads.joints import JointHead
 from mtl_seq.nn.heads.parallel import ParallelHead, join_own
 
-__all__ = ["AITM", "DBMTL", "Composition", "Head", "HeadFactory", "ParallelHead", "join_own"]
+__all__ = [
+    "AITM",
+    "DBMTL",
+    "Composition",
+    "Head",
+    "HeadFactory",
+    "JointHead",
+    "ParallelHead",
+    "join_own",
+]

@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from operator import mul
 
 import torch
 from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose_joints import compose_joints
+from mtl_seq.nn.compose_joints import compose_joints, joint_rates
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.heads.parallel import join_own
 from mtl_seq.nn.mlp import MLP, Tower
@@ -92,12 +90,11 @@ class AITM(Head):
 
     def start_at(self, rates: Mapping[str, float]) -> None:
         """Set the biases of the logits to products of rates, up to the first that is absent."""
-        known = [rates[name] for name in self.names if name in rates]
-        if tuple(name for name in self.names if name in rates) != self.names[: len(known)]:
-            known = known[: next(i for i, name in enumerate(self.names) if name not in rates)]
-        for tower, joint in zip(self.towers, accumulate(known, mul), strict=False):
+        starts = joint_rates(self.names, rates)
+        for name, tower in zip(self.names, self.towers, strict=True):
             assert isinstance(tower, Tower)
-            tower.start_at(joint)
+            if name in starts:
+                tower.start_at(starts[name])
 
     def _attend(self, tokens: Tensor) -> Tensor:
         """``(B, 2, d) -> (B, d)``."""

@@ -123,11 +123,11 @@ def test_labels_carry_stages_weight_group_and_propensity():
     schema = Schema(
         labels=LABELS, ids=("user",), group="user", weight="w", propensity="logged", time="price"
     )
-    frame = log(w=[0.5, 1.5, 0, 2], logged=[0.25, 1, 0.5, 0.75])
+    frame = log(w=[0.5, 1.5, 0, 2], logged=[0.25, 0.875, 0.5, 0.75])
     labels = Codec.fit(schema, frame).encode(frame).labels
     assert labels.stages.tolist() == [[1, 1], [0, 0], [1, 0], [0, 0]]
     assert labels.weight.tolist() == [0.5, 1.5, 0, 2]
-    assert labels.propensity.tolist() == [0.25, 1, 0.5, 0.75]
+    assert labels.propensity.tolist() == [0.25, 0.875, 0.5, 0.75]
     assert labels.group.tolist() == [0, 1, 1, 2]
     assert labels.potential is None
 

@@ -16,6 +16,12 @@ def shrunk(happened, given):
     return (happened[given].sum() + 0.5) / (given.sum() + 1)
 
 
+def extra(converted):
+    """What towers of risks start at: the rate of a conversion after a click, or the rest."""
+    like = dict.fromkeys(("imputation", "conversion_propensity"), converted)
+    return like | dict.fromkeys(("counterfactual", "unconverted"), 1 - converted)
+
+
 def rates(funnel, log):
     stages = np.array(log[list(funnel.names)], dtype=np.float32)
     return base_rates(funnel, torch.from_numpy(stages))
@@ -35,7 +41,7 @@ def test_chain():
             "click": (log["click"].sum() + 0.5) / (ROWS + 1),
             "cart": shrunk(log["cart"], log["click"]),
             "buy": shrunk(log["buy"], log["cart"]),
-            "imputation": shrunk(log["buy"], log["click"]),
+            **extra(shrunk(log["buy"], log["click"])),
         }
     )
 
@@ -52,7 +58,7 @@ def test_one_mediator():
             "cart": shrunk(log["cart"], log["click"]),
             "buy|cart": shrunk(log["buy"], log["cart"]),
             "buy|other": shrunk(log["buy"], log["click"] & ~log["cart"]),
-            "imputation": shrunk(log["buy"], log["click"]),
+            **extra(shrunk(log["buy"], log["click"])),
         }
     )
 
@@ -80,7 +86,7 @@ def test_exclusive_mediators():
             "buy|cart": shrunk(log["buy"], log["cart"]),
             "buy|wish": shrunk(log["buy"], log["wish"]),
             "buy|other": shrunk(log["buy"], log["click"] & ~log["cart"] & ~log["wish"]),
-            "imputation": shrunk(log["buy"], log["click"]),
+            **extra(shrunk(log["buy"], log["click"])),
         }
     )
 
@@ -88,9 +94,9 @@ def test_exclusive_mediators():
 def test_no_rate_is_0_or_1_where_nothing_or_everything_happened():
     funnel = Funnel.chain("click", "buy")
     never = pd.DataFrame({"click": [False] * 4, "buy": [False] * 4})
-    assert rates(funnel, never) == {"click": 0.1, "buy": 0.5, "imputation": 0.5}
+    assert rates(funnel, never) == {"click": 0.1, "buy": 0.5, **extra(0.5)}
     always = ~never
-    assert rates(funnel, always) == {"click": 0.9, "buy": 0.9, "imputation": 0.9}
+    assert rates(funnel, always) == {"click": 0.9, "buy": 0.9, **extra(0.9)}
 
 
 def test_one_stage():

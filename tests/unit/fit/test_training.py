@@ -10,6 +10,7 @@ from lightning import Callback
 from mtl_seq import FunnelEstimator, Schema, models, nn
 from mtl_seq.errors import DataError, NotFittedError
 from mtl_seq.fit import estimator as module
+from mtl_seq.fit import saved as saved_folder
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -90,7 +91,7 @@ def test_an_interrupted_save_leaves_the_older_folder(tmp_path, monkeypatch):
         path.write_bytes(b"half a file")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "save_file", interrupt)
+    monkeypatch.setattr(saved_folder, "save_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
         other.save(tmp_path / "model")
     assert files(tmp_path) == saved

@@ -1,5 +1,7 @@
 """AUC against scikit-learn, a sum over pairs, and its own invariances."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from mtl_seq.errors import DataError
 from mtl_seq.functional import auc, rank, ranked_auc
 
 # All are strictly increasing on the small integers below, and exact enough to keep ties apart.
@@ -136,3 +139,46 @@ def test_a_ranking_bounds_each_run_of_ties():
     ranking = rank(torch.tensor([0.5, 0.1, 0.5, 0.9, 0.1, 0.5]))
     assert ranking.start.tolist() == [0, 0, 2, 2, 2, 5]
     assert ranking.end.tolist() == [2, 2, 5, 5, 5, 6]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+@pytest.mark.parametrize("values", [2, 40, 10**6])
+def test_counting_from_sorted_values_agrees_with_ranking(dtype, share, values):
+    rng = np.random.default_rng(0)
+    values = min(values, 4000) if dtype == np.float16 else values
+    score = (rng.integers(values, size=2000) - values // 2).astype(dtype)
+    label = rng.random(2000) < share
+    expected = roc_auc_score(label, score.astype(np.float64))
+    for labels in (label, label.astype(np.int64), label.astype(np.float32)):
+        assert float(auc(score, labels)) == pytest.approx(expected, abs=1e-12)
+    ranked = auc(score, label.astype(np.float64), np.ones(2000))
+    assert float(ranked) == pytest.approx(expected, abs=1e-12)
+
+
+def test_parts_counted_side_by_side_add_up(monkeypatch):
+    monkeypatch.setattr(sys.modules[rank.__module__], "_PART", 100)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    score, label, _, _ = draw(5, rows=999)
+    assert float(auc(*tensors(score, label))) == pytest.approx(
+        roc_auc_score(label, score), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("label", [[0.0, 1.0, 1.0], [0.0, 0.5, 1.0]])
+@pytest.mark.parametrize("place", range(3))
+def test_a_score_that_is_nan_is_an_error(label, place):
+    score = torch.tensor([0.1, 0.2, 0.3])
+    score[place] = torch.nan
+    with pytest.raises(DataError, match="`score` must hold numbers, found NaN in 1"):
+        auc(score, torch.tensor(label))
+
+
+def test_a_label_that_is_nan_is_an_error():
+    with pytest.raises(DataError, match="`label` must hold numbers, found NaN in 1"):
+        auc(torch.tensor([0.1, 0.2]), torch.tensor([torch.nan, 1.0]))
+
+
+def test_infinite_scores_are_ordered():
+    score = torch.tensor([-torch.inf, 0.0, torch.inf, torch.inf])
+    assert float(auc(score, torch.tensor([0.0, 1.0, 0.0, 1.0]))) == pytest.approx(2.5 / 4)

@@ -5,8 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 
-from mtl_seq.functional import calibration_bins, expected_calibration_error
+from mtl_seq.functional import (
+    calibration_bins,
+    expected_calibration_error,
+    expected_null_ece,
+)
 
 
 def draw(rows, seed=0):
@@ -113,3 +118,69 @@ def test_a_column_of_a_matrix_is_as_good_as_a_vector():
     found = calibration_bins(x[:, 0], x[:, 1], bins=7)
     expected = calibration_bins(x[:, 0].clone(), x[:, 1].clone(), bins=7)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("values", [3, 10**9])
+def test_weights_repeat_rows(values):
+    rng = np.random.default_rng(values)
+    prediction = rng.integers(values, size=300) / values
+    label = (rng.random(300) < prediction).astype(np.float64)
+    times = rng.integers(0, 4, size=300)
+    many = np.repeat(prediction, times), np.repeat(label, times)
+    found = calibration_bins(prediction, label, bins=7, weight=times.astype(np.float64))
+    assert_bins(found, [column.numpy() for column in calibration_bins(*many, bins=7)])
+    ece = expected_calibration_error(prediction, label, weight=times.astype(np.float64))
+    assert float(ece) == pytest.approx(float(expected_calibration_error(*many)), abs=1e-13)
+
+
+def test_unequal_weights_move_the_cuts():
+    prediction = np.array([0.1, 0.2, 0.3, 0.4])
+    found = calibration_bins(prediction, prediction, bins=2, weight=np.array([1.0, 1.0, 1.0, 3.0]))
+    assert found.rows.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-4, 0.02, 0.3, 0.5, 0.8, 0.999, 1.0])
+@pytest.mark.parametrize("rows", [1, 7, 400])
+def test_null_ece_of_equal_predictions_is_the_binomials_mean_deviation(rate, rows):
+    """One bin, since all tie: E|X - n p| / n over every number of hits."""
+    hits = np.arange(rows + 1)
+    expected = (binom.pmf(hits, rows, rate) * np.abs(hits - rows * rate)).sum() / rows
+    found = float(expected_null_ece(np.full(rows, rate)))
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-15)
+    weighted = expected_null_ece(np.full(rows, rate), weight=np.full(rows, 3.0))
+    assert float(weighted) == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("level", [1e-4, 0.03, 0.4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_null_ece_is_the_mean_over_drawn_labels(level, weighted):
+    """1,000 redraws, seed 0: within 5 Monte Carlo errors and 1%, for the matched binomial."""
+    rng = np.random.default_rng(0)
+    prediction = np.minimum(level * rng.lognormal(0, 0.7, 2000), 0.97)
+    weight = rng.uniform(0.5, 1.5, 2000) if weighted else np.ones(2000)
+    draws = np.array(
+        [
+            float(
+                expected_calibration_error(
+                    prediction, (rng.random(2000) < prediction).astype(np.float64), weight=weight
+                )
+            )
+            for _ in range(1000)
+        ]
+    )
+    found = float(expected_null_ece(prediction, weight=weight))
+    error = draws.std(ddof=1) / np.sqrt(len(draws))
+    assert abs(found - draws.mean()) < 5 * error + 0.01 * draws.mean()
+
+
+def test_null_ece_of_rows_that_stand_for_several():
+    prediction = np.repeat([0.1, 0.4], [300, 500])
+    once = expected_null_ece(prediction)
+    pooled = expected_null_ece(
+        np.array([0.1, 0.4]), weight=np.array([300.0, 500.0]), square=np.array([300.0, 500.0])
+    )
+    assert float(pooled) == pytest.approx(float(once), rel=1e-9)
+
+
+def test_null_ece_without_rows_is_nan():
+    assert torch.isnan(expected_null_ece(np.zeros(0)))

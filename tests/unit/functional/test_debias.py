@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from mtl_seq.functional import dr, inverse_propensity, ips, propensity_quantile
+from mtl_seq.functional import (
+    bias_weight,
+    dr,
+    inverse_propensity,
+    ips,
+    propensity_quantile,
+    self_normalised,
+    variance_weight,
+)
 
 CLICK = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
 PROPENSITY = torch.tensor([0.5, 0.25, 0.1, 0.8, 1.0], dtype=torch.float64)
@@ -94,3 +102,37 @@ def test_errors_off_the_clicks_do_not_reach_dr(value):
     found.sum().backward()
     torch.testing.assert_close(error.grad, weight, rtol=0, atol=0)
     torch.testing.assert_close(imputed.grad, 1 - weight, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mass", [None, torch.tensor([2.0, 1.0, 0.0, 1.0, 1.0])])
+def test_self_normalised_weights_make_a_weighted_mean(mass):
+    weight = inverse_propensity(CLICK, PROPENSITY)
+    found = ips(ERROR, self_normalised(weight, mass))
+    rows = torch.ones(5) if mass is None else mass
+    top = sum(m * w * e for m, w, e in zip(*map(list, (rows, weight, ERROR)), strict=True))
+    below = sum(m * w for m, w in zip(rows, weight, strict=True))
+    assert float((rows * found).mean()) == pytest.approx(float(top / below), rel=1e-15)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 7.0])
+def test_self_normalised_weights_have_no_scale(scale):
+    weight = inverse_propensity(CLICK, PROPENSITY)
+    torch.testing.assert_close(
+        self_normalised(scale * weight), self_normalised(weight), rtol=1e-14, atol=0
+    )
+
+
+def test_without_weight_there_is_nothing_to_normalise():
+    weight = torch.zeros(3, requires_grad=True)
+    found = self_normalised(weight)
+    assert found.tolist() == [0, 0, 0]
+    found.sum().backward()
+    assert bool(torch.isfinite(weight.grad).all())
+    assert self_normalised(torch.zeros(0)).shape == (0,)
+
+
+def test_weights_of_variance_and_bias():
+    """o (1 - p) / p^2 and o (1 - p)^2 / p^3, at p of .5, .1 and 1."""
+    weight = inverse_propensity(CLICK, PROPENSITY)
+    assert variance_weight(weight).tolist() == pytest.approx([2, 0, 90, 0, 0], rel=1e-14)
+    assert bias_weight(weight).tolist() == pytest.approx([2, 0, 810, 0, 0], rel=1e-14)

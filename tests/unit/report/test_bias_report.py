@@ -118,8 +118,11 @@ def test_a_log_shows_no_bias_off_the_clicks():
     pcoc = MODELS["high"]["pcvr"][clicked].sum() / LOG["conversion"].sum()
     assert found.table.loc["high", "CVR PCOC, clicks"] == pytest.approx(pcoc)
     weight = 1 / KNOWN.pctr[clicked]
-    size = found.facts["effective sample size of 1/pCTR weights, high"]
-    assert size == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+    weights = found.overlap.weights.set_index("propensity")
+    size = weight.sum() ** 2 / (weight**2).sum()
+    assert weights.loc["high", "effective_size"] == pytest.approx(size)
+    assert found.contradictions == ()
+    assert found.oracle is None
 
 
 def test_json_is_strict_and_gives_a_reason_for_every_null(tmp_path):
@@ -164,10 +167,17 @@ def test_html_loads_nothing_and_opens_with_the_headline(report, tmp_path):
     assert all(at.startswith("#") for at in re.findall(r"url\(['\"]?([^)]*)", source))
     assert "@import" not in source
     assert not page.tags & {"script", "link", "img", "iframe", "object", "b"}
-    title, first, others, *_ = Page(source.split("<body>")[1]).words
+    title, first, where, sure, others, *_ = Page(source.split("<body>")[1]).words
     assert title == "Bias of predicted CVR against the known truth"
     assert first.startswith("Over all impressions exact comes closest to the true CVR")
     assert first.endswith("on average it is off by +0.0% [+0.0%, +0.0%].")
+    assert where == (
+        "On clicks that is +0.0%, on non-clicks +0.0%; in no decile of the propensity is it more "
+        "than 0.5% off."
+    )
+    lead = report.lead
+    assert (lead.first, lead.second) == ("exact", "high")
+    assert f"lead over high, the next, is sure: {lead.lead[0]:.5f} [" in sure
     assert "high +30.0% [+30.0%, +30.0%], low -40.0% [-40.0%, -40.0%]" in others
 
 
@@ -211,8 +221,10 @@ def test_a_log_without_clicks_can_be_reported_and_written(tmp_path):
     report.to_json(tmp_path / "r.json")
     report.to_html(tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
-    assert "undefined: no clicks" in page
-    assert "nan" not in page.lower().split("<h2>")[0].split("<svg")[0]
+    words = " ".join(Page(page).words).replace("\n", " ")
+    assert "CVR AUC, clicks: no rows in space 'clicks' (exact, high, low, <b>noisy</b>)" in words
+    assert "no clicks" in words
+    assert not re.search(r"\bnan\b", words.lower())
 
 
 def test_an_absent_label_column_is_named_beside_what_the_log_holds():

@@ -1,13 +1,22 @@
-"""Bias by decile, the gap closed, and the effective size of weights, against closed forms."""
+"""Bias by decile and the gap closed, against closed forms and resamples by hand."""
 
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mtl_seq import FunnelTruth
-from mtl_seq.report.summaries import deciles, effective_size, gap_closed
+from mtl_seq.functional import calibration_bins
+from mtl_seq.report.cells import Sampling
+from mtl_seq.report.intervals import resamples
+from mtl_seq.report.summaries import (
+    deciles,
+    equal_mass,
+    gap_closed,
+    gap_replicates,
+)
 
 ROWS = 1000
 
@@ -89,21 +98,50 @@ def test_without_both_ends_there_is_no_gap(absent):
     assert gap_closed(losses, twins, "click_space", "oracle") == {}
 
 
-def test_equal_weights_are_worth_all_their_clicks():
-    click = (np.arange(ROWS) % 4 == 0).astype(np.float64)
-    assert effective_size(np.full(ROWS, 0.2), click) == pytest.approx(250)
+def test_deciles_have_the_intervals_of_the_same_resamples_of_users():
+    rng = np.random.default_rng(0)
+    known = truth(rng.random(ROWS), rng.random(ROWS))
+    group = rng.integers(50, size=ROWS)
+    predicted = rng.random(ROWS)
+    found = deciles({"m": predicted}, known, Sampling(group, 40, 3))
+    tenth = np.argsort(np.argsort(known.pctr)) // (ROWS // 10)
+    drawn = []
+    for counts in resamples(50, 40, 3):
+        weight = np.asarray(counts)[group]
+        top, bottom = (
+            np.bincount(tenth, weight * values, minlength=10) for values in (predicted, known.pcvr)
+        )
+        drawn.append(top / bottom - 1)
+    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+    np.testing.assert_allclose(found.low["m"], low, rtol=1e-9)
+    np.testing.assert_allclose(found.high["m"], high, rtol=1e-9)
 
 
-def test_unequal_weights_are_worth_less():
-    # n clicks of weight 1 / p and m of weight 1 / s: (n / p + m / s)^2 / (n / p^2 + m / s^2).
-    propensity = np.repeat([0.5, 0.1, 0.9], [30, 10, 60])
-    click = np.repeat([1.0, 1.0, 0.0], [30, 10, 60])
-    expected = (30 * 2 + 10 * 10) ** 2 / (30 * 4 + 10 * 100)
-    assert effective_size(propensity, click) == pytest.approx(expected)
+def test_without_resamples_deciles_have_no_intervals():
+    found = deciles(
+        {"m": np.full(ROWS, 0.4)}, truth(np.linspace(0.1, 0.9, ROWS), np.full(ROWS, 0.2))
+    )
+    assert np.isnan(found.low["m"]).all()
+    assert np.isnan(found.high["m"]).all()
 
 
-def test_one_click_is_worth_one_and_none_is_worth_nothing_that_can_be_said():
-    click = np.zeros(ROWS)
-    assert math.isnan(effective_size(np.full(ROWS, 0.2), click))
-    click[3] = 1
-    assert effective_size(np.full(ROWS, 1e-6), click) == pytest.approx(1)
+@pytest.mark.parametrize("values", [np.random.default_rng(0).random(ROWS),
+                                    np.random.default_rng(0).integers(6, size=ROWS) / 10,
+                                    np.full(ROWS, 0.3)])  # fmt: skip
+def test_bins_of_equal_mass_are_those_of_calibration_bins(values):
+    cell = equal_mass(values, 10)
+    expected = calibration_bins(torch.from_numpy(values), torch.from_numpy(values), bins=10)
+    np.testing.assert_array_equal(np.bincount(cell), expected.rows)
+    mean = np.bincount(cell, values) / np.bincount(cell)
+    np.testing.assert_allclose(mean, expected.predicted, rtol=1e-12)
+
+
+def test_the_gap_in_each_resample_is_0_for_naive_and_1_for_the_oracle():
+    noise = np.random.default_rng(0).standard_normal((3, 100)) * 0.01
+    twins = dict(zip(("n", "m", "o"), np.array([[0.5], [0.45], [0.3]]) + noise, strict=True))
+    found = gap_replicates(twins, "n", "o")
+    assert not found["n"].any()
+    np.testing.assert_allclose(found["o"], 1)
+    np.testing.assert_allclose(
+        found["m"], (twins["n"] - twins["m"]) / (twins["n"] - twins["o"]), rtol=1e-12
+    )

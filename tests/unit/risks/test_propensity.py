@@ -73,7 +73,7 @@ def test_a_floor_replaces_the_quantile():
 
 
 def test_the_default_raises_one_row_in_a_hundred():
-    propensity = torch.arange(1, 202, dtype=torch.float64) / 201
+    propensity = torch.arange(1, 202, dtype=torch.float64) / 202
     logits = torch.zeros(201, 2, dtype=torch.float64)
     ones = torch.ones(201)
     labels = FunnelLabels.of(click=ones, conversion=ones, propensity=propensity)
@@ -81,12 +81,12 @@ def test_the_default_raises_one_row_in_a_hundred():
     found = PropensityPolicy().weights(prediction, labels)
     raised = found != 1 / propensity
     assert raised.nonzero().flatten().tolist() == [0, 1]
-    assert found[:2].tolist() == pytest.approx([201 / 3] * 2, rel=1e-15)
+    assert found[:2].tolist() == pytest.approx([202 / 3] * 2, rel=1e-15)
 
 
 @pytest.mark.parametrize("policy", [UNCLIPPED, PropensityPolicy(floor=0.3)])
 def test_rows_without_a_click_weigh_exactly_nothing(policy):
-    found = policy.weights(*batch(tensor([0.5, 0.5, 0.0, 0.5, 0.0])))
+    found = policy.weights(*batch(tensor([0.5, 0.5, 1e-9, 0.5, 1e-9])))
     assert [found[2].item(), found[4].item()] == [0, 0]
     assert found[[0, 1, 3]].tolist() == [2, 2, 2]
 

@@ -1,6 +1,6 @@
 """What linear terms and target encodings add, on a real log and in worlds with known truth.
 
-    python benchmarks/encodings.py RAW [--seeds 0 1 2]
+    python benchmarks/encoding_study.py RAW [--seeds 0 1 2]
 
 RAW is the folder of KuaiRand-Pure's original files. ESMM on MMoE with the default settings of
 `FunnelEstimator`. On KuaiRand the AUC of CTR and CTCVR over all impressions and of CVR on clicks;
@@ -94,7 +94,8 @@ def main() -> int:
         **{name: in_world(name, given.seeds) for name in ("dense", "cvr_blind")},
     }
     result = {
-        "command": f"python benchmarks/encodings.py RAW --seeds {' '.join(map(str, given.seeds))}",
+        "command": "python benchmarks/encoding_study.py RAW --seeds "
+        + " ".join(map(str, given.seeds)),
         "versions": versions(),
         "checkpoint_rule": CHECKPOINT_RULE,
     }

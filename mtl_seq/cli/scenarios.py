@@ -1,0 +1,66 @@
+"""`mtl-seq scenarios`."""
+
+import sys
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.options import Json, Quiet, Seed
+from mtl_seq.simulate import scenario as named
+from mtl_seq.simulate import scenarios as known
+
+__all__ = ["scenarios"]
+
+_RATES = ("ctr", "cvr_on_clicks", "cvr_on_all")
+
+
+def scenarios(
+    rows: Annotated[
+        int, typer.Option(help="Impressions to measure the rates on; 0 for no rates.", min=0)
+    ] = 100_000,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """List the named worlds, each with its rates and one line of what it is.
+
+    The rates are those that the truth expects on impressions drawn for it: clicks an impression,
+    conversions a click, and conversions an impression had every one been clicked.
+
+    Example: [bold]mtl-seq scenarios --rows 0[/bold]
+    """
+    if rows:
+        note(f"building each world and drawing {rows:,} impressions of it", quiet=quiet or json)
+    found = [
+        {"name": name, "what": what, **(_rates(name, rows, seed) if rows else {})}
+        for name, what in known().items()
+    ]
+    if json:
+        print_json({"rows": rows, "seed": seed, "scenarios": found})
+    elif not quiet:
+        _print(found, rates=rows > 0)
+
+
+def _rates(name: str, rows: int, seed: int) -> dict[str, float]:
+    _, truth = named(name, seed=seed).sample(rows, np.random.default_rng([seed, 1]))
+    clicks = float(truth.pctr.mean())
+    rates = (clicks, float(truth.pctcvr.mean()) / clicks, float(truth.pcvr.mean()))
+    return dict(zip(_RATES, rates, strict=True))
+
+
+def _print(found: list[dict[str, Any]], *, rates: bool) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("scenario", no_wrap=True)
+    if rates:
+        for head in ("CTR\nall", "CVR\nclicks", "CVR\nall"):
+            table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("what it is")
+    for row in found:
+        cells = [f"{row[name]:.2%}" for name in _RATES] if rates else []
+        table.add_row(row["name"], *cells, row["what"])
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,0 +1,128 @@
+"""`mtl-seq study`."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, knobs
+from mtl_seq.comparison import versions
+from mtl_seq.errors import ArtifactError
+from mtl_seq.report import EstimatorStudy
+from mtl_seq.simulate import scenario as named
+from mtl_seq.studies import study_estimators
+
+__all__ = ["study"]
+
+study = typer.Typer(add_completion=False)
+
+
+@study.callback()
+def _group() -> None:
+    """Study methods in worlds whose truth is known.
+
+    Example: [bold]mtl-seq study estimators --scenario dense --out study/[/bold]
+    """
+
+
+@study.command()
+def estimators(
+    out: Annotated[Path, typer.Option(help="Folder to write estimators.json and .png to.")],
+    scenario: Scenario = "dense",
+    rows: Annotated[
+        int, typer.Option(help="Impressions whose clicks are redrawn.", min=1)
+    ] = 200_000,
+    fit_rows: Annotated[
+        int, typer.Option(help="Impressions to learn the propensity on.", min=1)
+    ] = 200_000,
+    replicates: Annotated[int, typer.Option(help="Redraws of the clicks.", min=2)] = 200,
+    floor: Annotated[
+        list[float] | None,
+        typer.Option(help="What the clipped propensity is raised to; repeatable; 0.1 by default."),
+    ] = None,
+    set_: Set = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Bias and spread of naive, IPS, SNIPS, direct and DR estimates over redraws of the clicks.
+
+    Example: [bold]mtl-seq study estimators --scenario dense --replicates 200 --out study/[/bold]
+    """
+    if out.exists() and not out.is_dir():
+        raise ArtifactError(f"`--out` must be a folder, found the file {out}")
+    turned = knobs(set_)
+    said = ", ".join(f"{name}={value}" for name, value in turned.items())
+    found = study_estimators(
+        named(scenario, seed=seed, **turned),
+        rows=rows,
+        fit_rows=fit_rows,
+        replicates=replicates,
+        floors=floor or [0.1],
+        seed=seed,
+        progress=not quiet,
+        facts={"scenario": scenario + (f" with {said}" if said else ""), "versions": versions()},
+    )
+    found.to_json(out / "estimators.json")
+    found.plot(out / "estimators.png")
+    if json:
+        print_json(found.to_dict())
+    elif not quiet:
+        _print(found)
+    note(f"written: {out / 'estimators.json'}, {out / 'estimators.png'}", quiet=quiet)
+
+
+def _print(found: EstimatorStudy) -> None:
+    facts = found.facts
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print()
+    for estimand, rows in found.table.groupby("estimand", sort=False):
+        truth = rows["truth"].iloc[0]
+        console.print(
+            f"{estimand} over all impressions: {truth:.4f}; every figure in percent of it",
+            style="bold",
+            highlight=False,
+        )
+        console.print(_table(rows))
+    for reason in sorted(set(found.table["reason"].dropna())):
+        console.print(f"n/a: {reason}", style="dim", highlight=False)
+    console.print(
+        f"{facts['redraws']:,} redraws of {facts['impressions']:,} impressions of "
+        f"{facts['scenario']!r}: CTR {facts['CTR']:.1%}, CVR {facts['CVR']:.1%}, on clicks "
+        f"{facts['CVR on clicks']:.1%}. Bias is given ± its Monte Carlo error.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _table(rows: pd.DataFrame) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("estimator", "propensity", "imputed CVR"):
+        table.add_column(name, no_wrap=True)
+    for name in ("bias", "bias by\nformula", "sd", "RMSE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    last = ""
+    for row in rows.itertuples():
+        table.add_row(
+            "" if row.estimator == last else row.estimator,
+            row.propensity,
+            row.imputation,
+            f"{_share(row.bias, row.truth, '+')} ±{_share(row.mc_error, row.truth)}",
+            _share(row.analytic_bias, row.truth, "+"),
+            _share(row.sd, row.truth),
+            _share(row.rmse, row.truth),
+        )
+        last = row.estimator
+    return table
+
+
+def _share(value: float, truth: float, sign: str = "") -> str:
+    # Adding 0 turns a negative zero into a positive one.
+    return "n/a" if math.isnan(value) else f"{round(100 * value / truth, 2) + 0.0:{sign}.2f}"

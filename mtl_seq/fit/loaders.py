@@ -1,0 +1,59 @@
+"""Batches to train on, as a model's risks want them."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from mtl_seq.data import BatchLoader, ListLoader, PairLoader
+from mtl_seq.errors import CompositionError
+from mtl_seq.models import FunnelModel
+from mtl_seq.records import FunnelBatch
+from mtl_seq.risks import DrawnPairs, RankingRisk
+
+__all__ = ["Loader", "training_loader"]
+
+Loader = BatchLoader | PairLoader | ListLoader
+
+
+def training_loader(
+    model: FunnelModel,
+    rows: FunnelBatch,
+    batch_size: int,
+    *,
+    generator: torch.Generator,
+    id_dropout: float,
+) -> Loader:
+    """All rows in random batches, or for a ranking risk the rows it compares.
+
+    Args:
+        model: What is trained.
+        rows: Training rows.
+        batch_size: Rows per batch.
+        generator: Source of the order and of all else that is drawn.
+        id_dropout: Share of ids replaced by the unseen.
+
+    Raises:
+        CompositionError: A ranking risk beside another risk.
+        DataError: For a ranking risk: rows without groups, or without a pair of different grades.
+    """
+    assert rows.labels is not None
+    shared = {"generator": generator, "id_dropout": id_dropout}
+    risks = list(model.objective.risks.values())
+    ranking = [risk for risk in risks if isinstance(risk, RankingRisk)]
+    if not ranking:
+        return BatchLoader(rows, batch_size, generator=generator, id_dropout=id_dropout)
+    if len(risks) > 1:
+        raise CompositionError(
+            f"a ranking risk must be the only one, since it has batches of its own, found "
+            f"{tuple(model.objective.risks)}: train the others in a model of their own"
+        )
+    risk = ranking[0]
+    grade = risk.grade(rows.labels, model.network.funnel.names)
+    made = risk.comparisons
+    build: Callable[..., Loader] = (
+        partial(PairLoader, per_group=made.per_group, pool=made.pool)
+        if isinstance(made, DrawnPairs)
+        else partial(ListLoader, longest=made.longest)
+    )
+    return build(rows, grade, batch_size, **shared)

@@ -1,0 +1,89 @@
+"""Propensities that a policy has taken from elsewhere than the forward pass being trained."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.nn import FunnelNetwork
+from mtl_seq.records import FunnelLabels
+from mtl_seq.risks import EvalMode, MovingAverage, Objective, PropensityRisk
+from mtl_seq.risks.sources import PropensitySource
+
+__all__ = ["NetworkPropensity", "inside", "propensity_source"]
+
+
+def propensity_source(objective: Objective, labels: FunnelLabels) -> PropensitySource | None:
+    """Where an objective's policies want propensities from.
+
+    Args:
+        objective: Its risks state their policies.
+        labels: Of the training rows.
+
+    Returns:
+        The source; None for the forward pass itself, or for what the labels carry.
+
+    Raises:
+        CompositionError: Policies that differ, or a source beside propensities of the log.
+    """
+    risks = [risk for risk in objective.risks.values() if isinstance(risk, PropensityRisk)]
+    sources = list(dict.fromkeys(risk.propensity.source for risk in risks))
+    if len(sources) > 1:
+        raise CompositionError(
+            f"all risks of a model must have the same `source` of propensities, found {sources}: "
+            "labels hold one propensity a row"
+        )
+    if not sources or sources[0] is None:
+        return None
+    if labels.propensity is not None:
+        raise CompositionError(
+            f"the policy takes propensities from {sources[0]}, but the log has its own: leave "
+            "`source` out, or `propensity` of the schema"
+        )
+    return sources[0]
+
+
+class NetworkPropensity(nn.Module):
+    """pCTR of a network, or of the moving average of its weights, with dropout switched off.
+
+    Args:
+        network: The network that is trained.
+        source: `EvalMode` or `MovingAverage`.
+    """
+
+    def __init__(self, network: FunnelNetwork, source: EvalMode | MovingAverage) -> None:
+        super().__init__()
+        self.source = source
+        # In a tuple, so that the trained network is no part of this module.
+        self._trained = (network,)
+        self.average = copy.deepcopy(network) if isinstance(source, MovingAverage) else None
+        self.steps = 0
+
+    @torch.no_grad()
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features of B rows -> ``(B,)`` propensities in (0, 1)."""
+        network = self._trained[0] if self.average is None else self.average
+        before = network.training
+        network.eval()
+        pctr: Tensor = network(features).pctr
+        network.train(before)
+        return inside(pctr)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the weights after an optimiser step into the average, where there is one."""
+        if self.average is None or not isinstance(self.source, MovingAverage):
+            return
+        self.steps += 1
+        decay = min(self.source.decay, 1 - 1 / self.steps)
+        pairs = zip(self.average.parameters(), self._trained[0].parameters(), strict=True)
+        for mean, current in pairs:
+            mean.lerp_(current, 1 - decay)
+
+
+def inside(propensity: Tensor) -> Tensor:
+    """Propensities that saturated logits rounded to 0 or 1, moved to the next number inside."""
+    eps = torch.finfo(propensity.dtype).eps
+    return propensity.clamp(eps, 1 - eps)

@@ -1,0 +1,141 @@
+"""A fitted estimator as a folder, and back, without running code from it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mtl_seq._files import atomic_folder, read_json, write_json
+from mtl_seq.data import Codec, Encoding
+from mtl_seq.errors import ArtifactError, CompositionError
+from mtl_seq.fit.balance import Balance
+from mtl_seq.fit.builders import builder_from_dict, builder_to_dict
+from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.training import Run
+from mtl_seq.models import Builder, FunnelModel
+
+__all__ = ["FILES", "Saved", "load_folder", "load_weights", "save_folder"]
+
+_KIND, _VERSION = "mtl_seq.estimator", 2
+
+FILES = ("model.safetensors", "codec.json", "estimator.json")
+"""What `FunnelEstimator.save` writes into its folder."""
+
+
+class Saved(NamedTuple):
+    """What a folder holds, but for the weights.
+
+    Attributes:
+        builder: Builds the model.
+        codec: Vocabularies and scaling.
+        settings: Arguments of the estimator.
+        run: What came of the training run.
+        calibration: How pCVR is calibrated; None if not.
+    """
+
+    builder: Builder
+    codec: Codec
+    settings: dict[str, Any]
+    run: Run
+    calibration: Calibration | None
+
+
+def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
+    """Write weights (safetensors), codec and settings (JSON), whole or not at all.
+
+    Raises:
+        ArtifactError: The folder holds something else, which would be lost.
+    """
+    with atomic_folder(path, own=FILES) as folder:
+        weights = {k: x.detach().cpu().contiguous() for k, x in model.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+        saved.codec.to_json(folder / "codec.json")
+        content = {
+            "model": builder_to_dict(saved.builder),
+            "settings": _to_json(saved.settings),
+            "run": saved.run.to_dict(),
+            "calibration": saved.calibration and saved.calibration.to_dict(),
+        }
+        write_json(folder / "estimator.json", content, kind=_KIND, version=_VERSION)
+
+
+def load_folder(path: str | Path, builder: Builder | None) -> Saved:
+    """Read what `save_folder` wrote.
+
+    Args:
+        path: The folder.
+        builder: The builder, where it was one's own.
+
+    Raises:
+        ArtifactError: The folder is incomplete, from a newer version, or holds a model that was
+            built by a function of somebody's own and `builder` is not given.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise ArtifactError(f"no model folder {folder}: name the one that `save` wrote")
+    if folder.is_file():
+        raise ArtifactError(
+            f"`path` must be the folder that `save` wrote, found the file {folder}: pickles "
+            "and checkpoints of other tools are not read"
+        )
+    content = read_json(folder / "estimator.json", kind=_KIND, version=_VERSION)
+    if builder is None:
+        if content["model"] is None:
+            raise ArtifactError(
+                f"{folder} holds a model of a builder outside this package: hand it in, "
+                "`load(path, model=builder)`"
+            )
+        builder = builder_from_dict(content["model"])
+    codec = Codec.from_json(folder / "codec.json")
+    found = content.get("calibration")
+    return Saved(
+        builder,
+        codec,
+        _from_json(content["settings"]),
+        Run.from_dict(content["run"]),
+        None if found is None else Calibration.from_dict(found),
+    )
+
+
+def load_weights(path: str | Path, model: FunnelModel) -> None:
+    """Put the weights of a folder into a model.
+
+    Raises:
+        ArtifactError: Weights that are torn or do not fit.
+    """
+    try:
+        model.load_state_dict(load_file(Path(path) / "model.safetensors"))
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise ArtifactError(f"{path}: the weights do not fit the model: {error}") from error
+
+
+def _to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    balance, calibrate = settings["balance"], settings["calibrate"]
+    return {
+        **settings,
+        "allow_leak": list(settings["allow_leak"]),
+        "encoding": settings["encoding"].to_dict(),
+        "balance": None if balance is None else builder_to_dict(balance) or {"name": None},
+        "calibrate": None if calibrate is None else vars(calibrate),
+    }
+
+
+def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
+    balance, calibrate = content.get("balance"), content.get("calibrate")
+    if balance is not None:
+        balance = _lost_balance if balance["name"] is None else builder_from_dict(balance)
+    return {
+        **content,
+        "encoding": Encoding(**content["encoding"]),
+        "balance": balance,
+        "calibrate": None if calibrate is None else Calibrate(**calibrate),
+    }
+
+
+def _lost_balance(risks: Sequence[str]) -> Balance:
+    raise CompositionError(
+        f"the `balance` of {tuple(risks)} was one's own, and no file holds code: set "
+        "`estimator.balance` before fitting again"
+    )

@@ -1,0 +1,66 @@
+"""What a network says of many rows."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtl_seq.data import BatchLoader
+from mtl_seq.nn import FunnelNetwork
+from mtl_seq.records import FunnelBatch, FunnelPrediction
+
+__all__ = ["Scores", "rank_rows", "score_rows"]
+
+FloatArray = NDArray[np.float64]
+
+_ROWS = 65_536
+
+
+class Scores(NamedTuple):
+    """Predictions, ``(N,)`` float64 in [0, 1]."""
+
+    pctr: FloatArray
+    pcvr: FloatArray
+    pctcvr: FloatArray
+
+
+def score_rows(network: FunnelNetwork, rows: FunnelBatch) -> Scores:
+    """Predict rows in memory, in their order; labels are not read.
+
+    Args:
+        network: Put into eval mode.
+        rows: The rows.
+    """
+    found = _columns(network, rows, lambda said: (said.pctr, said.pcvr, said.pctcvr))
+    return Scores(*found)
+
+
+def rank_rows(network: FunnelNetwork, rows: FunnelBatch) -> FloatArray:
+    """``(N,)`` logits of pCTCVR, which order impressions also where a probability has saturated.
+
+    Args:
+        network: Put into eval mode.
+        rows: The rows.
+    """
+    found = _columns(network, rows, lambda said: (said.joint_logit[said.stages[-1]],))
+    score: FloatArray = found[0]
+    return score
+
+
+def _columns(
+    network: FunnelNetwork,
+    rows: FunnelBatch,
+    read: Callable[[FunnelPrediction], tuple[Tensor, ...]],
+) -> FloatArray:
+    network.eval()
+    device = next(network.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        for batch in BatchLoader(FunnelBatch(rows.features), _ROWS):
+            prediction = network({k: x.to(device) for k, x in batch.features.items()})
+            parts.append(torch.stack(read(prediction)).double().cpu())
+    columns: FloatArray = torch.cat(parts, dim=1).numpy()
+    return columns

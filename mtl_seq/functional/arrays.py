@@ -1,0 +1,76 @@
+"""Tensors or NumPy arrays in, checked float64 tensors out."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtl_seq.errors import DataError, rows_text
+
+__all__ = ["Array", "as_tensor", "float_rows", "row_weights"]
+
+Array = Tensor | NDArray[Any]
+
+
+def as_tensor(values: Array) -> Tensor:
+    """The same values as a detached tensor; an array's memory is shared where torch allows it."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    array = np.ascontiguousarray(values)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def float_rows(**columns: Array) -> tuple[Tensor, ...]:
+    """Columns of one length as float64 tensors.
+
+    Args:
+        **columns: ``(N,)`` each, by the names an error shall use.
+
+    Returns:
+        ``(N,)`` float64 each, in the order given.
+
+    Raises:
+        DataError: Another shape than the first column's, or NaN.
+    """
+    found: list[Tensor] = []
+    for name, values in columns.items():
+        column = as_tensor(values).double().contiguous()
+        if column.ndim != 1 or (found and column.shape != found[0].shape):
+            required = f"({len(found[0])},)" if found else "(N,)"
+            raise DataError(
+                f"`{name}` must have the shape {required}, found {tuple(column.shape)}: one value "
+                "per row"
+            )
+        missing = torch.isnan(column)
+        if missing.any():
+            where = torch.nonzero(missing).flatten().tolist()
+            raise DataError(
+                f"`{name}` must hold numbers, found NaN in {rows_text(where, len(where))}"
+            )
+        found.append(column)
+    return tuple(found)
+
+
+def row_weights(weight: Array | None, like: Tensor) -> Tensor:
+    """Row weights as float64, ones where there are none.
+
+    Raises:
+        DataError: Another shape than `like`, or a weight that is negative or not finite.
+    """
+    if weight is None:
+        return torch.ones_like(like, dtype=torch.float64)
+    column = as_tensor(weight).double()
+    if column.shape != like.shape:
+        raise DataError(
+            f"`weight` must have the shape {tuple(like.shape)}, found {tuple(column.shape)}"
+        )
+    bad = ~((column >= 0) & torch.isfinite(column))
+    if bad.any():
+        where = torch.nonzero(bad).flatten().tolist()
+        raise DataError(
+            f"`weight` must be finite and at least 0, found {column[bad][0]:g} in "
+            f"{rows_text(where, len(where))}"
+        )
+    return column

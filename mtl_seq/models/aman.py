@@ -1,0 +1,48 @@
+"""AMAN: unclicked impressions as failed conversions (Pan et al., ICDM 2008; a row of ESMM)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.separate import assemble_separate
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import AMAN, EntireSpace, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["aman"]
+
+
+def aman(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    rate: float = 0.1,
+    corrected: bool = False,
+    seed: int,
+) -> FunnelModel:
+    """The networks of `click_space`, CVR trained on clicks and a share of all other impressions.
+
+    Its pCVR is too low by design, since ``p q / (p + s (1 - p))`` is what it learns, and orders
+    impressions by their clicks as much as by their conversions. On a longer funnel the stages
+    between have the risks of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each of the two networks.
+        rate: s, the share of the unclicked impressions that is drawn; the paper tries 0.1, 0.2, 0.5
+            and 1.
+        corrected: Not in the paper: see `risks.AMAN`.
+        seed: Seed of the initial weights and of the draw.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "cvr": AMAN(rate, corrected=corrected, seed=seed),
+        }
+    )
+    return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,0 +1,59 @@
+"""ChorusCVR (arXiv 2502.08277, WSDM 2026), as an independent re-implementation has it."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import (
+    IPS,
+    ClickUnconverted,
+    EntireSpace,
+    Objective,
+    PropensityPolicy,
+    SoftAlignment,
+    UnconvertedIPS,
+)
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["chorus_cvr"]
+
+
+def chorus_cvr(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    alignment_weight: float = 1.0,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """ESCM2-IPS, the same for clicks without conversion, and an alignment of the two.
+
+    The formulas come from an independent re-implementation; the weights of the losses are not
+    certain and are 1 here. There an `alignment_weight` of 0 was best. On a longer funnel the stages
+    between have the risks of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        alignment_weight: Weight of the alignment.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "cvr": IPS(propensity),
+            "ctcvr": EntireSpace(funnel.last),
+            "unconverted": UnconvertedIPS(propensity),
+            "click_unconverted": ClickUnconverted(),
+            "alignment": SoftAlignment(propensity),
+        },
+        {"alignment": alignment_weight},
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

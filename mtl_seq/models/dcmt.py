@@ -1,0 +1,53 @@
+"""DCMT: direct entire-space causal multi-task framework (Zhu et al., ICDE 2023)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import DCMT, EntireSpace, Objective, PropensityPolicy
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["dcmt"]
+
+
+def dcmt(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    cvr_weight: float = 1.0,
+    ctcvr_weight: float = 1.0,
+    prior: float = 0.001,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """ESMM with a factual and a counterfactual CVR tower.
+
+    A large `prior` scales pCVR down, by about ``1 / (1 + prior)``; at the small one of the default
+    the risk is SNIPS beside CTCVR. On a longer funnel the stages between have the risks of ESMM,
+    named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        cvr_weight: Weight of the twin risk.
+        ctcvr_weight: Weight of the CTCVR risk.
+        prior: Weight, within the twin risk, of the prior that both towers add up to 1.
+        propensity: Where propensities come from and how small they may be; by default
+            self-normalising. ``PropensityPolicy()`` gives the IPS form.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "cvr": DCMT(propensity, prior=prior),
+            "ctcvr": EntireSpace(funnel.last),
+        },
+        {"cvr": cvr_weight, "ctcvr": ctcvr_weight},
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

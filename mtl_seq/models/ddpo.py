@@ -1,0 +1,49 @@
+"""DDPO: direct dual propensity optimization (SIGIR 2024)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import DDPO, ConversionPropensity, EntireSpace, Objective, PropensityPolicy
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["ddpo"]
+
+
+def ddpo(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    soft_labels: bool = True,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """ESMM with a CVR risk on both spaces that a conversion propensity teaches.
+
+    The paper also moves click and conversion features into the CVR tower by attention; that part
+    is not built, towers read the bottom alone. Its loss inflates pCVR, see `risks.DDPO`. On a
+    longer funnel the stages between have the risks of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        soft_labels: Whether clicks without conversion have the teacher's label, as in the paper.
+        propensity: Where propensities come from and how small they may be; by default
+            self-normalising.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "teacher": ConversionPropensity(),
+            "cvr": DDPO(propensity, soft_labels=soft_labels),
+            "ctcvr": EntireSpace(funnel.last),
+        }
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,0 +1,41 @@
+"""DIVISION: pCTCVR by one network over pCTR by another (a row of ESMM, SIGIR 2018)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import joint_risks
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.separate import assemble_separate
+from mtl_seq.nn import BottomFactory, JointHead, MMoE
+from mtl_seq.risks import Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["division"]
+
+
+def division(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    seed: int,
+) -> FunnelModel:
+    """Networks for CTR and for CTCVR that share nothing; pCVR is their ratio, clipped below 1.
+
+    Nothing keeps pCTCVR below pCTR, and the noise of pCTCVR is divided by pCTR: pCVR is least
+    certain where clicks are rare. The losses are those of `esmm_ns`.
+
+    Args:
+        spec: The features.
+        funnel: The stages: a chain.
+        bottom: Builds the bottom of each network.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+
+    Raises:
+        CompositionError: A funnel that is no chain.
+    """
+    objective = Objective(joint_risks(funnel))
+    return assemble_separate(
+        spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=JointHead
+    )

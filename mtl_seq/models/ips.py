@@ -1,0 +1,97 @@
+"""Inverse propensity scoring and SNIPS, on networks of their own and on a shared one."""
+
+from dataclasses import replace
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.separate import assemble_separate
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import IPS, EntireSpace, Objective, PropensityPolicy
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["ips", "multi_ipw", "snips"]
+
+
+def ips(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """The networks of `click_space`, with clicks weighted by the inverse of the detached pCTR.
+
+    On a longer funnel the stages between have the risks of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = _objective(funnel, propensity)
+    return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+
+
+def snips(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """`ips` with self-normalised weights (Swaminathan and Joachims, NIPS 2015).
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be; its weights are made
+            self-normalising.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    scaled = replace(propensity or PropensityPolicy(), self_normalise=True)
+    return ips(spec, funnel=funnel, bottom=bottom, propensity=scaled, seed=seed)
+
+
+def multi_ipw(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """CTR and inverse-propensity CVR on a shared network (Zhang et al., WWW 2020).
+
+    It is ESCM2-IPS without the CTCVR risk. On a longer funnel the stages between have the risks of
+    ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = _objective(funnel, propensity)
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+
+
+def _objective(funnel: Funnel, propensity: PropensityPolicy | None) -> Objective:
+    return Objective(
+        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": IPS(propensity)}
+    )

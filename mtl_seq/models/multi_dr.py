@@ -1,0 +1,45 @@
+"""Multi-DR: doubly robust multi-task learning (Zhang et al., WWW 2020)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["multi_dr"]
+
+
+def multi_dr(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """CTR, doubly robust CVR and its imputation on a shared network.
+
+    It is ESCM2-DR without the CTCVR risk. The imputed error is ``bce(q, r~)`` and not a free head,
+    which would give the CVR tower no gradient. On a longer funnel the stages between have the risks
+    of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "cvr": DoublyRobust(propensity),
+            "imputation": Imputation(propensity),
+        }
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,0 +1,46 @@
+"""NISE: non-click samples improved semi-supervised method (RecSys 2024)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import NISE, EntireSpace, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["nise"]
+
+
+def nise(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    alpha: float = 1.0,
+    beta: float = 50.0,
+    seed: int,
+) -> FunnelModel:
+    """CTR, and CVR that is its own label off the clicks; no CTCVR risk.
+
+    The term off the clicks lessens the entropy of pCVR, which where conversions are rare drives it
+    towards 0: look at its calibration before using it. On a longer funnel the stages between have
+    the risks of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        alpha: Scale of the constant ``alpha min(L_CTR / L_CVR, beta)`` of the CVR risk.
+        beta: Its bound.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "cvr": NISE(alpha=alpha, beta=beta),
+        }
+    )
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

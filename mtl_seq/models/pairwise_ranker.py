@@ -1,0 +1,68 @@
+"""Pairwise learning to rank over graded engagement (RankNet, ICML 2005; LambdaRank, NIPS 2006)."""
+
+from collections.abc import Mapping
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import Comparisons, LambdaRank, Objective, RankNet, WholeLists
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["lambda_ranker", "pairwise_ranker"]
+
+
+def pairwise_ranker(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    grades: Mapping[str, float] | None = None,
+    comparisons: Comparisons | None = None,
+    seed: int,
+) -> FunnelModel:
+    """The network of ESMM, trained to order each user's impressions by what came of them.
+
+    The logit of pCTCVR is the score, and no probability: a fitted estimator predicts one column
+    ``score``, and a report says n/a to every figure but those of order. The schema's `group` says
+    whose impressions are compared: the user, or the request.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
+        comparisons: How rows come together; by default ``risks.DrawnPairs()``, the same number of
+            pairs of every user. ``risks.DrawnPairs(pool=True)`` is the naive pool.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"rank": RankNet(grades, comparisons=comparisons)})
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+
+
+def lambda_ranker(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    grades: Mapping[str, float] | None = None,
+    longest: int = 200,
+    seed: int,
+) -> FunnelModel:
+    """`pairwise_ranker` with pairs weighted by what they mean to NDCG, in whole lists.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
+        longest: A user's list is cut to that many impressions, drawn anew for every epoch.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"rank": LambdaRank(grades, lists=WholeLists(longest))})
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

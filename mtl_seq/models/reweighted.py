@@ -1,0 +1,41 @@
+"""Sample reweighting: one click model, its clicks weighted by what came of them."""
+
+from collections.abc import Mapping
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import Objective, ReweightedClick, Scale
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["reweighted"]
+
+
+def reweighted(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    engagement: Mapping[str, float] | None = None,
+    scale: Scale = "normalised",
+    seed: int,
+) -> FunnelModel:
+    """The network of ESMM as one click model, trained on weighted clicks.
+
+    Its score is the logit of a click weighted by engagement, and no probability: a fitted estimator
+    predicts one column ``score``. Its sigmoid has the odds of pCTR times k(x) / k; see
+    `risks.ReweightedClick`.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        engagement: What each stage after the click adds to the weight of a click; by default 1.
+        scale: What becomes of the weights' mean.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"click": ReweightedClick(engagement, scale=scale)})
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

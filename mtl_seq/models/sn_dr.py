@@ -1,0 +1,41 @@
+"""Self-normalised doubly robust learning, the cheap form of StableDR (Li et al., ICLR 2023)."""
+
+from dataclasses import replace
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joint_learning import joint_learning
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import Imputation, PropensityPolicy
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["sn_dr"]
+
+
+def sn_dr(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """`dr_jl` with self-normalised weights: bounded however small a propensity is.
+
+    StableDR itself also learns a propensity under a constraint that makes the mean imputed error on
+    weighted clicks that of all impressions; this does not.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be; its weights are made
+            self-normalising.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    scaled = replace(propensity or PropensityPolicy(), self_normalise=True)
+    imputation = Imputation(scaled)
+    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed)

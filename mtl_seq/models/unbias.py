@@ -1,0 +1,46 @@
+"""UNBIAS: rejection of clicks that were likely anyway (a row of ESMM, SIGIR 2018)."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.joints import risks_between
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.separate import assemble_separate
+from mtl_seq.nn import BottomFactory, MMoE
+from mtl_seq.risks import EntireSpace, Objective, Unbias
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["unbias"]
+
+
+def unbias(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    quantile: float = 0.1,
+    seed: int,
+) -> FunnelModel:
+    """The networks of `click_space`, CVR trained on clicks accepted with probability ``c / pCTR``.
+
+    The paper takes its propensities from a pCTR model trained before; here that network trains
+    beside, and shares nothing with the other. How many clicks were accepted is stated after every
+    epoch: ``run_.tallies[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the stages
+    between have the risks of ESMM, named by stage.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each of the two networks.
+        quantile: Quantile of a batch's clicked propensities that is c; see `risks.Unbias`.
+        seed: Seed of the initial weights and of the draw.
+
+    Returns:
+        The model.
+    """
+    objective = Objective(
+        {
+            "ctr": EntireSpace(funnel.first),
+            **risks_between(funnel),
+            "cvr": Unbias(quantile, seed=seed),
+        }
+    )
+    return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,0 +1,88 @@
+"""How much the clicks say of impressions without one: propensities, and the weights of clicks."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from mtl_seq.functional import (
+    effective_sample_size,
+    inverse_propensity,
+    largest_weight_share,
+    propensity_quantile,
+)
+
+__all__ = ["WEIGHT_COLUMNS", "Overlap", "overlap"]
+
+FloatArray = NDArray[np.float64]
+
+WEIGHT_COLUMNS = (
+    *("propensity", "clicks", "effective_size", "effective_share", "largest_share"),
+    *("floor", "clipped_share", "reason"),
+)
+
+FLOOR_QUANTILE = 0.01
+"""Share of the impressions whose propensity a counterfactual model raises to the floor."""
+
+_BINS = 40
+_LEAST = 1e-9
+
+
+class Overlap(NamedTuple):
+    """Propensities of clicked and other impressions, and the weights of the clicks.
+
+    Attributes:
+        source: Whose propensity the histogram shows.
+        edges: ``(M + 1,)`` edges of its bins, evenly spaced in the logarithm.
+        clicks: ``(M,)`` clicked impressions in each bin.
+        others: ``(M,)`` impressions without a click.
+        weights: A row per propensity, columns `WEIGHT_COLUMNS`: effective sample size of the
+            weights ``click / propensity``, its share of the clicks, the largest weight's share of
+            their sum, the 1% quantile of the propensity, and the share of the clicks below it,
+            whose weight a floor there would clip.
+    """
+
+    source: str
+    edges: FloatArray
+    clicks: FloatArray
+    others: FloatArray
+    weights: pd.DataFrame
+
+
+def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: str) -> Overlap:
+    """Describe the overlap of clicks and non-clicks.
+
+    Args:
+        propensities: By name (a model, the truth, the log), ``(N,)`` P(click | x).
+        click: ``(N,)`` clicks, 0 or 1.
+        source: Which of them the histogram shows.
+
+    Returns:
+        The description; figures of the weights are NaN, with the reason, without clicks.
+    """
+    shown = np.maximum(propensities[source], _LEAST)
+    low, high = shown.min(), shown.max()
+    edges = np.geomspace(low * (1 - 1e-9), max(high, low * 1.01) * (1 + 1e-9), _BINS + 1)
+    clicks, others = (
+        np.histogram(shown[click == value], edges)[0].astype(np.float64) for value in (1, 0)
+    )
+    records = [_weights(name, values, click) for name, values in propensities.items()]
+    return Overlap(
+        source, edges, clicks, others, pd.DataFrame(records, columns=list(WEIGHT_COLUMNS))
+    )
+
+
+def _weights(name: str, propensity: FloatArray, click: FloatArray) -> tuple[object, ...]:
+    chances = torch.from_numpy(np.maximum(propensity, _LEAST))
+    floor = float(propensity_quantile(chances, FLOOR_QUANTILE))
+    weight = inverse_propensity(torch.from_numpy(click.copy()), chances)
+    clicked = click == 1
+    count = int(clicked.sum())
+    size, largest = float(effective_sample_size(weight)), float(largest_weight_share(weight))
+    if count == 0:
+        return (name, 0, size, np.nan, largest, floor, np.nan, "no clicks")
+    clipped = float((chances.numpy()[clicked] < floor).mean())
+    return (name, count, size, size / count, largest, floor, clipped, None)

@@ -1,0 +1,83 @@
+"""How far inverse propensity weights are to be trusted, summed over any number of batches."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["WeightReport"]
+
+
+class WeightReport(NamedTuple):
+    """Sums over clicked rows, each a scalar tensor; add reports with `merge`.
+
+    Attributes:
+        clicks: How many rows were clicked.
+        clipped: How many of them had a propensity below the floor.
+        total: Sum of their weights.
+        squares: Sum of the squared weights.
+        largest: The largest weight.
+    """
+
+    clicks: Tensor
+    clipped: Tensor
+    total: Tensor
+    squares: Tensor
+    largest: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor, clipped: Tensor) -> "WeightReport":
+        """The report of one batch.
+
+        Args:
+            weight: ``(B,)`` weights; rows that were not clicked weigh 0.
+            clipped: ``(B,)`` whether a row's propensity was raised to the floor.
+        """
+        weight = weight.detach().double()
+        clicked = weight > 0
+        largest = weight.max() if weight.numel() else weight.new_zeros(())
+        return cls(
+            clicked.sum().double(),
+            (clicked & clipped).sum().double(),
+            weight.sum(),
+            torch.square(weight).sum(),
+            largest,
+        )
+
+    def merge(self, other: "WeightReport") -> "WeightReport":
+        """The report of both batches together."""
+        return WeightReport(
+            self.clicks + other.clicks,
+            self.clipped + other.clipped,
+            self.total + other.total,
+            self.squares + other.squares,
+            torch.maximum(self.largest, other.largest),
+        )
+
+    @property
+    def effective_size(self) -> float:
+        """``(sum w)^2 / sum w^2``: so many clicks of equal weight tell as much; NaN without any."""
+        return _ratio(self.total**2, self.squares)
+
+    @property
+    def clipped_share(self) -> float:
+        """Share of the clicked rows whose propensity was below the floor; NaN without clicks."""
+        return _ratio(self.clipped, self.clicks)
+
+    @property
+    def largest_share(self) -> float:
+        """Share of all weight that one row carries; NaN without clicks."""
+        return _ratio(self.largest, self.total)
+
+    def figures(self) -> dict[str, float]:
+        """The three figures by name."""
+        return {
+            "effective_size": self.effective_size,
+            "clipped_share": self.clipped_share,
+            "largest_share": self.largest_share,
+        }
+
+
+def _ratio(top: Tensor, bottom: Tensor) -> float:
+    return float(top / bottom) if float(bottom) > 0 else math.nan

@@ -1,0 +1,200 @@
+"""A real log with clicks and conversions of known truth."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.errors import SimulationError
+from mtl_seq.funnel import OTHER, Funnel, Stage
+from mtl_seq.records import FunnelTruth
+from mtl_seq.schema import Schema
+
+__all__ = ["SemiSynthetic", "Teacher"]
+
+FloatArray = NDArray[np.float64]
+
+Teacher = Mapping[str, FloatArray] | Callable[[pd.DataFrame], Mapping[str, FloatArray]]
+"""Probabilities by name, or what makes them of a log."""
+
+
+@dataclass(frozen=True, eq=False)
+class SemiSynthetic:
+    """The features and the exposure of a real log; its labels drawn anew from a teacher.
+
+    The teacher states, for every row of the log, each conditional of the schema's funnel by its
+    name: ``{"click": p, "conversion": q}`` for the common one, p = P(o = 1 | x) and
+    q = P(r = 1 | x); ``Funnel.conditionals`` has the names of others, such as ``conversion|cart``.
+    A model fitted on the real labels can be the teacher, so that the relabelled log looks like the
+    real one. Given x, click and potential conversion are independent: nothing is hidden.
+
+    A draw holds the schema's features, group, time and weight; a logged propensity was one of the
+    real clicks and is left out. ``truth.hidden`` has ``row``, the position in the real log, and
+    ``potential_<stage>``; ``truth.further`` has P(stage | x) of the stages
+    between and, for a mediator m of the last, ``m_then_<last>``.
+
+    Attributes:
+        log: The real log. It is not changed.
+        real: The roles of its columns; label columns need not be there.
+        teacher: The probabilities, ``(N,)`` each, or a function of the log that gives them.
+        replace: Whether a row may be drawn more than once.
+
+    Raises:
+        SimulationError: Probabilities of other names, another length or outside [0, 1]; a click
+            that is certain or impossible; exclusive actions with more than 1 together.
+
+    >>> log = pd.DataFrame({"user": [7, 7, 9], "clicked": 0, "bought": 0})
+    >>> schema = Schema(labels={"click": "clicked", "conversion": "bought"}, ids=["user"])
+    >>> teacher = {"click": np.full(3, 0.5), "conversion": np.array([0.1, 0.2, 0.3])}
+    >>> world = SemiSynthetic(log, schema, teacher)
+    >>> drawn, truth = world.sample(3, np.random.default_rng(0))
+    >>> drawn["user"].tolist(), truth.pcvr.tolist()
+    ([7, 7, 9], [0.1, 0.2, 0.3])
+    """
+
+    log: pd.DataFrame
+    real: Schema
+    teacher: Teacher
+    replace: bool = False
+    _taught: dict[str, FloatArray] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        given = self.teacher(self.log) if callable(self.teacher) else self.teacher
+        taught = {name: np.array(values, dtype=np.float64) for name, values in given.items()}
+        _check(taught, self.real.funnel, len(self.log))
+        absent = [column for column in self._columns() if column not in self.log.columns]
+        if absent:
+            raise SimulationError(
+                f"`log` must hold the schema's columns {absent}, found {list(self.log.columns)}"
+            )
+        object.__setattr__(self, "_taught", taught)
+
+    @property
+    def schema(self) -> Schema:
+        """The roles of a draw's columns: the real log's, without a logged propensity."""
+        return replace(self.real, propensity=None)
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FunnelTruth]:
+        """Draw n rows of the log, in its order, and label them.
+
+        Args:
+            n: How many, at least 1, and without replacement at most as many as the log has; all of
+                them are the real exposure.
+            rng: The only source of randomness.
+
+        Raises:
+            SimulationError: n is out of range.
+        """
+        most = len(self.log)
+        if n < 1 or (n > most and not self.replace):
+            raise SimulationError(
+                f"`n` must lie in [1, {most}], the rows of the log, found {n}: pass replace=True "
+                "to draw rows more than once"
+            )
+        rows = np.arange(most) if n == most and not self.replace else self._some(n, rng)
+        chances = {name: values[rows] for name, values in self._taught.items()}
+        funnel = self.real.funnel
+        draws = _potentials(funnel, chances, rng)
+        click = rng.random(n) < chances[funnel.first]
+        drawn = self.log[self._columns()].iloc[rows].reset_index(drop=True)
+        for stage, column in self.real.labels.items():
+            drawn[column] = (click * draws[stage]).astype(np.int64)
+        return drawn, _truth(funnel, chances, draws, rows)
+
+    def _some(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        rows: NDArray[np.int64] = np.sort(rng.choice(len(self.log), size=n, replace=self.replace))
+        return rows
+
+    def _columns(self) -> list[str]:
+        """What of the log is kept."""
+        schema = self.real
+        kept = [*schema.features, *schema.bag_weights.values()]
+        kept += [c for c in (schema.group, schema.time, schema.weight) if c]
+        return list(dict.fromkeys(kept))
+
+
+def _potentials(
+    funnel: Funnel, chances: Mapping[str, FloatArray], rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """By stage, whether an impression would reach it were it clicked."""
+    n = len(chances[funnel.first])
+    passed: dict[str, FloatArray] = {}
+    for stage in funnel.stages:
+        # One uniform picks among exclusive mediators and none of them.
+        uniform, below = rng.random(n) if stage.via else np.zeros(0), np.zeros(n)
+        for name in stage.via:
+            passed[name] = ((uniform >= below) & (uniform < below + chances[name])).astype(float)
+            below += chances[name]
+    reached = {funnel.first: np.ones(n)}
+    for stage in funnel.stages[1:]:
+        if stage.name in passed:
+            happens = passed[stage.name]
+        else:
+            happens = (rng.random(n) < _chance(stage, chances, passed)).astype(float)
+        reached[stage.name] = reached[str(stage.after)] * happens
+    return reached
+
+
+def _chance(
+    stage: Stage, chances: Mapping[str, FloatArray], ways: Mapping[str, FloatArray]
+) -> FloatArray:
+    """P(stage | its parent): mixed by the probabilities of its ways, or by which was taken."""
+    if not stage.via:
+        return chances[stage.name]
+    none = 1 - np.sum([ways[name] for name in stage.via], axis=0)
+    chance: FloatArray = none * chances[f"{stage.name}|{OTHER}"]
+    for name in stage.via:
+        chance += ways[name] * chances[f"{stage.name}|{name}"]
+    return chance
+
+
+def _truth(
+    funnel: Funnel,
+    chances: Mapping[str, FloatArray],
+    draws: Mapping[str, FloatArray],
+    rows: NDArray[np.int64],
+) -> FunnelTruth:
+    given_click = {funnel.first: np.ones(len(rows))}
+    for stage in funnel.stages[1:]:
+        parent = given_click[str(stage.after)]
+        given_click[stage.name] = parent * _chance(stage, chances, chances)
+    pctr, pcvr = chances[funnel.first], given_click[funnel.last]
+    between, last = funnel.names[1:-1], funnel.stages[-1]
+    further = {name: pctr * given_click[name] for name in between}
+    for name in last.via:
+        converts = chances[f"{last.name}|{name}"]
+        further[f"{name}_then_{last.name}"] = further[name] * converts
+    hidden = {f"potential_{name}": draws[name] for name in between}
+    hidden["row"] = rows.astype(np.float64)
+    potential = draws[funnel.last]
+    return FunnelTruth(pctr, pcvr, pctr * pcvr, pctr, pcvr, potential, further, hidden)
+
+
+def _check(taught: Mapping[str, FloatArray], funnel: Funnel, rows: int) -> None:
+    names = [conditional.name for conditional in funnel.conditionals]
+    if set(taught) != set(names):
+        raise SimulationError(
+            f"`teacher` must give the funnel's conditionals {names}, found {list(taught)}"
+        )
+    for name, values in taught.items():
+        if values.shape != (rows,):
+            raise SimulationError(
+                f"`teacher` must give {name!r} one value for each of the {rows:,} rows of the log, "
+                f"found shape {values.shape}"
+            )
+        within = (values >= 0) & (values <= 1)
+        if name == funnel.first:
+            within = (values > 0) & (values < 1)
+        if not within.all():
+            bounds = "(0, 1)" if name == funnel.first else "[0, 1]"
+            raise SimulationError(
+                f"`teacher` must give {name!r} probabilities in {bounds}, found "
+                f"{values[~within][0]} in row {int(np.argmin(within))}"
+            )
+    for stage in funnel.stages:
+        if len(stage.via) > 1 and np.sum([taught[name] for name in stage.via], axis=0).max() > 1:
+            raise SimulationError(
+                f"`teacher` must give the exclusive actions {list(stage.via)} at most 1 together"
+            )

@@ -1,0 +1,62 @@
+"""What calibration on clicks does to a debiased model: infinite data, no sampling noise.
+
+The world of `test_optima`: linear logits, CTR 20%, CVR on clicks 20%, and a CVR model that does not
+see x1, which drives the click. IPS with the true propensity has the entire-space optimum.
+"""
+
+import numpy as np
+import pytest
+from exact.test_optima import World, sigmoid, solve
+
+from mtl_seq.fit import Calibrate
+
+
+def blind_ips(world):
+    """pCVR of the logistic model on x2 alone that IPS with the true propensity ends at."""
+    design = np.stack((np.ones_like(world.x2), world.x2))
+
+    def gradient(beta):
+        # E[o / p (q_hat - r) x] over the outcomes: p / p (q_hat - q).
+        return design @ (world.mass * (sigmoid(beta @ design) - world.q))
+
+    beta = solve(gradient, np.zeros(2))
+    assert np.abs(gradient(beta)).max() <= 1e-10
+    return sigmoid(beta @ design)
+
+
+def bias(world, pcvr):
+    return float(world.mass @ pcvr / (world.mass @ world.q) - 1)
+
+
+@pytest.mark.parametrize("method", ["shift", "platt"])
+@pytest.mark.parametrize("rho", [0.4, 0.8, -0.8])
+def test_weighted_by_propensities_calibration_leaves_ips_unbiased(method, rho):
+    world = World(rho)
+    pcvr = blind_ips(world)
+    assert abs(bias(world, pcvr)) <= 1e-9
+    # Cells stand for their clicks: mass p, each weighted by 1 / p.
+    weight = world.mass * world.p / world.p
+    fitted = Calibrate(method).of(pcvr, world.q, weight, weighted=True)
+    assert abs(bias(world, fitted.pcvr(pcvr))) <= 1e-9
+    # Nothing was to be mended: IPS is calibrated over all impressions already.
+    np.testing.assert_allclose(fitted.pcvr(pcvr), pcvr, atol=1e-8)
+    assert fitted.pcoc == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(("rho", "expected"), [(0.8, 0.475), (0.4, 0.212), (-0.8, -0.312)])
+@pytest.mark.parametrize("method", ["shift", "platt", "isotonic"])
+def test_on_clicks_as_they_are_it_undoes_the_debiasing(method, rho, expected):
+    """IPS goes from 0 to +47.5% at rho .8, practically the naive model's bias."""
+    world = World(rho)
+    pcvr = blind_ips(world)
+    fitted = Calibrate(method).of(pcvr, world.q, world.mass * world.p, weighted=False)
+    assert bias(world, fitted.pcvr(pcvr)) == pytest.approx(expected, abs=0.005)
+
+
+def test_a_shift_makes_the_mean_on_clicks_right_and_that_is_the_harm():
+    world = World(0.8)
+    pcvr = blind_ips(world)
+    clicks = world.mass * world.p
+    moved = Calibrate("shift").of(pcvr, world.q, clicks, weighted=False).pcvr(pcvr)
+    assert clicks @ moved == pytest.approx(clicks @ world.q, rel=1e-12)
+    assert clicks @ pcvr < 0.75 * (clicks @ world.q)

@@ -1,0 +1,120 @@
+"""What is reported after an epoch, against plain sums over its rows."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from lightning import Callback
+
+from mtl_seq import FunnelEstimator, FunnelLabels, models, risks
+from mtl_seq.fit.tally import Tally
+from mtl_seq.fit.training import Run
+from mtl_seq.nn import compose_conditionals
+from mtl_seq.risks import Objective, PropensityPolicy
+from mtl_seq.simulate import LogisticFunnel
+
+WORLD = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = WORLD.sample(1500, np.random.default_rng(5))
+CHAIN = WORLD.schema.funnel
+FLOOR = 0.15
+
+
+def batches():
+    generator = torch.Generator().manual_seed(0)
+    for rows in (40, 7, 25):
+        logits = torch.randn(rows, 2, generator=generator, dtype=torch.float64) - 1
+        click = (torch.rand(rows, generator=generator) < 0.4).double()
+        labels = FunnelLabels(torch.stack((click, torch.zeros_like(click)), dim=1))
+        yield compose_conditionals(CHAIN, logits, {}), labels
+
+
+def tallied(objective, parts):
+    tally = Tally()
+    for prediction, labels in parts:
+        tally.add(objective, objective(prediction, labels), prediction, labels)
+    return tally.figures()
+
+
+def test_figures_are_those_of_all_rows_together():
+    objective = Objective(
+        {"ctr": risks.EntireSpace("click"), "cvr": risks.IPS(PropensityPolicy(floor=FLOOR))},
+        {"cvr": 0.5},
+    )
+    p = np.concatenate([prediction.pctr.numpy() for prediction, _ in batches()])
+    o = np.concatenate([labels.click.numpy() for _, labels in batches()])
+    z = np.concatenate([prediction.pcvr_logit.numpy() for prediction, _ in batches()])
+    w = o / np.maximum(p, FLOOR)
+    expected = {
+        "ctr": -np.where(o == 1, np.log(p), np.log1p(-p)).mean(),
+        "cvr": 0.5 * (w * np.logaddexp(0, z)).mean(),
+        "cvr/effective_size": w.sum() ** 2 / (w**2).sum(),
+        "cvr/clipped_share": (p[o == 1] < FLOOR).mean(),
+        "cvr/largest_share": w.max() / w.sum(),
+    }
+    assert 0 < expected["cvr/clipped_share"] < 1
+    assert tallied(objective, batches()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_without_clicks_nothing_can_be_said_of_weights():
+    prediction, labels = next(batches())
+    none = FunnelLabels(torch.zeros_like(labels.stages))
+    found = tallied(Objective({"cvr": risks.IPS()}), [(prediction, none)])
+    assert found["cvr"] == 0
+    assert all(math.isnan(found[f"cvr/{name}"]) for name in ("effective_size", "largest_share"))
+
+
+def test_equal_weights_make_every_click_count():
+    prediction, labels = next(batches())
+    labels = labels._replace(propensity=torch.full((40,), 0.25))
+    found = tallied(Objective({"cvr": risks.IPS()}), [(prediction, labels)])
+    clicks = float(labels.click.sum())
+    assert found["cvr/effective_size"] == pytest.approx(clicks)
+    assert found["cvr/largest_share"] == pytest.approx(1 / clicks)
+    assert found["cvr/clipped_share"] == 0
+
+
+class Logged(Callback):
+    """What Lightning was told."""
+
+    def on_train_end(self, trainer, *_):
+        self.metrics = {name: float(x) for name, x in trainer.callback_metrics.items()}
+
+
+def test_a_fit_logs_every_epoch_and_keeps_it(tmp_path):
+    logged = Logged()
+    one = FunnelEstimator(
+        models.escm2_dr, WORLD.schema, epochs=2, batch_size=128, trainer={"callbacks": [logged]}
+    ).fit(LOG)
+    first, last = one.run_.tallies
+    assert set(first) == set(last)
+    weights = {"effective_size", "clipped_share", "largest_share"}
+    assert set(last) == {"ctr", "cvr", "ctcvr", "imputation"} | {
+        f"{risk}/{figure}" for risk in ("cvr", "imputation") for figure in weights
+    }
+    assert last["ctr"] < first["ctr"]
+    for name, value in last.items():
+        assert logged.metrics[f"train/{name}"] == pytest.approx(value, rel=1e-5)
+    one.save(tmp_path / "model")
+    assert FunnelEstimator.load(tmp_path / "model").run_ == one.run_
+
+
+def test_a_run_without_clicks_survives_json():
+    run = Run((0.5,), 0, ({"cvr": 0.0, "cvr/effective_size": math.nan},))
+    again = Run.from_dict(run.to_dict())
+    assert again[:2] == run[:2]
+    assert again.tallies[0]["cvr"] == 0
+    assert math.isnan(again.tallies[0]["cvr/effective_size"])
+    assert run.to_dict()["tallies"][0]["cvr/effective_size"] is None
+
+
+def test_what_a_risk_states_of_itself_is_tallied():
+    one = FunnelEstimator(models.unbias, WORLD.schema, epochs=2, batch_size=128).fit(LOG)
+    clicks = [tally["cvr/clicks"] for tally in one.run_.tallies]
+    accepted = [tally["cvr/accepted"] for tally in one.run_.tallies]
+    assert clicks[1] == 2 * clicks[0]
+    assert 0 < accepted[0] < accepted[1] < clicks[1]
+    other = FunnelEstimator(models.reweighted, WORLD.schema, epochs=1).fit(LOG)
+    # 1 a click, and 1 more with a conversion; the training rows are 95 in 100.
+    k = 1 + LOG["conversion"].sum() / LOG["click"].sum()
+    assert other.run_.tallies[0]["click/mean_weight"] == pytest.approx(k, rel=0.03)
