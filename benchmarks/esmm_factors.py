@@ -135,8 +135,6 @@ STARTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
             "none",
             "CTCVR detached from the click tower",
             "gates learn 5 times as fast",
-            "two passes",
-            "four passes",
         ),
     ),
 }
