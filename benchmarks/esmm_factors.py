@@ -135,6 +135,7 @@ STARTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
             "none",
             "CTCVR detached from the click tower",
             "gates learn 5 times as fast",
+            "two passes",
         ),
     ),
 }
