@@ -114,7 +114,8 @@ def pass_over(path: Path) -> dict[str, object]:
     own = everything()
     start = time.perf_counter()
     rows = 0
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=CHUNK // 4):
+    # Buffers read ahead are kept until the file is closed: 20 bytes a row.
+    for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(batch_size=CHUNK // 4):
         columns = {
             name: torch.tensor(batch[name].to_numpy(zero_copy_only=False))
             for name in batch.schema.names
