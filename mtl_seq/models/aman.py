@@ -1,11 +1,11 @@
 """AMAN: unclicked impressions as failed conversions (Pan et al., ICDM 2008; a row of ESMM)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.separate import assemble_separate
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import AMAN, EntireSpace, Objective
+from mtl_seq.risks import AMAN, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["aman"]
@@ -40,8 +40,7 @@ def aman(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": AMAN(rate, corrected=corrected, seed=seed),
         }
     )

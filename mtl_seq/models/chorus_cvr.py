@@ -1,7 +1,7 @@
 """ChorusCVR (arXiv 2502.08277, WSDM 2026), as an independent re-implementation has it."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import (
@@ -46,8 +46,7 @@ def chorus_cvr(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": IPS(propensity),
             "ctcvr": EntireSpace(funnel.last),
             "unconverted": UnconvertedIPS(propensity),

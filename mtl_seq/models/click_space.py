@@ -3,10 +3,10 @@
 from functools import partial
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE, SingleTask, TowerEmbeddings
-from mtl_seq.risks import ClickSpace, EntireSpace, Objective
+from mtl_seq.risks import ClickSpace, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["click_space"]
@@ -33,9 +33,7 @@ def click_space(
     Returns:
         The model.
     """
-    objective = Objective(
-        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": ClickSpace()}
-    )
+    objective = Objective({**risks_before(funnel), "cvr": ClickSpace()})
     alone = partial(SingleTask, bottom=bottom)
     return assemble(
         spec, objective, funnel=funnel, bottom=alone, seed=seed, embedding=TowerEmbeddings

@@ -1,7 +1,7 @@
 """DCMT: direct entire-space causal multi-task framework (Zhu et al., ICDE 2023)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import DCMT, EntireSpace, Objective, PropensityPolicy
@@ -43,8 +43,7 @@ def dcmt(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": DCMT(propensity, prior=prior),
             "ctcvr": EntireSpace(funnel.last),
         },

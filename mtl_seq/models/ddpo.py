@@ -1,7 +1,7 @@
 """DDPO: direct dual propensity optimization (SIGIR 2024)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import DDPO, ConversionPropensity, EntireSpace, Objective, PropensityPolicy
@@ -39,8 +39,7 @@ def ddpo(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "teacher": ConversionPropensity(),
             "cvr": DDPO(propensity, soft_labels=soft_labels),
             "ctcvr": EntireSpace(funnel.last),

@@ -1,7 +1,7 @@
 """ESCM2: Entire Space Counterfactual Multi-Task Model (Wang et al., SIGIR 2022)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import IPS, DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
@@ -41,8 +41,7 @@ def escm2_ips(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": IPS(propensity),
             "ctcvr": EntireSpace(funnel.last),
         },
@@ -81,8 +80,7 @@ def escm2_dr(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": DoublyRobust(propensity),
             "ctcvr": EntireSpace(funnel.last),
             "imputation": Imputation(propensity),

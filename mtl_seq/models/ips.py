@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.models.separate import assemble_separate
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import IPS, EntireSpace, Objective, PropensityPolicy
+from mtl_seq.risks import IPS, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["ips", "multi_ipw", "snips"]
@@ -92,6 +92,4 @@ def multi_ipw(
 
 
 def _objective(funnel: Funnel, propensity: PropensityPolicy | None) -> Objective:
-    return Objective(
-        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": IPS(propensity)}
-    )
+    return Objective({**risks_before(funnel), "cvr": IPS(propensity)})

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import FunnelModel
 from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.separate import assemble_separate
 from mtl_seq.nn import BottomFactory
-from mtl_seq.risks import DoublyRobust, EntireSpace, Objective
+from mtl_seq.risks import DoublyRobust, Objective
 from mtl_seq.risks.imputation import WeightedImputation
 from mtl_seq.schema import FeatureSpec
 
@@ -43,8 +43,7 @@ def joint_learning(
         The model.
     """
     predicted = {
-        "ctr": EntireSpace(funnel.first),
-        **risks_between(funnel),
+        **risks_before(funnel),
         "cvr": DoublyRobust(imputation.propensity),
     }
     objective = Objective({**predicted, "imputation": imputation})

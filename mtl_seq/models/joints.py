@@ -4,7 +4,7 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
 from mtl_seq.risks import EntireSpace, Risk
 
-__all__ = ["joint_risks", "risks_between"]
+__all__ = ["joint_risks", "risks_before"]
 
 _RISKS = (
     "ctr",
@@ -31,8 +31,8 @@ def joint_risks(funnel: Funnel) -> dict[str, Risk]:
     return {name: EntireSpace(stage) for name, stage in zip(names, funnel.names, strict=True)}
 
 
-def risks_between(funnel: Funnel) -> dict[str, Risk]:
-    """Cross-entropy of the joint of every stage between the first and the last.
+def risks_before(funnel: Funnel) -> dict[str, Risk]:
+    """Cross-entropy of the joint of every stage before the last, over all impressions.
 
     Every model has these, whatever its CVR risk: pCVR alone is a product over the stages between,
     and would leave their towers unidentified. Models differ in what they do to pCVR only.
@@ -41,7 +41,7 @@ def risks_between(funnel: Funnel) -> dict[str, Risk]:
         funnel: The stages.
 
     Returns:
-        By stage, in the funnel's order; none where there are two stages.
+        ``"ctr"`` for the first, then the stages between by name, in the funnel's order.
 
     Raises:
         CompositionError: A stage between that has the name of a risk.
@@ -52,4 +52,5 @@ def risks_between(funnel: Funnel) -> dict[str, Risk]:
                 f"no stage between may be named as one of the risks {_RISKS}, found {stage!r}: "
                 "rename the stage"
             )
-    return {stage: EntireSpace(stage) for stage in funnel.names[1:-1]}
+    between = {stage: EntireSpace(stage) for stage in funnel.names[1:-1]}
+    return {"ctr": EntireSpace(funnel.first), **between}

@@ -1,10 +1,10 @@
 """Multi-DR: doubly robust multi-task learning (Zhang et al., WWW 2020)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
+from mtl_seq.risks import DoublyRobust, Imputation, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["multi_dr"]
@@ -36,8 +36,7 @@ def multi_dr(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": DoublyRobust(propensity),
             "imputation": Imputation(propensity),
         }

@@ -1,10 +1,10 @@
 """The control: CTR and CVR share a network, CVR is masked to clicks."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import ClickSpace, EntireSpace, Objective
+from mtl_seq.risks import ClickSpace, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["multitask"]
@@ -32,7 +32,5 @@ def multitask(
     Returns:
         The model.
     """
-    objective = Objective(
-        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": ClickSpace()}
-    )
+    objective = Objective({**risks_before(funnel), "cvr": ClickSpace()})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,10 +1,10 @@
 """NISE: non-click samples improved semi-supervised method (RecSys 2024)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import NISE, EntireSpace, Objective
+from mtl_seq.risks import NISE, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["nise"]
@@ -38,8 +38,7 @@ def nise(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": NISE(alpha=alpha, beta=beta),
         }
     )

@@ -1,10 +1,10 @@
 """The oracle: trained on what nobody can observe, so in simulation only."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import EntireSpace, Objective, PotentialOutcome
+from mtl_seq.risks import Objective, PotentialOutcome
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["oracle"]
@@ -31,7 +31,5 @@ def oracle(
     Returns:
         The model.
     """
-    objective = Objective(
-        {"ctr": EntireSpace(funnel.first), **risks_between(funnel), "cvr": PotentialOutcome()}
-    )
+    objective = Objective({**risks_before(funnel), "cvr": PotentialOutcome()})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

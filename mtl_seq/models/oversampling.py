@@ -1,11 +1,11 @@
 """Oversampling of conversions (Weiss, SIGKDD Explorations 2004; a row of ESMM)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.separate import assemble_separate
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import EntireSpace, Objective, Oversampling
+from mtl_seq.risks import Objective, Oversampling
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["oversampling"]
@@ -38,8 +38,7 @@ def oversampling(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": Oversampling(factor, corrected=corrected),
         }
     )

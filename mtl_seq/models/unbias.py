@@ -1,11 +1,11 @@
 """UNBIAS: rejection of clicks that were likely anyway (a row of ESMM, SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_between
+from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.separate import assemble_separate
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import EntireSpace, Objective, Unbias
+from mtl_seq.risks import Objective, Unbias
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["unbias"]
@@ -38,8 +38,7 @@ def unbias(
     """
     objective = Objective(
         {
-            "ctr": EntireSpace(funnel.first),
-            **risks_between(funnel),
+            **risks_before(funnel),
             "cvr": Unbias(quantile, seed=seed),
         }
     )
