@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtl_seq import BiasReport, FunnelEstimator, Schema, models, nn, simulate
 from mtl_seq.comparison import versions
@@ -57,7 +56,7 @@ def on_world(name: str, rows: int, seed: int, bottom: Any) -> dict[str, float]:
     scores = FunnelEstimator(build, world.schema, seed=seed).fit(log).predict(test)
     pcvr = scores["pcvr"].to_numpy()
     return {
-        "AUC": float(auc(as_tensor(pcvr), as_tensor(truth.pcvr))),
+        "AUC": float(auc(pcvr, truth.pcvr)),
         "|relative bias|": abs(float(pcvr.mean() / truth.pcvr.mean() - 1)),
     }
 
@@ -74,10 +73,6 @@ def on_kuairand(folder: Path, seed: int, bottom: Any) -> dict[str, float]:
         "AUC on clicks": float(table["CVR AUC, clicks"]),
         "|relative bias|": abs(float(table["CTCVR PCOC, all"]) - 1),
     }
-
-
-def as_tensor(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(values.copy())
 
 
 def paired(measure: Callable[[int, Any], dict[str, float]], seeds: range) -> dict[str, Any]:

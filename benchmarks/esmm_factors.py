@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from esmm_bottoms import as_tensor, equal_shared
+from esmm_bottoms import equal_shared
 from lightning import Callback
 
 from mtl_seq import FunnelEstimator, models, nn, simulate
@@ -158,7 +158,7 @@ def measure(change: Change, bottom: Any, settings: dict[str, Any], seed: int) ->
         builder, world.schema, seed=seed, encoding=encoding, trainer=trainer, **given
     )
     pcvr = estimator.fit(log).predict(test)["pcvr"].to_numpy()
-    return float(auc(as_tensor(pcvr), as_tensor(truth.pcvr)))
+    return float(auc(pcvr, truth.pcvr))
 
 
 def paired(

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.errors import DataError
+from mtl_seq.fit.monotone import sigmoid
 from mtl_seq.functional.dependence import dependent_cells
 from mtl_seq.records import SelectionTest, Verdict
 
-__all__ = ["IDENTIFIED", "WEAK", "dependence_moment", "recalibrated"]
+__all__ = ["IDENTIFIED", "WEAK", "dependence_moment"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -84,7 +85,7 @@ def dependence_moment(
     def error(lam: float) -> float:
         scores = np.zeros(len(p))
         scores[clicked] = weight[clicked] * rows.score(lam, shift)
-        residual = weight * (click - _sigmoid(logit[np.arange(len(p)), level] + shift[level]))
+        residual = weight * (click - sigmoid(logit[np.arange(len(p)), level] + shift[level]))
         influence = _without_intercepts(scores, residual, logit, level, weight, shift, mean, lam)
         if group is not None:
             influence = np.bincount(group, influence).astype(np.float64)
@@ -104,25 +105,6 @@ def _verdict(spread: float) -> Verdict:
     if spread <= IDENTIFIED:
         return "identified"
     return "weak" if spread <= WEAK else "not identified"
-
-
-def recalibrated(
-    p: FloatArray, level: IntArray, click: FloatArray, weight: FloatArray | None = None
-) -> FloatArray:
-    """P(click) at every level, one intercept a level moved so that each level's clicks add up.
-
-    Args:
-        p: ``(N, K)`` probabilities in (0, 1).
-        level: ``(N,)`` the row's level.
-        click: ``(N,)`` 0 or 1.
-        weight: ``(N,)`` weights; None for equal ones.
-
-    Returns:
-        ``(N, K)``.
-    """
-    logit = np.log(p) - np.log1p(-p)
-    ones = np.ones(len(p)) if weight is None else weight
-    return _sigmoid(logit + _intercepts(logit, level, click, ones))
 
 
 class _Clicked:
@@ -182,7 +164,7 @@ def _without_intercepts(
     lam: float,
 ) -> FloatArray:
     """``(N,)`` influence on the mean score, that of the estimated intercepts included."""
-    fitted = _sigmoid(logit[np.arange(len(level)), level] + shift[level])
+    fitted = sigmoid(logit[np.arange(len(level)), level] + shift[level])
     levels = len(shift)
     curvature = np.bincount(level, weight * fitted * (1 - fitted), minlength=levels)
     slopes = np.empty(levels)
@@ -203,18 +185,13 @@ def _intercepts(
     shift = np.zeros(levels)
     clicks = np.bincount(level, weight * click, minlength=levels)
     for _ in range(100):
-        p = _sigmoid(own + shift[level])
+        p = sigmoid(own + shift[level])
         excess = clicks - np.bincount(level, weight * p, minlength=levels)
         step = excess / np.bincount(level, weight * p * (1 - p), minlength=levels)
         shift += np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-12:
             break
     return shift
-
-
-def _sigmoid(logit: FloatArray) -> FloatArray:
-    probability: FloatArray = torch.sigmoid(torch.from_numpy(np.ascontiguousarray(logit))).numpy()
-    return probability
 
 
 def _check(

@@ -18,6 +18,8 @@ SCORE = "score"
 
 REASON = "a score that only ranks is no probability"
 
+_COUNTS = frozenset({"rows", "positives", "users", "clicks"})
+
 _Report = TypeVar("_Report", bound=Findings)
 
 
@@ -62,15 +64,14 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
     """
     if not rankers:
         return report
+    # A ranker as the control leaves no difference defined.
+    against = report.models if report.control in rankers else rankers
     new: dict[str, Any] = {
         "metrics": _blank(report.metrics, rankers, kept="auc"),
-        "differences": _blank(report.differences, rankers, kept="auc"),
+        "differences": _blank(report.differences, against, kept="auc"),
         "reliability": _blank(report.reliability, rankers),
         "segments": _blank(report.segments, rankers),
     }
-    if report.control in rankers:
-        others = set(report.models)
-        new["differences"] = _blank(report.differences, others, kept="auc")
     if report.deciles is not None:
         lost = {name: np.full_like(report.deciles.propensity, np.nan) for name in rankers}
         found, low, high = report.deciles[1:]
@@ -90,16 +91,13 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
     return replace(report, **new)
 
 
-_KEPT = frozenset({"rows", "positives", "users", "clicks"})
-
-
 def _blank(table: pd.DataFrame, rankers: Collection[str], kept: str | None = None) -> pd.DataFrame:
     gone = table["model"].isin(rankers)
     if kept is not None:
         gone &= table["metric"] != kept
     table = table.copy()
     for column in table.columns:
-        if pd.api.types.is_float_dtype(table[column].dtype) and column not in _KEPT:
+        if pd.api.types.is_float_dtype(table[column].dtype) and column not in _COUNTS:
             table.loc[gone, column] = np.nan
     if "reason" in table.columns:
         table["reason"] = table["reason"].astype(object)
