@@ -14,7 +14,8 @@ from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import build_optimizer
-from mtl_seq.fit.training import CHECKPOINT_RULE, Run
+from mtl_seq.fit.run import Run
+from mtl_seq.fit.training import CHECKPOINT_RULE
 
 if TYPE_CHECKING:
     from mtl_seq.fit.module import FunnelModule

@@ -4,29 +4,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mtl_seq.data import (
-    Codec,
-    Encoding,
-    check_columns,
-    check_dense,
-    check_labels,
-    check_leaks,
-    check_population,
-    check_row_values,
-    read_frame,
-)
+from mtl_seq.data import Codec, Encoding, read_frame
 from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.calibrate import Calibrate, Calibration
-from mtl_seq.fit.potential import with_potential
-from mtl_seq.fit.rates import base_rates
+from mtl_seq.fit.preparing import prepare
+from mtl_seq.fit.run import Run
 from mtl_seq.fit.saved import Saved, load_folder, load_weights, save_folder
 from mtl_seq.fit.scores import rank_rows, score_rows
-from mtl_seq.fit.split import split_rows
-from mtl_seq.fit.training import Run, train
+from mtl_seq.fit.training import train
 from mtl_seq.models import Builder, FunnelModel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
@@ -141,29 +129,24 @@ class FunnelEstimator:
             raise CompositionError(
                 f"`model` must be a builder such as models.esmm, found {self.model!r}"
             )
-        log = read_frame(frame)
-        self._check(log)
-        if validation is None:
-            fitted, held = split_rows(self.schema, log, self.validation, self.seed)
-            rows, held_rows = log.iloc[fitted], log.iloc[held]
-        else:
-            fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)
-            self._check(held_rows)
-        codec = Codec.fit_with(self.encoding, self.schema, rows)
-        spec = self.encoding.applied(codec.spec)
-        model = self.model(spec, funnel=self.schema.funnel, seed=self.seed)
+        prepared = prepare(
+            self.model,
+            self.schema,
+            frame,
+            truth,
+            validation,
+            encoding=self.encoding,
+            share=self.validation,
+            allow_leak=self.allow_leak,
+            seed=self.seed,
+        )
+        model = prepared.model
         weighted = self.calibrate is not None and self.calibrate.check(model.objective)
-        batch = codec.encode_training(rows)
-        assert batch.labels is not None
-        model.network.start_at(base_rates(self.schema.funnel, batch.labels.stages))
-        if model.objective.needs_potential:
-            batch = with_potential(batch, truth, len(log), fitted)
-        held_batch = codec.encode(held_rows)
         run = train(
             model,
-            batch,
-            held_batch,
-            epochs=self._epochs(len(rows)),
+            prepared.rows,
+            prepared.validation,
+            epochs=self._epochs(prepared.size),
             batch_size=self.batch_size,
             lr=self.lr,
             weight_decay=self.weight_decay,
@@ -176,10 +159,11 @@ class FunnelEstimator:
         )
         calibration = None
         if self.calibrate is not None:
-            assert held_batch.labels is not None
-            scores = score_rows(model.network, held_batch)
-            calibration = self.calibrate.fit(scores, held_batch.labels, weighted=weighted)
-        self.codec_, self.model_, self.run_ = codec, model.eval(), run
+            held = prepared.validation
+            assert held.labels is not None
+            scores = score_rows(model.network, held)
+            calibration = self.calibrate.fit(scores, held.labels, weighted=weighted)
+        self.codec_, self.model_, self.run_ = prepared.codec, model.eval(), run
         self.calibration_ = calibration
         return self
 
@@ -247,14 +231,6 @@ class FunnelEstimator:
     def _epochs(self, rows: int) -> int:
         few = -(-_FEWEST_STEPS * self.batch_size // rows)
         return few if self.epochs is None else self.epochs
-
-    def _check(self, frame: pd.DataFrame) -> None:
-        check_columns(self.schema, frame, labels=True)
-        check_labels(self.schema, frame)
-        check_population(self.schema, frame)
-        check_dense(self.schema, frame, impute=self.encoding.impute is not None)
-        check_row_values(self.schema, frame)
-        check_leaks(self.schema, frame, self.allow_leak)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

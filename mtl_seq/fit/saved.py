@@ -13,7 +13,7 @@ from mtl_seq.errors import ArtifactError, CompositionError
 from mtl_seq.fit.balance import Balance
 from mtl_seq.fit.builders import builder_from_dict, builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
-from mtl_seq.fit.training import Run
+from mtl_seq.fit.run import Run
 from mtl_seq.models import Builder, FunnelModel
 
 __all__ = ["FILES", "Saved", "load_folder", "load_weights", "save_folder"]

@@ -1,11 +1,10 @@
 """One training run on rows in memory, under Lightning's Trainer."""
 
 import logging
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -14,11 +13,12 @@ from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.fit.balance import Balance, BalanceFactory
 from mtl_seq.fit.loaders import training_loader
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
+from mtl_seq.fit.run import Run
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch
 from mtl_seq.risks import CrossFit, EvalMode, MovingAverage
 
-__all__ = ["CHECKPOINT_RULE", "Run", "train"]
+__all__ = ["CHECKPOINT_RULE", "train"]
 
 CHECKPOINT_RULE = (
     "the epoch with the least log loss of pCTCVR / pCTR on clicked validation rows, for every "
@@ -28,41 +28,6 @@ CHECKPOINT_RULE = (
 """The one rule that picks a checkpoint."""
 
 _EVALUATION_ROWS = 65_536
-
-
-class Run(NamedTuple):
-    """What came of a training run.
-
-    Attributes:
-        rule: The checkpoint rule's value after each epoch.
-        best_epoch: The epoch whose weights were kept, from 0.
-        tallies: After each epoch, every weighted risk's mean by its name; of risks that divide by
-            propensities also ``<risk>/effective_size`` of their weights, ``<risk>/clipped_share``
-            of the clicks, and ``<risk>/largest_share`` that one row has of all weight, NaN without
-            clicks; what else a risk states of itself as ``<risk>/<figure>``; and a balance's
-            weights as ``balance/<task>``.
-    """
-
-    rule: tuple[float, ...]
-    best_epoch: int
-    tallies: tuple[dict[str, float], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON, in which NaN is null."""
-        tallies = [
-            {name: None if math.isnan(value) else value for name, value in tally.items()}
-            for tally in self.tallies
-        ]
-        return {"rule": list(self.rule), "best_epoch": self.best_epoch, "tallies": tallies}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Run":
-        """Read what `to_dict` wrote."""
-        tallies = (
-            {name: math.nan if value is None else value for name, value in tally.items()}
-            for tally in content.get("tallies", ())
-        )
-        return cls(tuple(content["rule"]), content["best_epoch"], tuple(tallies))
 
 
 def train(

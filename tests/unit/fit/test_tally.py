@@ -8,8 +8,8 @@ import torch
 from lightning import Callback
 
 from mtl_seq import FunnelEstimator, FunnelLabels, models, risks
+from mtl_seq.fit.run import Run
 from mtl_seq.fit.tally import Tally
-from mtl_seq.fit.training import Run
 from mtl_seq.nn import compose_conditionals
 from mtl_seq.risks import Objective, PropensityPolicy
 from mtl_seq.simulate import LogisticFunnel

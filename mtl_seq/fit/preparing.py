@@ -1,0 +1,104 @@
+"""From a log to what a training run is made of: codec, model, rows to train on, rows held out."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mtl_seq.data import (
+    Codec,
+    Encoding,
+    check_columns,
+    check_dense,
+    check_labels,
+    check_leaks,
+    check_population,
+    check_row_values,
+    read_frame,
+)
+from mtl_seq.fit.potential import with_potential
+from mtl_seq.fit.rates import base_rates
+from mtl_seq.fit.split import split_rows
+from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.records import FunnelBatch, FunnelTruth
+from mtl_seq.schema import Schema
+
+__all__ = ["Prepared", "prepare"]
+
+
+class Prepared(NamedTuple):
+    """What a training run is made of.
+
+    Attributes:
+        codec: Fitted to the training rows.
+        model: Before its first step.
+        rows: Rows to train on.
+        validation: Rows for the checkpoint rule.
+        size: How many rows to train on there are.
+    """
+
+    codec: Codec
+    model: FunnelModel
+    rows: FunnelBatch
+    validation: FunnelBatch
+    size: int
+
+
+def prepare(
+    builder: Builder,
+    schema: Schema,
+    frame: pd.DataFrame | str | Path,
+    truth: FunnelTruth | None,
+    validation: pd.DataFrame | str | Path | None,
+    *,
+    encoding: Encoding,
+    share: float,
+    allow_leak: Collection[str],
+    seed: int,
+) -> Prepared:
+    """Check a log, part and encode it, and build the model.
+
+    Args:
+        builder: Builds the model.
+        schema: The roles of the columns.
+        frame: The log; it is not changed.
+        truth: The truth of the same rows; None for models that do not train on it.
+        validation: Rows for the checkpoint rule; None for a share of the log.
+        encoding: How columns become vectors.
+        share: Share of the log to hold out.
+        allow_leak: Features that may predict a label almost perfectly.
+        seed: Seed of the weights and of the parting.
+
+    Raises:
+        SchemaError: A declared column is absent.
+        DataError: Rows that cannot be trained on; see `mtl_seq.data`.
+    """
+    log = read_frame(frame)
+    _check(schema, log, encoding, allow_leak)
+    if validation is None:
+        fitted, held = split_rows(schema, log, share, seed)
+        rows, held_rows = log.iloc[fitted], log.iloc[held]
+    else:
+        fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)
+        _check(schema, held_rows, encoding, allow_leak)
+    codec = Codec.fit_with(encoding, schema, rows)
+    model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
+    batch = codec.encode_training(rows)
+    assert batch.labels is not None
+    model.network.start_at(base_rates(schema.funnel, batch.labels.stages))
+    if model.objective.needs_potential:
+        batch = with_potential(batch, truth, len(log), fitted)
+    return Prepared(codec, model, batch, codec.encode(held_rows), len(rows))
+
+
+def _check(
+    schema: Schema, frame: pd.DataFrame, encoding: Encoding, allow_leak: Collection[str]
+) -> None:
+    check_columns(schema, frame, labels=True)
+    check_labels(schema, frame)
+    check_population(schema, frame)
+    check_dense(schema, frame, impute=encoding.impute is not None)
+    check_row_values(schema, frame)
+    check_leaks(schema, frame, allow_leak)
