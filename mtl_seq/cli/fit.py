@@ -8,6 +8,13 @@ import typer
 
 from mtl_seq._files import check_folder
 from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.fitting import (
+    BalanceName,
+    CalibrateMethod,
+    CalibrateWeighted,
+    balance_named,
+    calibrate_as,
+)
 from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
 from mtl_seq.comparison import BUILDERS
 from mtl_seq.data import Encoding, read_frame, truth_of
@@ -50,6 +57,9 @@ def fit(
     allow_leak: Annotated[
         list[str] | None, typer.Option(help="A feature that may give a label away; repeatable.")
     ] = None,
+    balance: BalanceName = None,
+    calibrate: CalibrateMethod = None,
+    calibrate_weighted: CalibrateWeighted = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -74,13 +84,15 @@ def fit(
             target_encoding=20.0 if target_encoding else None,
         ),
         allow_leak=allow_leak or (),
+        balance=balance_named(balance),
+        calibrate=calibrate_as(calibrate, calibrate_weighted),
         seed=seed,
         progress=not quiet,
     )
     frame = read_frame(log)
     estimator.fit(frame, None if truth is None else truth_of(frame, read_frame(truth)))
     estimator.save(out)
-    run = estimator.run_
+    run, calibration = estimator.run_, estimator.calibration_
     if json:
         print_json(
             {
@@ -90,6 +102,8 @@ def fit(
                 "checkpoint_rule": CHECKPOINT_RULE,
                 "rule_by_epoch": list(run.rule),
                 "epoch_kept": run.best_epoch + 1,
+                "balance": balance,
+                "calibration": None if calibration is None else calibration.to_dict(),
             }
         )
         return
@@ -98,3 +112,5 @@ def fit(
         f"{CHECKPOINT_RULE}",
         quiet=quiet,
     )
+    if calibration is not None:
+        note(f"pCVR calibrated: {calibration}", quiet=quiet)
