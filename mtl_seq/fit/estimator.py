@@ -137,6 +137,7 @@ class FunnelEstimator:
             validation,
             encoding=self.encoding,
             share=self.validation,
+            calibrate=self.calibrate,
             allow_leak=self.allow_leak,
             seed=self.seed,
         )

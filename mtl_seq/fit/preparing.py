@@ -18,6 +18,7 @@ from mtl_seq.data import (
     check_row_values,
     read_frame,
 )
+from mtl_seq.fit.calibrate import Calibrate
 from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.rates import base_rates
 from mtl_seq.fit.split import split_rows
@@ -55,6 +56,7 @@ def prepare(
     *,
     encoding: Encoding,
     share: float,
+    calibrate: Calibrate | None,
     allow_leak: Collection[str],
     seed: int,
 ) -> Prepared:
@@ -68,6 +70,7 @@ def prepare(
         validation: Rows for the checkpoint rule; None for a share of the log.
         encoding: How columns become vectors.
         share: Share of the log to hold out.
+        calibrate: How pCVR is to be calibrated; refused early where it cannot be.
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights and of the parting.
 
@@ -85,6 +88,8 @@ def prepare(
         _check(schema, held_rows, encoding, allow_leak)
     codec = Codec.fit_with(encoding, schema, rows)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
+    if calibrate is not None:
+        calibrate.check(model.objective)
     batch = codec.encode_training(rows)
     assert batch.labels is not None
     model.network.start_at(base_rates(schema.funnel, batch.labels.stages))
