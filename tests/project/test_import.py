@@ -31,7 +31,8 @@ def test_heavy_libraries_load_only_when_used():
 def test_import_costs_at_most_half_a_second_over_its_libraries():
     code = (
         "import time, torch, pandas, torchmetrics\n"
-        "start = time.perf_counter()\nimport mtl_seq\nprint(time.perf_counter() - start)"
+        # The time of the processor, which other processes of the machine do not lengthen.
+        "start = time.process_time()\nimport mtl_seq\nprint(time.process_time() - start)"
     )
     assert min(float(run(code)) for _ in range(3)) <= 0.5
 
