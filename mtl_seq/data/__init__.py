@@ -19,6 +19,8 @@ from mtl_seq.data.frames import (
 )
 from mtl_seq.data.leaks import LEAK_AUC, check_leaks
 from mtl_seq.data.loader import BatchLoader
+from mtl_seq.data.source import Source
+from mtl_seq.data.stream import StreamLoader
 from mtl_seq.data.vocabulary import Vocabulary
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "Impute",
     "ListLoader",
     "PairLoader",
+    "Source",
+    "StreamLoader",
     "Vocabulary",
     "check_columns",
     "check_dense",

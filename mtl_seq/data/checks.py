@@ -7,7 +7,23 @@ from numpy.typing import NDArray
 from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.schema import Schema
 
-__all__ = ["check_columns", "check_dense", "check_labels", "check_population", "check_row_values"]
+__all__ = [
+    "check_columns",
+    "check_dense",
+    "check_labels",
+    "check_population",
+    "check_row_values",
+    "needed_columns",
+]
+
+
+def needed_columns(schema: Schema, *, labels: bool) -> tuple[str, ...]:
+    """Every declared column, once; without labels those that a prediction needs."""
+    wanted = [*schema.features, *schema.bag_weights.values()]
+    if labels:
+        wanted += [*schema.labels.values()]
+        wanted += [c for c in (schema.group, schema.time, schema.weight, schema.propensity) if c]
+    return tuple(dict.fromkeys(wanted))
 
 
 def check_columns(schema: Schema, frame: pd.DataFrame, *, labels: bool) -> None:
@@ -22,11 +38,8 @@ def check_columns(schema: Schema, frame: pd.DataFrame, *, labels: bool) -> None:
         SchemaError: A column is absent or stands there twice.
         DataError: The frame has no rows.
     """
-    wanted = [*schema.features, *schema.bag_weights.values()]
-    if labels:
-        wanted += [*schema.labels.values()]
-        wanted += [c for c in (schema.group, schema.time, schema.weight, schema.propensity) if c]
-    absent = list(dict.fromkeys(column for column in wanted if column not in frame.columns))
+    wanted = needed_columns(schema, labels=labels)
+    absent = [column for column in wanted if column not in frame.columns]
     if absent:
         raise SchemaError(
             f"the frame must hold the declared columns {absent}, found {list(frame.columns)}: "

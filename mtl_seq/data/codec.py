@@ -1,7 +1,9 @@
 """Frames to tensors: fitted once on training rows, the same for ever after."""
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,17 +13,26 @@ from torch import Tensor
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.data.bags import encode_bag, encode_bag_weights, exploded
-from mtl_seq.data.checks import check_columns, check_dense, check_labels, check_row_values
+from mtl_seq.data.checks import (
+    check_columns,
+    check_dense,
+    check_labels,
+    needed_columns,
+)
 from mtl_seq.data.encoding import Encoding, Impute
+from mtl_seq.data.labels import encode_labels
+from mtl_seq.data.scaling import Scale
 from mtl_seq.data.target_encoding import (
-    StageCounts,
+    FOLDS,
+    FloatTable,
+    FoldCounts,
     TargetEncoding,
     encoding_names,
     stage_counts,
 )
 from mtl_seq.data.vocabulary import Vocabulary
 from mtl_seq.errors import DataError
-from mtl_seq.records import FunnelBatch, FunnelLabels
+from mtl_seq.records import FunnelBatch
 from mtl_seq.schema import FeatureSpec, Schema
 
 __all__ = ["Codec"]
@@ -29,11 +40,6 @@ __all__ = ["Codec"]
 FloatArray = NDArray[np.float64]
 
 _KIND, _VERSION = "mtl_seq.codec", 1
-
-
-class _Scale(NamedTuple):
-    mean: float
-    deviation: float
 
 
 class Codec:
@@ -52,7 +58,7 @@ class Codec:
         self,
         schema: Schema,
         vocabularies: dict[str, Vocabulary],
-        scales: dict[str, _Scale],
+        scales: dict[str, Scale],
         impute: Impute,
         edges: dict[str, FloatArray] | None = None,
         encodings: dict[str, TargetEncoding] | None = None,
@@ -104,12 +110,7 @@ class Codec:
         scales, edges = {}, {}
         for column in schema.dense:
             numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            if np.isnan(numbers).all():
-                raise DataError(f"dense column {column!r} has no value at all: take it out")
-            mean, deviation = float(np.nanmean(numbers)), float(np.nanstd(numbers))
-            # A constant column has a deviation of rounding errors, not of 0.
-            constant = deviation <= 1e-12 * max(1.0, abs(mean))
-            scales[column] = _Scale(mean, 1.0 if constant else deviation)
+            scales[column] = Scale.fit(column, numbers)
             if buckets:
                 cuts = np.nanquantile(numbers, np.linspace(0, 1, buckets + 1)[1:-1])
                 edges[column] = np.unique(cuts)
@@ -133,21 +134,22 @@ class Codec:
     def _fit_encodings(self, frame: pd.DataFrame, smoothing: float) -> None:
         if not smoothing > 0:
             raise DataError(f"`target_encoding` must be above 0, found {smoothing}")
-        counts = self._stage_counts(frame)
-        for column in self.schema.ids:
-            vocabulary = self.vocabularies[column]
-            self.encodings[column] = TargetEncoding.fit(
-                vocabulary.encode(frame[column]), vocabulary.rows, counts, smoothing=smoothing
-            )
+        for column, folds in self._count(frame, self.schema.ids).items():
+            self.encodings[column] = TargetEncoding.of(folds, smoothing=smoothing)
 
-    def _stage_counts(self, frame: pd.DataFrame) -> StageCounts:
+    def _count(self, frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, FoldCounts]:
         check_columns(self.schema, frame, labels=True)
         check_labels(self.schema, frame)
         labels = {
             stage: frame[column].to_numpy(dtype=np.float64)
             for stage, column in self.schema.labels.items()
         }
-        return stage_counts(self.schema, labels)
+        counts = stage_counts(self.schema, labels)
+        known = {column: self.vocabularies[column] for column in columns}
+        return {
+            column: FoldCounts.fit(vocabulary.encode(frame[column]), vocabulary.rows, counts)
+            for column, vocabulary in known.items()
+        }
 
     @property
     def spec(self) -> FeatureSpec:
@@ -171,6 +173,10 @@ class Codec:
             weighted=tuple(self.schema.bag_weights),
         )
 
+    def columns(self, *, labels: bool = True) -> tuple[str, ...]:
+        """What `encode` reads of a frame."""
+        return needed_columns(self.schema, labels=labels)
+
     def encode(self, frame: pd.DataFrame, *, labels: bool = True) -> FunnelBatch:
         """Rows to tensors.
 
@@ -186,10 +192,9 @@ class Codec:
             DataError: No rows, or values that cannot be used.
         """
         features = self._features(frame, labels=labels)
-        for column, encoding in self.encodings.items():
-            codes = features[column].numpy()
-            features.update(self._told(column, encoding.encode(codes)))
-        return FunnelBatch(features, self._labels(frame) if labels else None)
+        for column, table in self._tables.items():
+            features.update(self._told(column, table[features[column].numpy()]))
+        return FunnelBatch(features, encode_labels(self.schema, frame) if labels else None)
 
     def encode_training(self, frame: pd.DataFrame) -> FunnelBatch:
         """The rows that `fit` was given to tensors: target encodings come from other folds.
@@ -202,13 +207,31 @@ class Codec:
         Returns:
             All rows as one batch, with labels.
         """
+        tables = {
+            column: self.encodings[column].fold_tables(folds)
+            for column, folds in self._count(frame, [*self.encodings]).items()
+        }
+        return self.encode_out_of_fold(frame, np.arange(len(frame)), tables)
+
+    def encode_out_of_fold(
+        self, frame: pd.DataFrame, positions: NDArray[np.int64], tables: Mapping[str, FloatTable]
+    ) -> FunnelBatch:
+        """Some of the rows that `fit` was given to tensors, as `encode_training` does with all.
+
+        Args:
+            frame: The rows.
+            positions: ``(N,)`` where they stand among the training rows.
+            tables: What `TargetEncoding.fold_tables` gave, by column.
+        """
         features = self._features(frame, labels=True)
-        if self.encodings:
-            counts = self._stage_counts(frame)
-            for column, encoding in self.encodings.items():
-                codes = features[column].numpy()
-                features.update(self._told(column, encoding.encode_training(codes, counts)))
-        return FunnelBatch(features, self._labels(frame))
+        for column, table in tables.items():
+            told = table[positions % FOLDS, features[column].numpy()]
+            features.update(self._told(column, told))
+        return FunnelBatch(features, encode_labels(self.schema, frame))
+
+    @cached_property
+    def _tables(self) -> dict[str, FloatTable]:
+        return {column: encoding.table() for column, encoding in self.encodings.items()}
 
     def _features(self, frame: pd.DataFrame, *, labels: bool) -> dict[str, Tensor]:
         check_columns(self.schema, frame, labels=labels)
@@ -222,42 +245,16 @@ class Codec:
             features[f"{column}:weight"] = encode_bag_weights(column, weights, frame)
         for column, scale in self.scales.items():
             numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            missing = np.isnan(numbers)
-            scaled = (np.where(missing, scale.mean, numbers) - scale.mean) / scale.deviation
-            features[column] = torch.from_numpy(scaled.astype(np.float32))
+            features[column] = torch.from_numpy(scale.encode(numbers))
             if column in self.edges:
                 bucket = np.searchsorted(self.edges[column], numbers, side="right") + 1
-                bucket = np.where(missing, 0, bucket).astype(np.int64)
+                bucket = np.where(np.isnan(numbers), 0, bucket).astype(np.int64)
                 features[f"{column}:bucket"] = torch.from_numpy(bucket)
         return features
 
-    def _told(self, column: str, values: FloatArray) -> dict[str, Tensor]:
+    def _told(self, column: str, values: FloatTable) -> dict[str, Tensor]:
         names = encoding_names(column, self.schema.funnel.names)
-        rows = torch.from_numpy(values.astype(np.float32)).unbind(0)
-        return dict(zip(names, rows, strict=True))
-
-    def _labels(self, frame: pd.DataFrame) -> FunnelLabels:
-        schema = self.schema
-        check_labels(schema, frame)
-        check_row_values(schema, frame)
-        stages = np.stack(
-            [frame[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
-        )
-
-        def optional(column: str | None) -> Tensor | None:
-            return (
-                None
-                if column is None
-                else torch.from_numpy(frame[column].to_numpy(dtype=np.float32, copy=True))
-            )
-
-        group = None
-        if schema.group is not None:
-            codes, _ = pd.factorize(frame[schema.group], use_na_sentinel=False)
-            group = torch.from_numpy(np.asarray(codes, dtype=np.int64))
-        return FunnelLabels(
-            torch.from_numpy(stages), optional(schema.weight), group, optional(schema.propensity)
-        )
+        return dict(zip(names, torch.from_numpy(values).unbind(1), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""
@@ -276,7 +273,7 @@ class Codec:
         return cls(
             Schema.from_dict(content["schema"]),
             {c: Vocabulary.from_dict(c, v) for c, v in content["vocabularies"].items()},
-            {column: _Scale(*scale) for column, scale in content["scales"].items()},
+            {column: Scale(*scale) for column, scale in content["scales"].items()},
             content["impute"],
             {c: np.array(cuts, dtype=np.float64) for c, cuts in content.get("edges", {}).items()},
             {c: TargetEncoding.from_dict(e) for c, e in content.get("encodings", {}).items()},

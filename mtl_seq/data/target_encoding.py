@@ -8,12 +8,21 @@ from numpy.typing import NDArray
 
 from mtl_seq.schema import Schema
 
-__all__ = ["StageCounts", "TargetEncoding", "encoding_names", "stage_counts"]
+__all__ = [
+    "FOLDS",
+    "FoldCounts",
+    "StageCounts",
+    "TargetEncoding",
+    "encoding_names",
+    "stage_counts",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+FloatTable = NDArray[np.float32]
 
-_FOLDS = 5
+FOLDS = 5
+"""Training rows are encoded by the labels of the other folds."""
 
 
 class StageCounts(NamedTuple):
@@ -36,6 +45,42 @@ def encoding_names(column: str, stages: Sequence[str]) -> tuple[str, ...]:
     return (*(f"{column}:{stage}" for stage in stages), f"{column}:count")
 
 
+class FoldCounts(NamedTuple):
+    """Counts of training rows by fold and row of the vocabulary.
+
+    A training row's fold is its position among the training rows, modulo how many folds there are.
+
+    Attributes:
+        went_on: ``(F, S, V)`` rows that went on to each stage.
+        reached: ``(F, S, V)`` rows that reached its parent.
+        seen: ``(F, V)`` rows.
+    """
+
+    went_on: FloatArray
+    reached: FloatArray
+    seen: FloatArray
+
+    @classmethod
+    def fit(cls, codes: IntArray, rows: int, counts: StageCounts) -> "FoldCounts":
+        """Count training rows.
+
+        Args:
+            codes: ``(N,)`` rows of the vocabulary.
+            rows: V, how many rows the vocabulary has.
+            counts: Who could and who did.
+        """
+        # One cell for each fold and row of the vocabulary.
+        cell = np.arange(len(codes)) % FOLDS * rows + codes
+        reached, went_on = (_sums(cell, values, FOLDS * rows) for values in counts)
+        seen = np.bincount(cell, minlength=FOLDS * rows).astype(np.float64)
+        stages = len(went_on)
+        return cls(
+            went_on.reshape(stages, FOLDS, rows).swapaxes(0, 1),
+            reached.reshape(stages, FOLDS, rows).swapaxes(0, 1),
+            seen.reshape(FOLDS, rows),
+        )
+
+
 class TargetEncoding(NamedTuple):
     """Smoothed log-odds of each stage by id, and how often the id was seen.
 
@@ -55,53 +100,39 @@ class TargetEncoding(NamedTuple):
     smoothing: float
 
     @classmethod
-    def fit(
-        cls, codes: IntArray, rows: int, counts: StageCounts, *, smoothing: float
-    ) -> "TargetEncoding":
-        """Count training rows.
+    def of(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
+        """The encoding of all training rows.
 
         Args:
-            codes: ``(N,)`` rows of the vocabulary.
-            rows: V, how many rows the vocabulary has.
-            counts: Who could and who did.
+            folds: Their counts.
             smoothing: Rows of the prior that stand beside the id's own.
         """
-        return cls(
-            _sums(codes, counts.went_on, rows),
-            _sums(codes, counts.reached, rows),
-            np.bincount(codes, minlength=rows).astype(np.float64),
-            smoothing,
-        )
+        went_on, reached, seen = (part.sum(0, dtype=np.float64) for part in folds)
+        return cls(went_on, reached, seen, smoothing)
 
-    def encode(self, codes: IntArray) -> FloatArray:
-        """``(N,) -> (S + 1, N)`` features of rows that were not trained on."""
-        return np.concatenate(
-            [
-                self._log_odds(self.went_on, self.reached)[:, codes],
-                self._count(self.seen)[None, codes],
-            ]
-        )
+    def table(self) -> FloatTable:
+        """``(V, S + 1)`` features by row of the vocabulary, for rows that were not trained on."""
+        return self._table(self.went_on, self.reached, self.seen)
 
-    def encode_training(self, codes: IntArray, counts: StageCounts) -> FloatArray:
-        """``(N,) -> (S + 1, N)`` features of the training rows, each from the other folds.
+    def fold_tables(self, folds: "FoldCounts") -> FloatTable:
+        """``(F, V, S + 1)`` features for the training rows of each fold, from the other folds.
 
         A row's own label is never in its feature, so an id that says nothing stays without signal.
 
         Args:
-            codes: The codes that `fit` was given.
-            counts: The counts that `fit` was given.
+            folds: The counts of each fold; together they are those of `fit`.
         """
-        out = np.empty((len(self.went_on) + 1, len(codes)))
-        fold = np.arange(len(codes)) % _FOLDS
-        size = self.went_on.shape[1]
-        for held in range(_FOLDS):
-            rows = fold == held
-            went_on = self.went_on - _sums(codes[rows], counts.went_on[:, rows], size)
-            reached = self.reached - _sums(codes[rows], counts.reached[:, rows], size)
-            seen = self.seen - np.bincount(codes[rows], minlength=size)
-            out[:-1, rows] = self._log_odds(went_on, reached)[:, codes[rows]]
-            out[-1, rows] = self._count(seen * _FOLDS / (_FOLDS - 1))[codes[rows]]
-        return out
+        more = len(folds.seen) / (len(folds.seen) - 1)
+        return np.stack(
+            [
+                self._table(self.went_on - own, self.reached - of, (self.seen - seen) * more)
+                for own, of, seen in zip(*folds, strict=True)
+            ]
+        )
+
+    def _table(self, went_on: FloatArray, reached: FloatArray, seen: FloatArray) -> FloatTable:
+        odds, count = self._log_odds(went_on, reached), self._count(seen)
+        return np.concatenate([odds, count[None]]).astype(np.float32).T.copy()
 
     def _log_odds(self, went_on: FloatArray, reached: FloatArray) -> FloatArray:
         rate = (went_on.sum(1) + 0.5) / (reached.sum(1) + 1)

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from mtl_seq import Codec, Schema
 from mtl_seq.data import Encoding
-from mtl_seq.data.target_encoding import TargetEncoding, stage_counts
+from mtl_seq.data.target_encoding import FoldCounts, TargetEncoding, stage_counts
 from mtl_seq.errors import DataError
 
 SCHEMA = Schema(
@@ -122,7 +122,9 @@ def test_counts_of_the_first_stage_are_all_rows():
     labels = {"click": np.array([1.0, 0, 1]), "conversion": np.array([1.0, 0, 0])}
     counts = stage_counts(SCHEMA, labels)
     np.testing.assert_array_equal(counts.reached, [[1, 1, 1], [1, 0, 1]])
-    found = TargetEncoding.fit(np.array([1, 1, 2]), 3, counts, smoothing=1.0)
+    folds = FoldCounts.fit(np.array([1, 1, 2]), 3, counts)
+    np.testing.assert_array_equal(folds.seen[:3], [[0, 1, 0], [0, 1, 0], [0, 0, 1]])
+    found = TargetEncoding.of(folds, smoothing=1.0)
     np.testing.assert_array_equal(found.went_on, [[0, 1, 1], [0, 1, 0]])
     np.testing.assert_array_equal(found.reached, [[0, 2, 1], [0, 1, 1]])
 
