@@ -10,14 +10,18 @@ from mtl_seq.risks import Objective, PropensityPolicy, PropensityRisk, WeightRep
 __all__ = ["Tally"]
 
 
+Weights = tuple[PropensityPolicy, bool]
+"""A policy, and whether it weighs clicks or what was not clicked."""
+
+
 class Tally:
     """Sums over the batches of an epoch; they stay on their device until `figures` is asked for."""
 
     def __init__(self) -> None:
         self._rows = 0
         self._losses: dict[str, Tensor] = {}
-        self._policies: dict[str, PropensityPolicy] = {}
-        self._reports: dict[PropensityPolicy, WeightReport] = {}
+        self._weights: dict[str, Weights] = {}
+        self._reports: dict[Weights, WeightReport] = {}
 
     def add(
         self,
@@ -39,21 +43,25 @@ class Tally:
         for name, loss in losses.items():
             total = rows * loss.detach()
             self._losses[name] = self._losses[name] + total if name in self._losses else total
-        self._policies = {
-            name: risk.propensity
-            for name, risk in objective.risks.items()
-            if isinstance(risk, PropensityRisk)
-        }
+        self._weights = {}
+        for name, risk in objective.risks.items():
+            if isinstance(risk, PropensityRisk):
+                self._weights[name] = (risk.propensity, True)
+                if risk.weighs_unclicked:
+                    self._weights[f"{name}/non-clicks"] = (risk.propensity, False)
         # Risks of one policy have the same weights.
-        for policy in set(self._policies.values()):
-            report = policy.report(prediction, labels)
-            before = self._reports.get(policy)
-            self._reports[policy] = report if before is None else before.merge(report)
+        for policy, clicked in set(self._weights.values()):
+            report = policy.report(prediction, labels, clicked=clicked)
+            before = self._reports.get((policy, clicked))
+            self._reports[policy, clicked] = report if before is None else before.merge(report)
 
     def figures(self) -> dict[str, float]:
-        """Each risk's mean by its name; ``<risk>/effective_size`` and the like of its weights."""
+        """Each risk's mean by its name; ``<risk>/effective_size`` and the like of its weights.
+
+        Where a risk also weighs what was not clicked: ``<risk>/non-clicks/effective_size``.
+        """
         found = {name: float(loss) / self._rows for name, loss in self._losses.items()}
-        for name, policy in self._policies.items():
-            for figure, value in self._reports[policy].figures().items():
+        for name, weights in self._weights.items():
+            for figure, value in self._reports[weights].figures().items():
                 found[f"{name}/{figure}"] = value
         return found

@@ -65,6 +65,7 @@ class SoftAlignment(PropensityRisk):
 
     space = "all impressions"
     aux = ("unconverted",)
+    weighs_unclicked = True
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms."""

@@ -1,5 +1,7 @@
 """DCMT: direct entire-space causal multi-task framework (Zhu et al., ICDE 2023)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -32,16 +34,17 @@ class DCMT(PropensityRisk):
         prior: Weight of the prior, at least 0. 0.001 is that of a re-implementation.
 
     Raises:
-        CompositionError: A negative prior.
+        CompositionError: A prior that is negative or infinite.
     """
 
     space = "all impressions"
     aux = ("counterfactual",)
+    weighs_unclicked = True
 
     def __init__(self, propensity: PropensityPolicy | None = None, *, prior: float = 0.001) -> None:
         super().__init__(propensity or PropensityPolicy(self_normalise=True))
-        if not prior >= 0:
-            raise CompositionError(f"`prior` must be at least 0, found {prior}")
+        if not 0 <= prior < math.inf:
+            raise CompositionError(f"`prior` must be at least 0 and finite, found {prior}")
         self.prior = prior
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:

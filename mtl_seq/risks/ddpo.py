@@ -51,6 +51,7 @@ class DDPO(PropensityRisk):
 
     space = "all impressions"
     aux = ("conversion_propensity",)
+    weighs_unclicked = True
 
     def __init__(
         self, propensity: PropensityPolicy | None = None, *, soft_labels: bool = True

@@ -1,5 +1,7 @@
 """NISE: non-click samples improved semi-supervised method (RecSys 2024)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,10 +27,10 @@ class NISE(Risk):
 
     Args:
         alpha: Scale of the balancing constant, above 0.
-        beta: Its bound, above 0.
+        beta: The bound of the ratio, above 0; infinite for none.
 
     Raises:
-        CompositionError: A constant that is not above 0.
+        CompositionError: A constant that is not above 0, or an infinite alpha.
     """
 
     space = "all impressions"
@@ -37,9 +39,10 @@ class NISE(Risk):
 
     def __init__(self, *, alpha: float = 1.0, beta: float = 50.0) -> None:
         super().__init__()
-        for name, value in (("alpha", alpha), ("beta", beta)):
-            if not value > 0:
-                raise CompositionError(f"`{name}` must be above 0, found {value}")
+        if not 0 < alpha < math.inf:
+            raise CompositionError(f"`alpha` must be above 0 and finite, found {alpha}")
+        if not beta > 0:
+            raise CompositionError(f"`beta` must be above 0, found {beta}")
         self.alpha = alpha
         self.beta = beta
 

@@ -1,11 +1,12 @@
 """Named, weighted risks: the whole loss of a model."""
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from mtl_seq.errors import CompositionError
+from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 from mtl_seq.risks.base import Risk
 
@@ -20,7 +21,8 @@ class Objective(nn.Module):
         weights: Weight of a risk; 1 where absent.
 
     Raises:
-        CompositionError: No risk, a weight for a risk that is not there, or a negative weight.
+        CompositionError: No risk, a weight for a risk that is not there, or a weight that is
+            negative or not finite.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class Objective(nn.Module):
         for name, weight in weights.items():
             if name not in risks:
                 raise CompositionError(f"`weights` must name risks {tuple(risks)}, found {name!r}")
-            if weight < 0:
-                raise CompositionError(f"the weight of {name!r} must be at least 0, found {weight}")
+            if not 0 <= weight < math.inf:
+                raise CompositionError(
+                    f"the weight of {name!r} must be at least 0 and finite, found {weight}"
+                )
         # No ModuleDict: a risk may be named by a stage, and a stage may be called "apply" or "a.b".
         self.risks = dict(risks)
         self.parts = nn.ModuleList(risks.values())
@@ -64,7 +68,12 @@ class Objective(nn.Module):
         """Prediction and labels of B rows -> scalars by name; their sum is the total loss.
 
         Rows count by ``labels.weight`` where there is one. A batch without rows gives 0.
+
+        Raises:
+            DataError: A weight of a row that is negative or not finite.
         """
+        if labels.weight is not None:
+            _check_weight(labels.weight)
         losses = {}
         for name, risk in self.risks.items():
             terms: Tensor = risk(prediction, labels)
@@ -76,3 +85,16 @@ class Objective(nn.Module):
     def total(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """The sum of the weighted risks."""
         return torch.stack(list(self(prediction, labels).values())).sum()
+
+
+def _check_weight(weight: Tensor) -> None:
+    # A compiled graph cannot raise.
+    if torch.compiler.is_compiling():
+        return
+    bad = ~((weight >= 0) & torch.isfinite(weight))
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0])
+        raise DataError(
+            f"`labels.weight` must be at least 0 and finite, found {float(weight[row])} in row "
+            f"{row}: give rows that must not count the weight 0"
+        )

@@ -13,7 +13,7 @@ from mtl_seq.risks.base import Risk
 from mtl_seq.risks.sources import PropensitySource
 from mtl_seq.risks.weight_report import WeightReport
 
-__all__ = ["PropensityPolicy", "PropensityRisk"]
+__all__ = ["PropensityPolicy", "PropensityRisk", "check_propensity"]
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,15 @@ class PropensityPolicy:
         """``(B,)`` weights as they are or, if self-normalising, adding up to the rows' number."""
         return self_normalised(weight, labels.weight) if self.self_normalise else weight
 
-    def report(self, prediction: FunnelPrediction, labels: FunnelLabels) -> WeightReport:
-        """How far the weights of a batch are to be trusted."""
+    def report(
+        self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool = True
+    ) -> WeightReport:
+        """How far the weights of a batch are to be trusted: those of its clicks, or of the rest."""
         with torch.no_grad():
-            propensity = self._of(prediction, labels, clicked=True)
+            propensity = self._of(prediction, labels, clicked=clicked)
             floor = self._floor(propensity)
-            weight = inverse_propensity(labels.click, propensity, floor)
+            happened = labels.click if clicked else 1 - labels.click
+            weight = inverse_propensity(happened, propensity, floor)
             return WeightReport.of(self.scaled(weight, labels), propensity < floor)
 
     def _of(self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool) -> Tensor:
@@ -107,7 +110,7 @@ class PropensityPolicy:
             logit = prediction.pctr_logit
             found = prediction.pctr if clicked else torch.sigmoid(-logit)
         else:
-            _check_inside(labels.propensity)
+            check_propensity(labels.propensity)
             found = labels.propensity if clicked else 1 - labels.propensity
         found = found.to(dtype).clamp_min(torch.finfo(dtype).eps)
         return found.detach() if self.detach else found
@@ -123,12 +126,16 @@ class PropensityRisk(Risk):
 
     Its gradient with respect to the click tower is exactly 0 unless the policy says otherwise.
 
+    Attributes:
+        weighs_unclicked: Whether it also divides by ``1 - p`` off the clicks.
+
     Args:
         propensity: Where propensities come from and how small they may be.
     """
 
     reads_unclicked: ClassVar[bool] = False
     debiases: ClassVar[bool] = True
+    weighs_unclicked: ClassVar[bool] = False
 
     def __init__(self, propensity: PropensityPolicy | None = None) -> None:
         super().__init__()
@@ -136,7 +143,12 @@ class PropensityRisk(Risk):
         self.detaches_pctr = self.propensity.detach
 
 
-def _check_inside(propensity: Tensor) -> None:
+def check_propensity(propensity: Tensor) -> None:
+    """Propensities of the labels lie in (0, 1).
+
+    Raises:
+        DataError: One that does not.
+    """
     # A compiled graph cannot raise.
     if torch.compiler.is_compiling():
         return

@@ -1,5 +1,6 @@
 """What ranking risks share: grades of engagement, and pairs of rows within a group."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -35,7 +36,7 @@ class RankingRisk(Risk):
         comparisons: How `fit` brings rows together.
 
     Raises:
-        CompositionError: A negative grade.
+        CompositionError: A grade that is negative or infinite.
     """
 
     space = "all impressions"
@@ -46,10 +47,10 @@ class RankingRisk(Risk):
     def __init__(self, grades: Mapping[str, float] | None, comparisons: Comparisons) -> None:
         super().__init__()
         for stage, grade in (grades or {}).items():
-            if not grade >= 0:
+            if not 0 <= grade < math.inf:
                 raise CompositionError(
-                    f"`grades` must be at least 0, found {grade} for {stage!r}: an impression "
-                    "without any engagement has 0"
+                    f"`grades` must be at least 0 and finite, found {grade} for {stage!r}: an "
+                    "impression without any engagement has 0"
                 )
         self.grades = None if grades is None else dict(grades)
         self.comparisons = comparisons

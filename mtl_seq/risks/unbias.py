@@ -8,6 +8,7 @@ from mtl_seq.functional import binary_cross_entropy, propensity_quantile
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 from mtl_seq.risks.base import Risk
 from mtl_seq.risks.draws import Coins
+from mtl_seq.risks.propensity import check_propensity
 
 __all__ = ["Unbias"]
 
@@ -52,7 +53,13 @@ class Unbias(Risk):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
 
     def chance(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
-        """``(B,)`` the probability that a row is accepted; 0 off the clicks."""
+        """``(B,)`` the probability that a row is accepted; 0 off the clicks.
+
+        Raises:
+            DataError: A propensity of the labels that is outside (0, 1).
+        """
+        if labels.propensity is not None:
+            check_propensity(labels.propensity)
         propensity = prediction.pctr if labels.propensity is None else labels.propensity
         propensity = propensity.detach().to(prediction.pcvr_logit.dtype)
         propensity = propensity.clamp_min(torch.finfo(propensity.dtype).eps)

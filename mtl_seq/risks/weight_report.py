@@ -10,7 +10,7 @@ __all__ = ["WeightReport"]
 
 
 class WeightReport(NamedTuple):
-    """Sums over clicked rows, each a scalar tensor; add reports with `merge`.
+    """Sums over clicked rows (or over the others), each a scalar tensor; `merge` adds reports.
 
     Attributes:
         clicks: How many rows were clicked.

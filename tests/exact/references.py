@@ -26,6 +26,11 @@ def naive(o, r, q):
     return mean(bce(qi, ri) if oi else 0.0 for oi, ri, qi in rows(o, r, q))
 
 
+def ctcvr(o, r, p, q):
+    """ESMM's second loss: the label is 1 for a click that converted."""
+    return mean(bce(pi * qi, oi * ri) for oi, ri, pi, qi in rows(o, r, p, q))
+
+
 def ips(o, r, p, q):
     return mean(oi * bce(qi, ri) / pi for oi, ri, pi, qi in rows(o, r, p, q))
 
@@ -95,6 +100,7 @@ def dcmt_self_normalised(o, r, p, q, s, prior):
 
 
 def nise(o, r, p, q, alpha, beta):
+    """Where the bound is not met its value, not its gradient, is alpha times that of CTR."""
     ctr = mean(bce(pi, oi) for oi, pi in rows(o, p))
     cvr = mean(bce(qi, ri) if oi else bce(qi, qi) for oi, ri, qi in rows(o, r, q))
     return alpha * min(ctr / cvr, beta) * cvr

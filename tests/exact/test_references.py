@@ -42,6 +42,10 @@ class Batch:
 
 METHODS = {
     "naive": (risks.ClickSpace(), lambda b: references.naive(b.o, b.r, b.q)),
+    "ESMM, CTCVR": (
+        risks.EntireSpace("conversion"),
+        lambda b: references.ctcvr(b.o, b.r, b.p, b.q),
+    ),
     "IPS": (risks.IPS(UNCLIPPED), lambda b: references.ips(b.o, b.r, b.p, b.q)),
     "IPS, floor .2": (
         risks.IPS(PropensityPolicy(floor=0.2)),

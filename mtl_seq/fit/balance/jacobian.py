@@ -84,18 +84,30 @@ class JacobianDescent(Balance):
                 if gradient is not None:
                     sums[index] += gradient
                     reached[index] = True
-        combined = self.aggregator(torch.stack(rows))
-        if combined.shape != rows[0].shape:
-            raise CompositionError(
-                f"`aggregator` must give one number per parameter, {tuple(rows[0].shape)}, found "
-                f"{tuple(combined.shape)}"
-            )
+        combined = self._combined(torch.stack(rows))
         sizes = [p.numel() for p in shared]
         for parameter, gradient in zip(shared, torch.split(combined, sizes), strict=True):
             _add(parameter, gradient.view_as(parameter))
         for parameter, gradient, used in zip(own, sums, reached, strict=True):
             if used:
                 _add(parameter, gradient)
+
+    def _combined(self, rows: Tensor) -> Tensor:
+        """``(K, P)`` gradients to ``(P,)``, also where some task has none, as without clicks."""
+        speaking = rows.abs().amax(1) > 0
+        if not bool(speaking.any()):
+            return torch.zeros_like(rows[0])
+        combined = self.aggregator(rows)
+        if combined.shape != rows[0].shape:
+            raise CompositionError(
+                f"`aggregator` must give one number per parameter, {tuple(rows[0].shape)}, found "
+                f"{tuple(combined.shape)}"
+            )
+        if bool(speaking.all()) or bool(combined.any()):
+            return combined
+        # What asks for progress in every task would stand still: the others go on.
+        share = float(speaking.sum()) / len(rows)
+        return share * self.aggregator(rows[speaking])
 
 
 def _named(name: str, settings: Mapping[str, Any], count: int) -> Callable[[Tensor], Tensor]:

@@ -154,7 +154,8 @@ def test_the_epoch_kept_is_the_one_with_the_best_order():
     [
         (lambda: risks.DrawnPairs(0), "`per_group` must be at least 1, found 0"),
         (lambda: risks.WholeLists(1), "`longest` must be at least 2, found 1"),
-        (lambda: RankNet({"click": -1}), "`grades` must be at least 0, found -1 for 'click'"),
+        (lambda: RankNet({"click": -1}), "`grades` must be at least 0 and finite, found -1 for"),
+        (lambda: RankNet({"click": float("inf")}), "`grades` must be at least 0 and finite"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

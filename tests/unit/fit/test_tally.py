@@ -1,13 +1,16 @@
 """What is reported after an epoch, against plain sums over its rows."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from lightning import Callback
 
-from mtl_seq import FunnelEstimator, FunnelLabels, models, risks
+from mtl_seq import FeatureSpec, FunnelEstimator, FunnelLabels, models, nn, risks
+from mtl_seq.comparison import ALL
+from mtl_seq.fit import GradNorm, JacobianDescent, Uncertainty
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.tally import Tally
 from mtl_seq.nn import compose_conditionals
@@ -56,6 +59,31 @@ def test_figures_are_those_of_all_rows_together():
     assert tallied(objective, batches()) == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_risk_that_weighs_the_rest_tells_of_it_too():
+    """DDPO divides by 1 - p off the clicks; IPS of the same policy does not."""
+    policy = PropensityPolicy(floor=0.6, self_normalise=True)
+    parts = [
+        (prediction._replace(aux={"conversion_propensity": prediction.pcvr_logit}), labels)
+        for prediction, labels in batches()
+    ]
+    found = tallied(Objective({"cvr": risks.DDPO(policy), "ips": risks.IPS(policy)}), parts)
+    weights, clipped = [], []
+    for prediction, labels in parts:
+        missed, off = 1 - prediction.pctr.numpy(), 1 - labels.click.numpy()
+        weight = off / np.maximum(missed, 0.6)
+        weights.append(len(off) * weight / weight.sum())
+        clipped.append((missed < 0.6)[off == 1])
+    w, below = np.concatenate(weights), np.concatenate(clipped)
+    assert 0 < below.mean() < 1
+    expected = {
+        "cvr/non-clicks/effective_size": w.sum() ** 2 / (w**2).sum(),
+        "cvr/non-clicks/clipped_share": below.mean(),
+        "cvr/non-clicks/largest_share": w.max() / w.sum(),
+    }
+    assert {name: found[name] for name in found if "non-clicks" in name} == pytest.approx(expected)
+    assert found["ips/effective_size"] == found["cvr/effective_size"]
+
+
 def test_without_clicks_nothing_can_be_said_of_weights():
     prediction, labels = next(batches())
     none = FunnelLabels(torch.zeros_like(labels.stages))
@@ -72,6 +100,53 @@ def test_equal_weights_make_every_click_count():
     assert found["cvr/effective_size"] == pytest.approx(clicks)
     assert found["cvr/largest_share"] == pytest.approx(1 / clicks)
     assert found["cvr/clipped_share"] == 0
+
+
+# Few clicks and small batches: most have none.
+SPARSE = LogisticFunnel(users=60, items=40, ctr=0.06, seed=0)
+RARE, _ = SPARSE.sample(1200, np.random.default_rng(5))
+COUNTERFACTUAL = {
+    name: builder
+    for name, builder in ALL.items()
+    if any(
+        isinstance(risk, risks.PropensityRisk)
+        for risk in builder(FeatureSpec(dense=("x",)), seed=0).objective.risks.values()
+    )
+}
+
+
+@pytest.mark.parametrize("name", COUNTERFACTUAL)
+def test_every_model_that_divides_says_in_every_epoch_what_its_weights_are_worth(name):
+    build = partial(COUNTERFACTUAL[name], bottom=partial(nn.SharedBottom, hidden=(8,)))
+    one = FunnelEstimator(build, SPARSE.schema, epochs=2, batch_size=16).fit(RARE)
+    for tally in one.run_.tallies:
+        for risk in one.model_.objective.risks:
+            if not isinstance(one.model_.objective.risks[risk], risks.PropensityRisk):
+                continue
+            # Of a few dozen clicks in three score batches; no more than all training clicks.
+            assert 1 <= tally[f"{risk}/effective_size"] <= RARE["click"].sum()
+            assert 0 <= tally[f"{risk}/clipped_share"] < 1
+            assert 0 < tally[f"{risk}/largest_share"] < 1
+    assert all(bool(torch.isfinite(p).all()) for p in one.model_.parameters())
+
+
+@pytest.mark.parametrize(
+    "balance",
+    [GradNorm, Uncertainty, partial(JacobianDescent, aggregator="CAGrad", settings={"c": 0.4})],
+    ids=["GradNorm", "uncertainty", "CAGrad"],
+)
+def test_batches_without_clicks_train_on_under_a_balance(balance):
+    pytest.importorskip("clarabel")
+    build = partial(models.escm2_ips, bottom=partial(nn.SharedBottom, hidden=(8,)))
+    one = FunnelEstimator(build, SPARSE.schema, epochs=2, batch_size=16, balance=balance).fit(RARE)
+    assert one.run_.tallies[1]["ctr"] < one.run_.tallies[0]["ctr"]
+    assert all(bool(torch.isfinite(p).all()) for p in one.model_.parameters())
+
+
+def test_most_of_those_batches_have_no_click():
+    """Or the two tests above would show nothing."""
+    clicks = RARE["click"].to_numpy()
+    assert (clicks.reshape(-1, 16).sum(1) == 0).mean() > 0.25
 
 
 class Logged(Callback):

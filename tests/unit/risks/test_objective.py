@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtl_seq import Funnel, FunnelLabels, risks
-from mtl_seq.errors import CompositionError
+from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.nn import compose_conditionals
 from mtl_seq.risks import Objective, Risk
 
@@ -133,9 +133,19 @@ def test_only_the_oracle_needs_potential_outcomes(name, needed):
     [
         ((), None, "`risks` must hold at least one risk, found none"),
         (("a", "b"), {"c": 1.0}, "`weights` must name risks ('a', 'b'), found 'c'"),
-        (("a",), {"a": -0.5}, "the weight of 'a' must be at least 0, found -0.5"),
+        (("a",), {"a": -0.5}, "the weight of 'a' must be at least 0 and finite, found -0.5"),
+        (("a",), {"a": float("nan")}, "the weight of 'a' must be at least 0 and finite, found nan"),
+        (("a",), {"a": float("inf")}, "the weight of 'a' must be at least 0 and finite, found inf"),
     ],
 )
 def test_a_contradiction_is_refused(names, weights, message):
     with pytest.raises(CompositionError, match=re.escape(message)):
         Objective({name: Known(FIRST) for name in names}, weights)
+
+
+@pytest.mark.parametrize("value", [-0.5, float("nan"), float("inf")])
+def test_a_weight_of_a_row_that_would_turn_its_loss_round_is_refused(value):
+    prediction, labels = batch(weight=torch.tensor([1.0, 0.0, value, 2.0]))
+    message = rf"`labels.weight` must be at least 0 and finite, found {value} in row 2: .* weight 0"
+    with pytest.raises(DataError, match=message):
+        Objective({"ctr": ALL["ctr"]})(prediction, labels)

@@ -17,9 +17,11 @@ FUNNEL = Funnel.chain("click", "conversion")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: risks.DCMT(prior=-0.1), "`prior` must be at least 0, found -0.1"),
-        (lambda: risks.DCMT(prior=math.nan), "`prior` must be at least 0, found nan"),
-        (lambda: risks.NISE(alpha=0.0), "`alpha` must be above 0, found 0.0"),
+        (lambda: risks.DCMT(prior=-0.1), "`prior` must be at least 0 and finite, found -0.1"),
+        (lambda: risks.DCMT(prior=math.nan), "`prior` must be at least 0 and finite, found nan"),
+        (lambda: risks.DCMT(prior=math.inf), "`prior` must be at least 0 and finite, found inf"),
+        (lambda: risks.NISE(alpha=0.0), "`alpha` must be above 0 and finite, found 0.0"),
+        (lambda: risks.NISE(alpha=math.inf), "`alpha` must be above 0 and finite, found inf"),
         (lambda: risks.NISE(beta=-1.0), "`beta` must be above 0, found -1.0"),
         (lambda: risks.DRMSEImputation(bias_share=1.1), "`bias_share` must lie in [0, 1], found"),
         (lambda: risks.DRMSEImputation(bias_share=-0.1), "`bias_share` must lie in [0, 1], found"),
@@ -45,9 +47,9 @@ WEIGHING = {
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.2, 1.3, math.nan, math.inf])
 @pytest.mark.parametrize("row", [0, 1])
-@pytest.mark.parametrize("name", WEIGHING)
+@pytest.mark.parametrize("name", [*WEIGHING, "UNBIAS"])
 def test_a_propensity_of_the_labels_lies_inside(name, row, value):
-    risk = WEIGHING[name]
+    risk = WEIGHING.get(name, risks.Unbias())
     propensity = torch.full((3,), 0.4)
     propensity[row] = value
     labels = FunnelLabels(ROWS, propensity=propensity)

@@ -135,10 +135,11 @@ THETA = [0.4, -0.3]
 SLOPES = np.array([[1.0, 0.2], [-0.6, 0.5]])
 
 
-def combined(aggregator, **settings):
+def combined(aggregator, slopes=SLOPES, **settings):
     theta = torch.nn.Parameter(torch.tensor(THETA, dtype=torch.float64))
-    balance = JacobianDescent(("a", "b"), aggregator=aggregator, settings=settings)
-    losses = torch.tensor(SLOPES) @ theta + 2
+    names = tuple("abc"[: len(slopes)])
+    balance = JacobianDescent(names, aggregator=aggregator, settings=settings)
+    losses = torch.tensor(slopes) @ theta + 2
     balance.backward(losses, Parts((), (theta,), ()))
     return theta.grad.numpy()
 
@@ -178,6 +179,47 @@ def test_cagrad_stays_within_its_ball_and_does_better_by_the_worst_task():
     # TorchJD's direction is the average gradient plus one of at most c times its length.
     assert np.linalg.norm(found - mean) <= 0.4 * np.linalg.norm(mean) * (1 + 1e-3)
     assert (SLOPES @ found).min() > (SLOPES @ mean).min() + 1e-3
+
+
+SILENT = {
+    "PCGrad": {},
+    "GradVac": {},
+    "CAGrad": {"c": 0.4},
+    "UPGrad": {},
+    "MGDA": {},
+    "NashMTL": {},
+}
+
+
+@pytest.mark.filterwarnings("ignore:You are solving a parameterized problem")
+# With such a task NashMTL's bargain has no solution: its solver warns, its last weights stay.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", SILENT)
+def test_a_task_without_a_gradient_stops_no_other(name):
+    """As a risk on clicks in a batch without any: the step is one down the other tasks' losses."""
+    needs = {"CAGrad": "clarabel", "NashMTL": "ecos", "UPGrad": "qpsolvers"}
+    pytest.importorskip(needs.get(name, "torchjd"))
+    alone = np.stack((SLOPES[0], np.zeros(2)))
+    found = combined(name, alone, **SILENT[name])
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found / np.linalg.norm(found), SLOPES[0] / np.hypot(*SLOPES[0]))
+    three = np.stack((SLOPES[0], np.zeros(2), SLOPES[1]))
+    found = combined(name, three, **SILENT[name])
+    assert (SLOPES @ found > 1e-3).all()
+    assert combined(name, np.zeros((2, 2)), **SILENT[name]).tolist() == [0, 0]
+
+
+def test_what_stands_still_is_asked_again_without_the_silent():
+    """Scaled by their share, as a mean with the zero row would be."""
+    seen = []
+
+    def shy(rows):
+        seen.append(rows.shape[0])
+        return rows.mean(0) if bool((rows != 0).any(1).all()) else torch.zeros_like(rows[0])
+
+    three = np.stack((SLOPES[0], np.zeros(2), SLOPES[1]))
+    np.testing.assert_allclose(combined(shy, three), SLOPES.sum(0) / 3, rtol=1e-12)
+    assert seen == [3, 2]
 
 
 def test_without_torchjd_the_error_says_what_to_install(monkeypatch):
