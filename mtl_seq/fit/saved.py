@@ -123,6 +123,8 @@ def _to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
+    if "encoding" not in content:
+        content = _with_encoding(content)
     balance, calibrate = content.get("balance"), content.get("calibrate")
     if balance is not None:
         balance = _lost_balance if balance["name"] is None else builder_from_dict(balance)
@@ -132,6 +134,13 @@ def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
         "balance": balance,
         "calibrate": None if calibrate is None else Calibrate(**calibrate),
     }
+
+
+def _with_encoding(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the first folders, which knew no `Encoding`: two of its fields stood alone."""
+    newer = dict(content)
+    alone = {name: newer.pop(name) for name in ("min_count", "impute")}
+    return {**newer, "encoding": Encoding(target_encoding=None, **alone).to_dict()}
 
 
 def _lost_balance(risks: Sequence[str]) -> Balance:
