@@ -6,6 +6,7 @@ import typer
 
 from mtl_seq.cli.compare import compare
 from mtl_seq.cli.evaluate import evaluate
+from mtl_seq.cli.export import export
 from mtl_seq.cli.fit import fit
 from mtl_seq.cli.inspect import inspect
 from mtl_seq.cli.predict import predict
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (simulate, scenarios, fit, predict, evaluate, compare, inspect, sensitivity):
+for command in (simulate, scenarios, fit, export, predict, evaluate, compare, inspect, sensitivity):
     app.command()(command)
 app.add_typer(study, name="study")
 

@@ -19,6 +19,7 @@ from mtl_seq.data.frames import (
 )
 from mtl_seq.data.leaks import LEAK_AUC, check_leaks
 from mtl_seq.data.loader import BatchLoader
+from mtl_seq.data.map_parquet import map_parquet, parquet_files
 from mtl_seq.data.source import Source
 from mtl_seq.data.stream import StreamLoader
 from mtl_seq.data.vocabulary import Vocabulary
@@ -40,6 +41,8 @@ __all__ = [
     "check_leaks",
     "check_population",
     "check_row_values",
+    "map_parquet",
+    "parquet_files",
     "read_frame",
     "truth_from_frame",
     "truth_of",

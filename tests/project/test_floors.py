@@ -26,6 +26,7 @@ FLOORS = {
     "fusion": 6,
     "report": 6,
     "comparison": 7,
+    "export": 7,
     "studies": 7,
     "testing": 7,
     "cli": 8,
