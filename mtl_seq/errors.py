@@ -12,6 +12,7 @@ __all__ = [
     "NotFittedError",
     "SchemaError",
     "SimulationError",
+    "Terminated",
     "rows_text",
 ]
 
@@ -46,6 +47,19 @@ class ArtifactError(MtlSeqError):
 
 class SimulationError(MtlSeqError):
     """A knob outside its range, or a target no world of that kind can reach."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM stopped a fit, which has left a checkpoint. Uncaught, it exits with 143.
+
+    Args:
+        message: What was saved where.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = 143
 
 
 def rows_text(rows: Iterable[object], count: int) -> str:

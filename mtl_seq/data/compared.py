@@ -1,11 +1,13 @@
 """Batches in which rows to compare stand together."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mtl_seq.data.loader import BatchLoader
+from mtl_seq.data.position import Position
 from mtl_seq.errors import DataError
 from mtl_seq.functional import PairIndex, draw_pairs, draw_pool, index_pairs
 from mtl_seq.records import FunnelBatch
@@ -51,6 +53,7 @@ class PairLoader:
         self.per_group = equal if per_group is None else per_group
         self.pool = pool
         self.generator = generator
+        self._position = Position(generator)
         self._rows = BatchLoader(rows, batch_size, generator=generator, id_dropout=id_dropout)
 
     @property
@@ -62,17 +65,28 @@ class PairLoader:
         return -(-self.pairs // (self.batch_size // 2))
 
     def __iter__(self) -> Iterator[FunnelBatch]:
+        done = self._position.begin(len(self))
         if self.pool:
             pairs = draw_pool(self.index, self.pairs, self.generator)
         else:
             pairs = draw_pairs(self.index, self.per_group, self.generator)
         both = torch.stack(pairs, dim=1)
         order = torch.randperm(len(both), generator=self.generator)
-        for some in torch.split(both[order], self.batch_size // 2):
+        self._position.skip()
+        for some in torch.split(both[order], self.batch_size // 2)[done:]:
             batch = self._rows.take(some.flatten())
             assert batch.labels is not None
             group = torch.arange(len(some)).repeat_interleave(2)
+            self._position.batch += 1
             yield batch._replace(labels=batch.labels._replace(group=group))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the pass stands."""
+        return self._position.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The next pass goes on where `state_dict` was called."""
+        self._position.load_state_dict(state)
 
 
 class ListLoader:
@@ -107,6 +121,7 @@ class ListLoader:
         self.start, self.end, self.order = start[graded], end[graded], index.order
         self.longest = longest
         self.generator = generator
+        self._position = Position(generator)
         self._rows = BatchLoader(rows, batch_size, generator=generator, id_dropout=id_dropout)
         mean = float((self.end - self.start).clamp(max=longest).double().mean())
         self.groups = max(1, round(batch_size / mean))
@@ -115,10 +130,21 @@ class ListLoader:
         return -(-len(self.start) // self.groups)
 
     def __iter__(self) -> Iterator[FunnelBatch]:
-        for some in torch.split(
-            torch.randperm(len(self.start), generator=self.generator), self.groups
-        ):
-            yield self._rows.take(torch.cat([self._list(number) for number in some.tolist()]))
+        done = self._position.begin(len(self))
+        order = torch.randperm(len(self.start), generator=self.generator)
+        self._position.skip()
+        for some in torch.split(order, self.groups)[done:]:
+            batch = self._rows.take(torch.cat([self._list(number) for number in some.tolist()]))
+            self._position.batch += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the pass stands."""
+        return self._position.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The next pass goes on where `state_dict` was called."""
+        self._position.load_state_dict(state)
 
     def _list(self, number: int) -> Tensor:
         rows = self.order[self.start[number] : self.end[number]]

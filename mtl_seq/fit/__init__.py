@@ -11,6 +11,7 @@ from mtl_seq.fit.balance import (
     Uncertainty,
 )
 from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import build_optimizer
@@ -27,6 +28,7 @@ __all__ = [
     "BalanceFactory",
     "Calibrate",
     "Calibration",
+    "Checkpoints",
     "FunnelEstimator",
     "FunnelModule",
     "GradNorm",

@@ -27,6 +27,10 @@ class KeepBest(Callback):
         self.values: list[float] = []
         self.state: dict[str, Tensor] = {}
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """A fit that goes on after it had tired has nothing left to do."""
+        trainer.should_stop = trainer.should_stop or self._tired()
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the epoch with the best so far."""
         value = float(trainer.callback_metrics["valid/rule"])
@@ -34,8 +38,21 @@ class KeepBest(Callback):
         if value < self.best or not self.state:
             self.best, self.epoch = value, len(self.values) - 1
             self.state = copy.deepcopy(pl_module.model.state_dict())  # type: ignore[union-attr]
-        elif len(self.values) - 1 - self.epoch >= self.patience:
+        elif self._tired():
             trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        kept = ("best", "epoch", "values", "state")
+        return {name: getattr(self, name) for name in kept}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Read what `state_dict` wrote."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    def _tired(self) -> bool:
+        return bool(self.values) and len(self.values) - 1 - self.epoch >= self.patience
 
 
 class ProgressLine(Callback):

@@ -9,10 +9,18 @@ import pandas as pd
 from mtl_seq.data import Codec, Encoding, read_frame
 from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
+from mtl_seq.fit.builders import builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
-from mtl_seq.fit.preparing import prepare
+from mtl_seq.fit.checkpoints import Checkpoints
+from mtl_seq.fit.preparing import Prepared, prepare
 from mtl_seq.fit.run import Run
-from mtl_seq.fit.saved import Saved, load_folder, load_weights, save_folder
+from mtl_seq.fit.saved import (
+    Saved,
+    load_folder,
+    load_weights,
+    save_folder,
+    settings_to_json,
+)
 from mtl_seq.fit.scores import rank_rows, score_rows
 from mtl_seq.fit.training import train
 from mtl_seq.models import Builder, FunnelModel
@@ -109,6 +117,7 @@ class FunnelEstimator:
         truth: FunnelTruth | None = None,
         *,
         validation: pd.DataFrame | str | Path | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> "FunnelEstimator":
         """Fit a log.
 
@@ -116,6 +125,8 @@ class FunnelEstimator:
             frame: The log, or a parquet file of it; it is not changed.
             truth: The truth of the same rows, for the oracle only.
             validation: Rows for the checkpoint rule; by default a share of the log.
+            checkpoints: Where the fit is kept while it is unfinished, and gone on with after a
+                stop; None for nowhere. What is kept there is left when the fit is over.
 
         Returns:
             The estimator.
@@ -123,12 +134,16 @@ class FunnelEstimator:
         Raises:
             SchemaError: A declared column is absent.
             DataError: Rows that cannot be trained on; see `mtl_seq.data`.
+            ArtifactError: Checkpoints of another fit.
             KeyboardInterrupt: Interrupted; an earlier fit is left as it was.
+            Terminated: Stopped by SIGTERM, with checkpoints; likewise.
         """
         if not callable(self.model):
             raise CompositionError(
                 f"`model` must be a builder such as models.esmm, found {self.model!r}"
             )
+        if checkpoints is not None:
+            checkpoints.begin()
         prepared = prepare(
             self.model,
             self.schema,
@@ -140,7 +155,10 @@ class FunnelEstimator:
             calibrate=self.calibrate,
             allow_leak=self.allow_leak,
             seed=self.seed,
+            codec=None if checkpoints is None else checkpoints.codec(),
         )
+        if checkpoints is not None:
+            checkpoints.agree(prepared.codec, self._plan(prepared))
         model = prepared.model
         weighted = self.calibrate is not None and self.calibrate.check(model.objective)
         run = train(
@@ -157,6 +175,7 @@ class FunnelEstimator:
             title=self._title() if self.progress else None,
             trainer=self.trainer or {},
             balance=self.balance,
+            checkpoints=checkpoints,
         )
         calibration = None
         if self.calibrate is not None:
@@ -232,6 +251,10 @@ class FunnelEstimator:
     def _epochs(self, rows: int) -> int:
         few = -(-_FEWEST_STEPS * self.batch_size // rows)
         return few if self.epochs is None else self.epochs
+
+    def _plan(self, prepared: Prepared) -> dict[str, Any]:
+        settings = settings_to_json({name: getattr(self, name) for name in _SETTINGS})
+        return {"model": builder_to_dict(self.model), **settings, "rows": prepared.size}
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

@@ -8,6 +8,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from mtl_seq.fit.balance import Balance, parts_of
+from mtl_seq.fit.loaders import Loader
 from mtl_seq.fit.optim import build_optimizer
 from mtl_seq.fit.phases import copy_towers, take_turns
 from mtl_seq.fit.propensity import NetworkPropensity
@@ -57,6 +58,7 @@ class FunnelModule(LightningModule):
         self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
         self.tallies: list[dict[str, float]] = []
         self._tally = Tally()
+        self._position: dict[str, Any] | None = None
         # Turns take an optimiser step each.
         self.automatic_optimization = model.schedule is None
 
@@ -71,6 +73,7 @@ class FunnelModule(LightningModule):
             labels = labels._replace(propensity=self.propensity(features))
         if self.model.schedule is not None:
             prediction, losses = take_turns(self, self.model, self.model.schedule, features, labels)
+            self._move_on()
         else:
             prediction = self.model(features)
             losses = self.model.objective(prediction, labels)
@@ -87,10 +90,10 @@ class FunnelModule(LightningModule):
             self.balance.backward(losses, parts_of(self.model.network))
         self._losses = {}
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Let the moving average of the weights move on."""
-        if self.propensity is not None:
-            self.propensity.update()
+    def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
+        """A step, and the moving average of the weights after it."""
+        super().optimizer_step(*arguments, **settings)
+        self._move_on()
 
     def on_train_epoch_end(self) -> None:
         """Log the risks and how far their weights are to be trusted."""
@@ -121,9 +124,41 @@ class FunnelModule(LightningModule):
         learned = [] if self.balance is None else self.balance.learned()
         if learned:
             optimizer.add_param_group({"params": learned, "weight_decay": 0.0})
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._rate(step))
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what was tallied, and where the loader's pass stands."""
+        checkpoint["tallies"] = self.tallies
+        checkpoint["tally"] = self._tally.state_dict()
+        loader = self.trainer.train_dataloader
+        if isinstance(loader, Loader):
+            checkpoint["loader"] = loader.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with what was tallied."""
+        self.tallies = checkpoint["tallies"]
+        self._tally.load_state_dict(checkpoint["tally"], self.model.objective)
+        self._position = checkpoint.get("loader")
+
+    def on_train_start(self) -> None:
+        """Have the loader go on where it was."""
+        # Lightning (2.6) does so within an epoch but not between two, where passes would repeat.
+        loader = self.trainer.train_dataloader
+        if self._position is not None and isinstance(loader, Loader):
+            loader.load_state_dict(self._position)
+        self._position = None
+
+    def _rate(self, step: int) -> float:
+        # How many steps there are is asked late: to ask while a checkpoint is being restored has
+        # Lightning (2.6) begin the epoch's rows anew and count on from the middle.
+        if step == 0:
+            return 1.0
+        return 1 - step / max(int(self.trainer.estimated_stepping_batches), 1)
+
+    def _move_on(self) -> None:
+        if self.propensity is not None:
+            self.propensity.update()
 
 
 def _parts(batch: FunnelBatch) -> tuple[Mapping[str, Tensor], FunnelLabels]:

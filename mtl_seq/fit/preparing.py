@@ -59,6 +59,7 @@ def prepare(
     calibrate: Calibrate | None,
     allow_leak: Collection[str],
     seed: int,
+    codec: Codec | None = None,
 ) -> Prepared:
     """Check a log, part and encode it, and build the model.
 
@@ -73,6 +74,7 @@ def prepare(
         calibrate: How pCVR is to be calibrated; refused early where it cannot be.
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights and of the parting.
+        codec: Fitted to the same training rows before; None to fit it.
 
     Raises:
         SchemaError: A declared column is absent.
@@ -86,7 +88,7 @@ def prepare(
     else:
         fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)
         _check(schema, held_rows, encoding, allow_leak)
-    codec = Codec.fit_with(encoding, schema, rows)
+    codec = codec or Codec.fit_with(encoding, schema, rows)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
     if calibrate is not None:
         calibrate.check(model.objective)

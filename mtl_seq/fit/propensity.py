@@ -71,6 +71,14 @@ class NetworkPropensity(nn.Module):
         network.train(before)
         return inside(pctr)
 
+    def get_extra_state(self) -> dict[str, int]:
+        """For a checkpoint: how many steps were averaged."""
+        return {"steps": self.steps}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Read what `get_extra_state` gave."""
+        self.steps = state["steps"]
+
     @torch.no_grad()
     def update(self) -> None:
         """Take the weights after an optimiser step into the average, where there is one."""

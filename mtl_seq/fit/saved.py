@@ -16,7 +16,7 @@ from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.run import Run
 from mtl_seq.models import Builder, FunnelModel
 
-__all__ = ["FILES", "Saved", "load_folder", "load_weights", "save_folder"]
+__all__ = ["FILES", "Saved", "load_folder", "load_weights", "save_folder", "settings_to_json"]
 
 _KIND, _VERSION = "mtl_seq.estimator", 2
 
@@ -54,7 +54,7 @@ def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
         saved.codec.to_json(folder / "codec.json")
         content = {
             "model": builder_to_dict(saved.builder),
-            "settings": _to_json(saved.settings),
+            "settings": settings_to_json(saved.settings),
             "run": saved.run.to_dict(),
             "calibration": saved.calibration and saved.calibration.to_dict(),
         }
@@ -111,7 +111,8 @@ def load_weights(path: str | Path, model: FunnelModel) -> None:
         raise ArtifactError(f"{path}: the weights do not fit the model: {error}") from error
 
 
-def _to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+def settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an estimator as JSON values."""
     balance, calibrate = settings["balance"], settings["calibrate"]
     return {
         **settings,

@@ -1,6 +1,7 @@
 """What an epoch of training had: mean risks, and how far their weights are to be trusted."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -65,3 +66,17 @@ class Tally:
             for figure, value in self._reports[weights].figures().items():
                 found[f"{name}/{figure}"] = value
         return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint in the middle of an epoch."""
+        reports = {name: tuple(self._reports[at]) for name, at in self._policies.items()}
+        return {"rows": self._rows, "losses": dict(self._losses), "reports": reports}
+
+    def load_state_dict(self, state: Mapping[str, Any], objective: Objective) -> None:
+        """Read what `state_dict` wrote."""
+        self._rows, self._losses = state["rows"], dict(state["losses"])
+        for name, sums in state["reports"].items():
+            risk = objective.risks[name]
+            assert isinstance(risk, PropensityRisk)
+            self._policies[name] = risk.propensity
+            self._reports[risk.propensity] = WeightReport(*sums)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from mtl_seq.data import BatchLoader
-from mtl_seq.errors import CompositionError, DataError
+from mtl_seq.errors import CompositionError, DataError, Terminated
 from mtl_seq.fit.balance import Balance, BalanceFactory
+from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.loaders import training_loader
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.fit.run import Run
@@ -45,6 +46,7 @@ def train(
     title: str | None,
     trainer: Mapping[str, Any],
     balance: BalanceFactory | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Run:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -62,6 +64,8 @@ def train(
         title: Name on the progress line; None for no progress line.
         trainer: Further arguments of Lightning's Trainer.
         balance: Builds what balances the risks; None to minimise their sum.
+        checkpoints: Where the run is kept while it is unfinished, and taken up again; None for
+            nowhere.
 
     Returns:
         The rule's values, the epoch kept, and what was tallied.
@@ -71,12 +75,14 @@ def train(
             of what cannot be balanced.
         DataError: A setting out of its range, or no clicked validation row of positive weight.
         KeyboardInterrupt: The run was interrupted.
+        Terminated: SIGTERM came, and there are checkpoints.
     """
     from lightning import Trainer
 
     from mtl_seq.fit.callbacks import KeepBest, ProgressLine
     from mtl_seq.fit.cross_fit import cross_fitted
     from mtl_seq.fit.module import FunnelModule
+    from mtl_seq.fit.saving import AtomicIO, WriteCheckpoints
 
     _check_validation(validation, ranks_only=model.objective.ranks_only)
     if epochs < 1 or lr <= 0:
@@ -129,12 +135,26 @@ def train(
                 generator=torch.Generator().manual_seed(seed),
                 id_dropout=id_dropout,
             )
+            begun = None
+            if checkpoints is not None:
+                callbacks.append(WriteCheckpoints(checkpoints))
+                settings["enable_checkpointing"] = True
+                settings["plugins"] = [*_listed(settings.get("plugins")), AtomicIO()]
+                begun = checkpoints.state if checkpoints.state.exists() else None
             engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
-            engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS))
+            engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS), ckpt_path=begun)
+        except Terminated:
+            raise
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
     return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, Any]) -> Balance:

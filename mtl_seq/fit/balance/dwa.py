@@ -66,6 +66,14 @@ class DWA(Balance):
         """``(K,)`` weights, which add up to K."""
         return self.present.clone()
 
+    def get_extra_state(self) -> dict[str, list[Tensor]]:
+        """For a checkpoint: the losses of this period and the means of those before."""
+        return {"sums": list(self._sums), "means": list(self._means)}
+
+    def set_extra_state(self, state: dict[str, list[Tensor]]) -> None:
+        """Read what `get_extra_state` gave."""
+        self._sums, self._means = list(state["sums"]), list(state["means"])
+
     def _end_period(self) -> None:
         self._means = [*self._means[-1:], torch.stack(self._sums).mean(0)]
         self._sums = []

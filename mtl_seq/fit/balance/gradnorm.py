@@ -1,6 +1,7 @@
 """GradNorm (Chen et al., ICML 2018)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,14 @@ class GradNorm(Balance):
     def weights(self) -> Tensor:
         """``(K,)`` weights, which add up to K."""
         return self.weight.detach().clone()
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """For a checkpoint: the state of the weights' Adam."""
+        return self._adam.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Read what `get_extra_state` gave."""
+        self._adam.load_state_dict(state)
 
     def _step(self, losses: Tensor, norms: Tensor) -> None:
         self.initial = torch.where(self.initial > 0, self.initial, losses)

@@ -126,3 +126,42 @@ def test_rows_without_labels_give_batches_without_labels():
 def test_settings_out_of_range_are_errors(settings, message):
     with pytest.raises(ValueError, match=message):
         BatchLoader(rows(), **settings)
+
+
+@pytest.mark.parametrize("done", [0, 1, 7, 11])
+def test_a_pass_goes_on_in_another_loader_as_it_would_have(done):
+    whole = BatchLoader(rows(), 10, generator=seeded(3), id_dropout=0.3)
+    expected = [list(whole), list(whole)]
+    left = BatchLoader(rows(), 10, generator=seeded(3), id_dropout=0.3)
+    batches = iter(left)
+    for _ in range(done):
+        next(batches)
+    other = BatchLoader(rows(), 10, generator=seeded(9), id_dropout=0.3)
+    other.load_state_dict(left.state_dict())
+    # A pass that was over is followed by the next one.
+    found = [*other, *other] if done < 11 else list(other)
+    wanted = [*expected[0][done:], *expected[1]]
+    assert len(found) == len(wanted)
+    for one, two in zip(found, wanted, strict=True):
+        assert all(torch.equal(x, two.features[name]) for name, x in one.features.items())
+        assert torch.equal(one.labels.stages, two.labels.stages)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 7])
+@pytest.mark.parametrize("batch_size", [1, 10, 64])
+def test_slices_of_several_processes_are_the_batches_of_one(processes, batch_size):
+    def loader(**place):
+        return BatchLoader(rows(), batch_size, generator=seeded(3), id_dropout=0.3, **place)
+
+    parts = [loader(rank=rank, world_size=processes) for rank in range(processes)]
+    for batch, *slices in zip(loader(), *parts, strict=True):
+        for name, x in batch.features.items():
+            assert torch.equal(torch.cat([part.features[name] for part in slices]), x)
+        assert torch.equal(torch.cat([part.labels.stages for part in slices]), batch.labels.stages)
+        sizes = [len(part.labels.stages) for part in slices]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_rank_must_be_one_of_the_processes():
+    with pytest.raises(ValueError, match=r"`rank` must lie in 0\.\.1, found 2"):
+        BatchLoader(rows(), 10, rank=2, world_size=2)

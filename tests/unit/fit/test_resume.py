@@ -1,0 +1,168 @@
+"""A fit that goes on after a stop ends as one that was not stopped, to the bit."""
+
+import os
+import signal
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from lightning import Callback
+
+from mtl_seq import FunnelEstimator, Schema, models, nn, risks
+from mtl_seq.errors import ArtifactError, DataError, Terminated
+from mtl_seq.fit import DWA, Checkpoints, GradNorm, Uncertainty
+from mtl_seq.simulate import LogisticFunnel
+
+WORLD = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = WORLD.sample(1000, np.random.default_rng(5))
+BATCHES = 10  # of 100 rows; 950 of the rows train
+EXPERTS = partial(nn.MMoE, experts=2, hidden=(8,), gate_dropout=0.3)
+SMALL = partial(nn.SharedBottom, hidden=(8,))
+
+
+def estimator(build=models.esmm, bottom=SMALL, callbacks=(), **settings):
+    given = {"epochs": 3, "batch_size": 100, "patience": 9, "id_dropout": 0.2, **settings}
+    schema = Schema.from_dict({**WORLD.schema.to_dict(), "group": "user_id"})
+    trainer = {"callbacks": list(callbacks), **given.pop("trainer", {})}
+    return FunnelEstimator(partial(build, bottom=bottom), schema, trainer=trainer, **given)
+
+
+class Gone(Exception):
+    """What stands for a process that is no more."""
+
+
+class Stop(Callback):
+    """Stops the training when so many batches have been trained on in this process."""
+
+    def __init__(self, batches, stop=None):
+        self.left = batches
+        self.stop = stop
+
+    def on_train_batch_end(self, *_):
+        self.left -= 1
+        if self.left == 0 and self.stop is None:
+            raise Gone
+        if self.left == 0:
+            self.stop()
+
+
+def same(one, other):
+    assert one.run_ == other.run_
+    first, second = one.model_.state_dict(), other.model_.state_dict()
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def broken(folder, stops, build=models.esmm, every=1, **settings):
+    """A fit that is stopped after so many batches, again and again, and then goes on to the end."""
+    for number, batches in enumerate(stops):
+        kept = Checkpoints(folder, steps=every, resume=number > 0)
+        with pytest.raises(Gone):
+            estimator(build, callbacks=[Stop(batches)], **settings).fit(LOG, checkpoints=kept)
+    last = estimator(build, **settings)
+    return last.fit(LOG, checkpoints=Checkpoints(folder, steps=every, resume=True))
+
+
+MOVING = risks.PropensityPolicy(source=risks.MovingAverage(0.9))
+CASES = {
+    "plain": {},
+    "dropout in the gates": {"bottom": EXPERTS},
+    "moving average": {"build": partial(models.escm2_ips, propensity=MOVING)},
+    "turns with copies": {"build": models.dr_jl},
+    "coins of the risk": {"build": models.unbias},
+    "pairs": {"build": models.pairwise_ranker},
+    "GradNorm": {"balance": GradNorm},
+    "DWA of 7 steps": {"balance": partial(DWA, steps=7)},
+    "uncertainty": {"balance": Uncertainty},
+    "accumulated and clipped": {
+        "trainer": {"accumulate_grad_batches": 3, "gradient_clip_val": 0.1}
+    },
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stopped_in_the_middle_of_epochs_it_ends_the_same(name, tmp_path):
+    case = CASES[name]
+    whole = estimator(**case).fit(LOG)
+    again = broken(tmp_path / "kept", [4, 9, 1], **case)
+    same(again, whole)
+
+
+@pytest.mark.parametrize("batches", [1, 9, 10, 11, 20, 29, 30])
+def test_stopped_anywhere_it_ends_the_same(batches, tmp_path):
+    same(broken(tmp_path / "kept", [batches]), estimator().fit(LOG))
+
+
+def test_a_fit_that_was_over_gives_its_weights_again(tmp_path):
+    kept = Checkpoints(tmp_path / "kept")
+    whole = estimator().fit(LOG, checkpoints=kept)
+    same(whole, estimator().fit(LOG))  # keeping it changes nothing
+    again = Checkpoints(tmp_path / "kept", resume=True)
+    same(estimator(callbacks=[Stop(1)]).fit(LOG, checkpoints=again), whole)  # not one batch more
+
+
+def test_a_fit_that_had_tired_stays_tired(tmp_path):
+    tiring = {"epochs": 12, "lr": 0.3, "patience": 1}
+    whole = estimator(**tiring).fit(LOG, checkpoints=Checkpoints(tmp_path / "kept"))
+    assert len(whole.run_.rule) < 12
+    again = Checkpoints(tmp_path / "kept", resume=True)
+    same(estimator(callbacks=[Stop(1)], **tiring).fit(LOG, checkpoints=again), whole)
+
+
+def test_sigterm_saves_and_the_fit_goes_on(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    kept = Checkpoints(tmp_path / "kept", seconds=None)
+    stop = Stop(13, partial(os.kill, os.getpid(), signal.SIGTERM))
+    with pytest.raises(Terminated, match="after 13 batches, saved in") as caught:
+        estimator(callbacks=[stop]).fit(LOG, checkpoints=kept)
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    last = estimator(callbacks=[rest := Stop(10**6)])
+    last.fit(LOG, checkpoints=Checkpoints(tmp_path / "kept", resume=True))
+    assert rest.left == 10**6 - (3 * BATCHES - 13)
+    same(last, estimator().fit(LOG))
+
+
+def test_an_unfinished_fit_is_not_lost_by_accident(tmp_path):
+    kept = Checkpoints(tmp_path / "kept", steps=2)
+    with pytest.raises(Gone):
+        estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
+    with pytest.raises(ArtifactError, match="holds an unfinished fit: go on with it"):
+        estimator().fit(LOG, checkpoints=kept)
+
+
+@pytest.mark.parametrize(
+    ("settings", "log", "message"),
+    [
+        ({"lr": 0.01}, LOG, r"'lr' was 0\.005, is 0\.01"),
+        ({}, LOG.iloc[:-20], "'rows' was 950, is 931"),
+        ({"build": models.multitask}, LOG, "another model"),
+    ],
+)
+def test_it_goes_on_only_with_what_it_was_begun_with(settings, log, message, tmp_path):
+    with pytest.raises(Gone):
+        estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=Checkpoints(tmp_path / "kept", steps=2))
+    again = Checkpoints(tmp_path / "kept", resume=True)
+    with pytest.raises(ArtifactError, match=message):
+        estimator(**settings).fit(log, checkpoints=again)
+
+
+def test_a_checkpoint_that_is_none_is_refused_and_what_was_being_written_is_swept(tmp_path):
+    kept = Checkpoints(tmp_path / "kept", steps=2)
+    with pytest.raises(Gone):
+        estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
+    (tmp_path / "kept" / ".state-x1.pt").write_bytes(b"half")
+    state = kept.state
+    state.write_bytes(state.read_bytes()[:-100])
+    again = Checkpoints(tmp_path / "kept", resume=True)
+    with pytest.raises(ArtifactError, match="is no checkpoint that can be read"):
+        estimator().fit(LOG, checkpoints=again)
+    assert {path.name for path in state.parent.iterdir()} == {"plan.json", "codec.json", "state.pt"}
+
+
+@pytest.mark.parametrize("name", ["steps", "seconds"])
+def test_how_often_must_be_a_positive_number(name):
+    with pytest.raises(DataError, match=f"`{name}` must be above 0"):
+        Checkpoints("kept", **{name: 0})
