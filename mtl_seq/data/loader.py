@@ -98,18 +98,20 @@ class BatchLoader:
         )
         shape = (len(index), len(self._id_names))
         index = index[own]
-        features = {name: x[index] for name, x in self._bags.items()}
+        # On a CPU `index_select` copies whole rows, several times faster than `x[index]`.
+        features = {name: x.index_select(0, index) for name, x in self._bags.items()}
         if self._ids is not None:
-            ids = self._ids[index]
+            ids = self._ids.index_select(0, index)
             if self.id_dropout:
                 kept = torch.rand(shape, generator=self.generator)[own] >= self.id_dropout
                 ids = ids * kept
             features.update(zip(self._id_names, ids.unbind(1), strict=True))
         if self._dense is not None:
-            features.update(zip(self._dense_names, self._dense[index].unbind(1), strict=True))
+            dense = self._dense.index_select(0, index)
+            features.update(zip(self._dense_names, dense.unbind(1), strict=True))
         if self._labels is None:
             return FunnelBatch(features)
-        labels = (None if part is None else part[index] for part in self._labels)
+        labels = (None if part is None else part.index_select(0, index) for part in self._labels)
         return FunnelBatch(features, FunnelLabels(*labels))  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
-from mtl_seq.fit.optim import build_optimizer
+from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWiseAdagrad, RowWiseAdam
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.training import CHECKPOINT_RULE
 
@@ -29,13 +29,16 @@ __all__ = [
     "Calibrate",
     "Calibration",
     "Checkpoints",
+    "DenseAdam",
     "FunnelEstimator",
     "FunnelModule",
     "GradNorm",
     "JacobianDescent",
+    "OptimizerFactory",
+    "RowWiseAdagrad",
+    "RowWiseAdam",
     "Run",
     "Uncertainty",
-    "build_optimizer",
     "dependence_moment",
 ]
 

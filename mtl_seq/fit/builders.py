@@ -10,13 +10,20 @@ from mtl_seq.errors import ArtifactError
 
 __all__ = ["builder_from_dict", "builder_to_dict"]
 
-_ROOMS = ("mtl_seq.models", "mtl_seq.nn", "mtl_seq.risks", "mtl_seq.fit.balance")
+_ROOMS = (
+    "mtl_seq.models",
+    "mtl_seq.nn",
+    "mtl_seq.risks",
+    "mtl_seq.fit.balance",
+    "mtl_seq.fit.optim",
+)
 
 
 def builder_to_dict(builder: Callable[..., Any]) -> dict[str, Any] | None:
     """A builder of this package, or a partial of one, as JSON; None for one's own."""
     try:
-        return _encode_callable(builder)
+        encoded: dict[str, Any] = _encode(builder)
+        return encoded
     except LookupError:
         return None
 

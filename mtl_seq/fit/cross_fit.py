@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtl_seq.data import BatchLoader
 from mtl_seq.errors import DataError
-from mtl_seq.fit.optim import build_optimizer
+from mtl_seq.fit.optim import OptimizerFactory, table_gradients
 from mtl_seq.fit.propensity import inside
 from mtl_seq.nn import FunnelNetwork
 from mtl_seq.records import FunnelBatch
@@ -33,6 +33,7 @@ def cross_fitted(
     id_dropout: float,
     seed: int,
     settings: Mapping[str, Any],
+    optimizer: OptimizerFactory,
 ) -> FunnelBatch:
     """The rows with ``labels.propensity``: each user's from a network trained on the other folds.
 
@@ -47,6 +48,7 @@ def cross_fitted(
         id_dropout: Share of ids replaced by the unseen.
         seed: Seed of the folds and of the order of the rows.
         settings: Arguments of Lightning's Trainer.
+        optimizer: Builds the optimiser.
 
     Returns:
         The rows.
@@ -61,14 +63,15 @@ def cross_fitted(
         held = (fold == index).nonzero().squeeze(1)
         others = (fold != index).nonzero().squeeze(1)
         known = _take(rows, others)
-        module = _ClickModule(copy.deepcopy(network), lr, weight_decay)
+        module = _ClickModule(copy.deepcopy(network), lr, weight_decay, optimizer)
         loader = BatchLoader(
             known,
             batch_size,
             generator=torch.Generator().manual_seed(seed + index),
             id_dropout=id_dropout,
         )
-        Trainer(max_epochs=epochs, **settings).fit(module, loader)
+        with table_gradients(module.network, optimizer):
+            Trainer(max_epochs=epochs, **settings).fit(module, loader)
         propensity[held] = _predicted(module.network, _as_unseen(_take(rows, held), known))
     return rows._replace(labels=rows.labels._replace(propensity=propensity))
 
@@ -97,11 +100,14 @@ def user_folds(group: Tensor | None, folds: int, seed: int) -> Tensor:
 
 
 class _ClickModule(LightningModule):
-    def __init__(self, network: FunnelNetwork, lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, network: FunnelNetwork, lr: float, weight_decay: float, optimizer: OptimizerFactory
+    ) -> None:
         super().__init__()
         self.network = network
         self.lr = lr
         self.weight_decay = weight_decay
+        self.optimizer = optimizer
         self.objective = Objective({"ctr": EntireSpace(network.funnel.first)})
 
     def training_step(self, batch: FunnelBatch, batch_index: int) -> Tensor:  # noqa: ARG002
@@ -109,7 +115,7 @@ class _ClickModule(LightningModule):
         return self.objective.total(self.network(batch.features), batch.labels)
 
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.network, lr=self.lr, weight_decay=self.weight_decay)
+        optimizer = self.optimizer(self.network, lr=self.lr, weight_decay=self.weight_decay)
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -12,6 +12,7 @@ from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.builders import builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.checkpoints import Checkpoints
+from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.preparing import Prepared, prepare
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.saved import (
@@ -57,6 +58,8 @@ class FunnelEstimator:
             that the objective's own weights make.
         calibrate: How pCVR is calibrated on clicked validation rows once training is over; None for
             not at all.
+        optimizer: Builds the optimiser: `fit.DenseAdam()`, the default, or one that moves only the
+            rows of tables that a step touched, such as `fit.RowWiseAdagrad()`.
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights, the split, the order of rows and the id dropout.
         progress: Whether to draw a progress line on standard error.
@@ -89,6 +92,7 @@ class FunnelEstimator:
         patience: int = 2,
         balance: BalanceFactory | None = None,
         calibrate: Calibrate | None = None,
+        optimizer: OptimizerFactory | None = None,
         allow_leak: Collection[str] = (),
         seed: int = 0,
         progress: bool = False,
@@ -106,6 +110,7 @@ class FunnelEstimator:
         self.patience = patience
         self.balance = balance
         self.calibrate = calibrate
+        self.optimizer = optimizer
         self.allow_leak = allow_leak
         self.seed = seed
         self.progress = progress
@@ -176,6 +181,7 @@ class FunnelEstimator:
             trainer=self.trainer or {},
             balance=self.balance,
             checkpoints=checkpoints,
+            optimizer=self.optimizer,
         )
         calibration = None
         if self.calibrate is not None:
@@ -276,6 +282,7 @@ _SETTINGS = (
     "balance",
     "calibrate",
     "encoding",
+    "optimizer",
     "allow_leak",
     "seed",
 )

@@ -1,15 +1,17 @@
 """A `FunnelModel` as a LightningModule, for `FunnelEstimator` or one's own Trainer."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from mtl_seq.errors import CompositionError
 from mtl_seq.fit.balance import Balance, parts_of
 from mtl_seq.fit.loaders import Loader
-from mtl_seq.fit.optim import build_optimizer
+from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWise, table_gradients
 from mtl_seq.fit.phases import copy_towers, take_turns
 from mtl_seq.fit.propensity import NetworkPropensity
 from mtl_seq.fit.tally import Tally
@@ -34,6 +36,10 @@ class FunnelModule(LightningModule):
         propensity: Supplies ``labels.propensity``; None to leave the labels as they are.
         balance: Makes the gradient of a step of the risks; None for that of their sum. Its weights
             are logged as ``balance/<task>``.
+        optimizer: Builds the optimiser; by default `fit.DenseAdam()`.
+
+    Raises:
+        CompositionError: A row-wise optimiser beside what needs dense gradients.
 
     Attributes:
         tallies: What was logged after each epoch.
@@ -47,6 +53,7 @@ class FunnelModule(LightningModule):
         weight_decay: float = 0.0,
         propensity: NetworkPropensity | None = None,
         balance: Balance | None = None,
+        optimizer: OptimizerFactory | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -54,6 +61,14 @@ class FunnelModule(LightningModule):
         self.weight_decay = weight_decay
         self.propensity = propensity
         self.balance = balance
+        self.optimizer = optimizer or DenseAdam()
+        self._open = ExitStack()
+        if isinstance(self.optimizer, RowWise) and balance is not None:
+            raise CompositionError(
+                f"{type(self.optimizer).__name__} reads the rows a step touched off sparse "
+                "gradients, and a balance makes dense ones: leave `balance` out, or use "
+                "`fit.DenseAdam()`"
+            )
         self._losses: dict[str, Tensor] = {}
         self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
         self.tallies: list[dict[str, float]] = []
@@ -61,6 +76,21 @@ class FunnelModule(LightningModule):
         self._position: dict[str, Any] | None = None
         # Turns take an optimiser step each.
         self.automatic_optimization = model.schedule is None
+
+    def setup(self, stage: str) -> None:
+        """Let tables have sparse gradients where the optimiser moves rows."""
+        if stage != "fit":
+            return
+        if isinstance(self.optimizer, RowWise) and self.trainer.gradient_clip_val:
+            raise CompositionError(
+                f"{type(self.optimizer).__name__} has sparse gradients, which are not clipped: "
+                "leave `gradient_clip_val` out, or use `fit.DenseAdam()`"
+            )
+        self._open.enter_context(table_gradients(self.model, self.optimizer))
+
+    def teardown(self, stage: str) -> None:  # noqa: ARG002
+        """Let tables have dense gradients again."""
+        self._open.close()
 
     def on_train_epoch_start(self) -> None:
         """Let towers take over the weights of others where the model's schedule says so."""
@@ -95,6 +125,15 @@ class FunnelModule(LightningModule):
         super().optimizer_step(*arguments, **settings)
         self._move_on()
 
+    def transfer_batch_to_device(
+        self, batch: FunnelBatch, device: torch.device, dataloader_idx: int
+    ) -> FunnelBatch:
+        """The batch on the device; as it is where it lies there, whatever it holds."""
+        if all(x.device == device for x in batch.features.values()):
+            return batch
+        moved: FunnelBatch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
+
     def on_train_epoch_end(self) -> None:
         """Log the risks and how far their weights are to be trusted."""
         figures = self._tally.figures()
@@ -119,8 +158,8 @@ class FunnelModule(LightningModule):
         self.rule.reset()
 
     def configure_optimizers(self) -> Any:
-        """Adam, fused; its rate falls linearly to 0 over the whole run."""
-        optimizer = build_optimizer(self.model, lr=self.lr, weight_decay=self.weight_decay)
+        """The optimiser; its rates fall linearly to 0 over the whole run."""
+        optimizer = self.optimizer(self.model, lr=self.lr, weight_decay=self.weight_decay)
         learned = [] if self.balance is None else self.balance.learned()
         if learned:
             optimizer.add_param_group({"params": learned, "weight_decay": 0.0})

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning import LightningModule
 from torch import Tensor
+from torch.nn import Parameter
 
 from mtl_seq.models import FunnelModel, Schedule
 from mtl_seq.nn.tower_copy import copy_tower
@@ -60,10 +61,15 @@ def _forget_zeros(model: FunnelModel) -> None:
     if not with_gradient:
         return
     # One transfer from the device, however many parameters.
-    moved = torch.stack([p.grad.any() for p in with_gradient if p.grad is not None]).tolist()
+    moved = torch.stack([_numbers(p).any() for p in with_gradient]).tolist()
     for parameter, moves in zip(with_gradient, moved, strict=True):
         if not moves:
             parameter.grad = None
+
+
+def _numbers(parameter: Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad._values() if parameter.grad.is_sparse else parameter.grad
 
 
 def copy_towers(model: FunnelModel) -> None:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch.nn import Module
+from torch.optim import Optimizer
 
 from mtl_seq._files import atomic_folder, read_json, write_json
 from mtl_seq.data import Codec, Encoding
@@ -114,12 +116,14 @@ def load_weights(path: str | Path, model: FunnelModel) -> None:
 def settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of an estimator as JSON values."""
     balance, calibrate = settings["balance"], settings["calibrate"]
+    optimizer = settings["optimizer"]
     return {
         **settings,
         "allow_leak": list(settings["allow_leak"]),
         "encoding": settings["encoding"].to_dict(),
         "balance": None if balance is None else builder_to_dict(balance) or {"name": None},
         "calibrate": None if calibrate is None else vars(calibrate),
+        "optimizer": None if optimizer is None else builder_to_dict(optimizer) or {"name": None},
     }
 
 
@@ -127,6 +131,10 @@ def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
     if "encoding" not in content:
         content = _with_encoding(content)
     balance, calibrate = content.get("balance"), content.get("calibrate")
+    optimizer = content.get("optimizer")
+    if optimizer is not None:
+        own = optimizer["name"] is None
+        optimizer = _lost_optimizer if own else builder_from_dict(optimizer)
     if balance is not None:
         balance = _lost_balance if balance["name"] is None else builder_from_dict(balance)
     return {
@@ -134,6 +142,7 @@ def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
         "encoding": Encoding(**content["encoding"]),
         "balance": balance,
         "calibrate": None if calibrate is None else Calibrate(**calibrate),
+        "optimizer": optimizer,
     }
 
 
@@ -142,6 +151,13 @@ def _with_encoding(content: Mapping[str, Any]) -> dict[str, Any]:
     newer = dict(content)
     alone = {name: newer.pop(name) for name in ("min_count", "impute")}
     return {**newer, "encoding": Encoding(target_encoding=None, **alone).to_dict()}
+
+
+def _lost_optimizer(network: Module, *, lr: float, weight_decay: float) -> Optimizer:
+    raise CompositionError(
+        f"the `optimizer` of {type(network).__name__} (lr {lr}, weight decay {weight_decay}) was "
+        "one's own, and no file holds code: set `estimator.optimizer` before fitting again"
+    )
 
 
 def _lost_balance(risks: Sequence[str]) -> Balance:

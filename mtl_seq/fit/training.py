@@ -13,6 +13,7 @@ from mtl_seq.errors import CompositionError, DataError, Terminated
 from mtl_seq.fit.balance import Balance, BalanceFactory
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.loaders import training_loader
+from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.fit.run import Run
 from mtl_seq.models import FunnelModel
@@ -47,6 +48,7 @@ def train(
     trainer: Mapping[str, Any],
     balance: BalanceFactory | None = None,
     checkpoints: Checkpoints | None = None,
+    optimizer: OptimizerFactory | None = None,
 ) -> Run:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -66,6 +68,7 @@ def train(
         balance: Builds what balances the risks; None to minimise their sum.
         checkpoints: Where the run is kept while it is unfinished, and taken up again; None for
             nowhere.
+        optimizer: Builds the optimiser; by default `fit.DenseAdam()`.
 
     Returns:
         The rule's values, the epoch kept, and what was tallied.
@@ -113,6 +116,7 @@ def train(
             weight_decay=weight_decay,
             propensity=supply,
             balance=balance and _balance(balance, model, settings),
+            optimizer=optimizer,
         )
         try:
             if isinstance(source, CrossFit):
@@ -127,6 +131,7 @@ def train(
                     id_dropout=id_dropout,
                     seed=seed,
                     settings=settings,
+                    optimizer=module.optimizer,
                 )
             loader = training_loader(
                 model,

@@ -130,8 +130,8 @@ class _Lookup(nn.Module):
         # An id past its range would read another field's rows, and train on.
         if torch.compiler.is_compiling() or index.device.type != "cpu":
             return
-        outside = (index < 0) | (index >= limit)
-        if bool(outside.any()):
+        if not torch.equal(index.clamp(torch.zeros_like(limit), limit - 1), index):
+            outside = (index < 0) | (index >= limit)
             row, column = (int(i) for i in outside.view(index.shape[0], -1).nonzero()[0])
             name = names[column if len(names) > 1 else 0]
             found = int(index.view(index.shape[0], -1)[row, column])

@@ -18,6 +18,8 @@ __all__ = ["ExpertFactory", "Gate", "build_experts", "mix", "run_experts", "widt
 ExpertFactory = Callable[[int], nn.Module]
 """Builds an expert, ``(B, F) -> (B, D)``, from F; its attribute ``out_features`` says D."""
 
+_MANY_ROWS = 1024
+
 
 class Gate(nn.Linear):
     """Shares of experts: ``softmax(W x / temperature)``, linear on the input and without bias.
@@ -66,7 +68,11 @@ class Gate(nn.Linear):
             kept = kept | ~kept.any(dim=2, keepdim=True)
             # Before the softmax: shares that are left may be too small to be divided by their sum.
             logits = logits.masked_fill(~kept, -math.inf)
-        return torch.softmax(logits, dim=2)
+        if logits.shape[0] < _MANY_ROWS:
+            return torch.softmax(logits, dim=2)
+        # With the few experts outermost the softmax runs along rows: several times faster on a CPU.
+        along_rows = logits.permute(1, 2, 0).contiguous()
+        return torch.softmax(along_rows, dim=1).permute(2, 0, 1)
 
 
 def build_experts(

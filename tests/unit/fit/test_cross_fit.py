@@ -7,6 +7,7 @@ import torch
 from mtl_seq import models, nn
 from mtl_seq.data import Codec
 from mtl_seq.errors import DataError
+from mtl_seq.fit import DenseAdam
 from mtl_seq.fit.cross_fit import cross_fitted, user_folds
 from mtl_seq.records import FunnelBatch
 from mtl_seq.simulate import LogisticFunnel
@@ -40,6 +41,7 @@ def crossed(rows=ROWS, folds=3, network=None):
         id_dropout=0.01,
         seed=0,
         settings=SETTINGS,
+        optimizer=DenseAdam(),
     ).labels.propensity
 
 

@@ -1,0 +1,20 @@
+"""Optimisers: one for embedding tables, one for all else, in one object that Lightning can drive.
+
+Tables are the weights of every `nn.Embedding` of a network.
+"""
+
+from mtl_seq.fit.optim.adagrad import RowWiseAdagrad
+from mtl_seq.fit.optim.adam import RowWiseAdam
+from mtl_seq.fit.optim.base import OptimizerFactory
+from mtl_seq.fit.optim.dense import DenseAdam
+from mtl_seq.fit.optim.rows import RowOptimizer, RowWise, table_gradients
+
+__all__ = [
+    "DenseAdam",
+    "OptimizerFactory",
+    "RowOptimizer",
+    "RowWise",
+    "RowWiseAdagrad",
+    "RowWiseAdam",
+    "table_gradients",
+]
