@@ -44,12 +44,7 @@ class Tally:
         for name, loss in losses.items():
             total = rows * loss.detach()
             self._losses[name] = self._losses[name] + total if name in self._losses else total
-        self._weights = {}
-        for name, risk in objective.risks.items():
-            if isinstance(risk, PropensityRisk):
-                self._weights[name] = (risk.propensity, True)
-                if risk.weighs_unclicked:
-                    self._weights[f"{name}/non-clicks"] = (risk.propensity, False)
+        self._weights = _weights(objective)
         # Risks of one policy have the same weights.
         for policy, clicked in set(self._weights.values()):
             report = policy.report(prediction, labels, clicked=clicked)
@@ -69,14 +64,23 @@ class Tally:
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint in the middle of an epoch."""
-        reports = {name: tuple(self._reports[at]) for name, at in self._policies.items()}
+        reports = {name: tuple(self._reports[at]) for name, at in self._weights.items()}
         return {"rows": self._rows, "losses": dict(self._losses), "reports": reports}
 
     def load_state_dict(self, state: Mapping[str, Any], objective: Objective) -> None:
         """Read what `state_dict` wrote."""
         self._rows, self._losses = state["rows"], dict(state["losses"])
+        self._weights = _weights(objective)
         for name, sums in state["reports"].items():
-            risk = objective.risks[name]
-            assert isinstance(risk, PropensityRisk)
-            self._policies[name] = risk.propensity
-            self._reports[risk.propensity] = WeightReport(*sums)
+            self._reports[self._weights[name]] = WeightReport(*sums)
+
+
+def _weights(objective: Objective) -> dict[str, Weights]:
+    """By name, the policies of an objective's risks, and whether they weigh clicks."""
+    found: dict[str, Weights] = {}
+    for name, risk in objective.risks.items():
+        if isinstance(risk, PropensityRisk):
+            found[name] = (risk.propensity, True)
+            if risk.weighs_unclicked:
+                found[f"{name}/non-clicks"] = (risk.propensity, False)
+    return found
