@@ -10,6 +10,7 @@ from typing import Any
 from mtl_seq._files import read_json, write_json
 from mtl_seq.data import Codec
 from mtl_seq.errors import ArtifactError, DataError
+from mtl_seq.fit.processes import is_first
 
 __all__ = ["Checkpoints"]
 
@@ -57,9 +58,13 @@ class Checkpoints:
     def begin(self) -> None:
         """Make the folder; sweep away what a killed process was writing.
 
+        Of several processes the first one does so.
+
         Raises:
             ArtifactError: The folder holds an unfinished fit and `resume` is False.
         """
+        if not is_first():
+            return
         folder = Path(self.folder)
         if not self.resume and any((folder / name).exists() for name in (_PLAN, _STATE)):
             raise ArtifactError(
@@ -77,17 +82,18 @@ class Checkpoints:
         path = Path(self.folder) / _CODEC
         return Codec.from_json(path) if self.resume and path.exists() else None
 
-    def agree(self, codec: Codec, plan: Mapping[str, Any], *, write: bool = True) -> None:
+    def agree(self, codec: Codec, plan: Mapping[str, Any]) -> None:
         """Note what the fit is made of, or see that it is what the unfinished one was made of.
 
         Args:
             codec: Fitted to the training rows.
             plan: JSON values by name.
-            write: Whether this process is the one that writes.
 
         Raises:
             ArtifactError: The unfinished fit was made of something else.
         """
+        if not is_first():
+            return
         folder = Path(self.folder)
         path = folder / _PLAN
         told = json.loads(json.dumps({**plan, "codec": _digest(codec)}))
@@ -100,7 +106,7 @@ class Checkpoints:
                         f"log and the settings it was begun with ({name!r} was "
                         f"{_short(found.get(name))}, is {_short(value)}), or begin anew elsewhere"
                     )
-        elif write:
+        else:
             codec.to_json(folder / _CODEC)
             write_json(path, told, kind=_KIND, version=_VERSION)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -23,6 +24,8 @@ def training_loader(
     *,
     generator: torch.Generator,
     id_dropout: float,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Loader:
     """All rows in random batches, or for a ranking risk the rows it compares.
 
@@ -32,17 +35,19 @@ def training_loader(
         batch_size: Rows per batch.
         generator: Source of the order and of all else that is drawn.
         id_dropout: Share of ids replaced by the unseen.
+        rank: Which of several processes this is; each has a slice of every batch.
+        world_size: How many processes there are.
 
     Raises:
         CompositionError: A ranking risk beside another risk.
         DataError: For a ranking risk: rows without groups, or without a pair of different grades.
     """
     assert rows.labels is not None
-    shared = {"generator": generator, "id_dropout": id_dropout}
+    shared: dict[str, Any] = {"generator": generator, "id_dropout": id_dropout}
     risks = list(model.objective.risks.values())
     ranking = [risk for risk in risks if isinstance(risk, RankingRisk)]
     if not ranking:
-        return BatchLoader(rows, batch_size, generator=generator, id_dropout=id_dropout)
+        return BatchLoader(rows, batch_size, **shared, rank=rank, world_size=world_size)
     if len(risks) > 1:
         raise CompositionError(
             f"a ranking risk must be the only one, since it has batches of its own, found "

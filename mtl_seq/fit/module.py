@@ -13,6 +13,7 @@ from mtl_seq.fit.balance import Balance, parts_of
 from mtl_seq.fit.loaders import Loader
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWise, table_gradients
 from mtl_seq.fit.phases import copy_towers, take_turns
+from mtl_seq.fit.processes import Parted, check_parted
 from mtl_seq.fit.propensity import NetworkPropensity
 from mtl_seq.fit.tally import Tally
 from mtl_seq.metrics import ClickedLogLoss, MisrankedShare
@@ -106,6 +107,10 @@ class FunnelModule(LightningModule):
             self._move_on()
         else:
             prediction = self.model(features)
+            parted = Parted.of(labels)
+            if parted is not None:
+                prediction = parted.prediction(prediction, self.model.network)
+                labels = parted.labels
             losses = self.model.objective(prediction, labels)
             self._losses = losses
         self._tally.add(self.model.objective, losses, prediction, labels)
@@ -179,6 +184,15 @@ class FunnelModule(LightningModule):
         self.tallies = checkpoint["tallies"]
         self._tally.load_state_dict(checkpoint["tally"], self.model.objective)
         self._position = checkpoint.get("loader")
+
+    def on_fit_start(self) -> None:
+        """Refuse what cannot be trained by several processes.
+
+        Raises:
+            CompositionError: There are several, and they cannot.
+        """
+        if self.trainer.world_size > 1:
+            check_parted(self.model, self.balance)
 
     def on_train_start(self) -> None:
         """Have the loader go on where it was."""

@@ -59,6 +59,8 @@ class NetworkPropensity(nn.Module):
         # In a tuple, so that the trained network is no part of this module.
         self._trained = (network,)
         self.average = copy.deepcopy(network) if isinstance(source, MovingAverage) else None
+        if self.average is not None:
+            self.average.requires_grad_(False)
         self.steps = 0
 
     @torch.no_grad()

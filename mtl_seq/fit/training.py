@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,11 +14,15 @@ from mtl_seq.fit.balance import Balance, BalanceFactory
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.loaders import training_loader
 from mtl_seq.fit.optim import OptimizerFactory
+from mtl_seq.fit.processes import is_first
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.fit.run import Run
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch
 from mtl_seq.risks import CrossFit, EvalMode, MovingAverage
+
+if TYPE_CHECKING:
+    from lightning import Callback
 
 __all__ = ["CHECKPOINT_RULE", "train"]
 
@@ -80,29 +84,18 @@ def train(
         KeyboardInterrupt: The run was interrupted.
         Terminated: SIGTERM came, and there are checkpoints.
     """
-    from lightning import Trainer
-
     from mtl_seq.fit.callbacks import KeepBest, ProgressLine
     from mtl_seq.fit.cross_fit import cross_fitted
+    from mtl_seq.fit.engine import build_engine, engine_settings
     from mtl_seq.fit.module import FunnelModule
-    from mtl_seq.fit.saving import AtomicIO, WriteCheckpoints
 
     _check_validation(validation, ranks_only=model.objective.ranks_only)
     if epochs < 1 or lr <= 0:
         raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
-    settings: dict[str, Any] = {
-        "accelerator": "auto",
-        "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        **trainer,
-    }
-    callbacks = [keep, *settings.pop("callbacks", ())]
-    if title is not None:
+    settings = engine_settings(trainer, finds_unused=balance is None)
+    callbacks: list[Callback] = [keep]
+    if title is not None and is_first():
         callbacks.append(ProgressLine(title))
     assert rows.labels is not None
     source = propensity_source(model.objective, rows.labels)
@@ -133,33 +126,35 @@ def train(
                     settings=settings,
                     optimizer=module.optimizer,
                 )
+            begun = None
+            if checkpoints is not None and checkpoints.state.exists():
+                begun = checkpoints.state
+            engine = build_engine(settings, callbacks, checkpoints, epochs=epochs)
             loader = training_loader(
                 model,
                 rows,
                 batch_size,
                 generator=torch.Generator().manual_seed(seed),
                 id_dropout=id_dropout,
+                rank=engine.global_rank,
+                world_size=engine.world_size,
             )
-            begun = None
-            if checkpoints is not None:
-                callbacks.append(WriteCheckpoints(checkpoints))
-                settings["enable_checkpointing"] = True
-                settings["plugins"] = [*_listed(settings.get("plugins")), AtomicIO()]
-                begun = checkpoints.state if checkpoints.state.exists() else None
-            engine = Trainer(max_epochs=epochs, callbacks=callbacks, **settings)
-            engine.fit(module, loader, BatchLoader(validation, _EVALUATION_ROWS), ckpt_path=begun)
+            if engine.global_rank:
+                # Each process has dropout of its own.
+                torch.manual_seed(seed + engine.global_rank)
+            held = BatchLoader(
+                validation,
+                _EVALUATION_ROWS,
+                rank=engine.global_rank,
+                world_size=engine.world_size,
+            )
+            engine.fit(module, loader, held, ckpt_path=begun)
         except Terminated:
             raise
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
     return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, Any]) -> Balance:
@@ -215,6 +210,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message="find_unused_parameters=True")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

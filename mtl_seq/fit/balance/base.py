@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +23,15 @@ class Balance(nn.Module, ABC):
         tasks: By task, the risks whose sum is its loss; by default every risk is a task. For
             ``models.escm2_ips``, for example, ``{"ctr": ["ctr"], "cvr": ["cvr", "ctcvr"]}``.
 
+    Attributes:
+        parted: Whether it is right where the rows of a batch are parted over processes: it looks at
+            losses, which are those of all rows, and not at gradients, which are reduced later.
+
     Raises:
         CompositionError: Fewer than two tasks, or tasks that do not part the risks.
     """
+
+    parted: ClassVar[bool] = False
 
     def __init__(
         self, risks: Sequence[str], *, tasks: Mapping[str, Sequence[str]] | None = None

@@ -29,6 +29,7 @@ class DWA(Balance):
         CompositionError: A temperature that is not positive, or a period without a step.
     """
 
+    parted = True
     present: Tensor
 
     def __init__(

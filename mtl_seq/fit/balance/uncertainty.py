@@ -29,6 +29,8 @@ class Uncertainty(Balance):
         CompositionError: A bound of at most 1/2, where weights start.
     """
 
+    parted = True
+
     def __init__(
         self,
         risks: Sequence[str],
