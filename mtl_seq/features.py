@@ -1,7 +1,7 @@
 """What a network must know of the features."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mtl_seq.errors import SchemaError
@@ -27,6 +27,9 @@ class FeatureSpec:
         numeric: Size of the learned vector ``relu(x v + u)`` of each dense feature; 0 hands the
             number on as it is.
         wide: Ids and dense features that also have a linear term in each tower that sees them.
+        of_group: Dense features made of the label history of the id that groups the rows, its
+            target encodings. A row's own label is left out of them, so that within a group they
+            point away from it: see `within_groups`.
 
     Raises:
         SchemaError: A table without rows, a size below 1, or a hidden, pooled, weighted or wide
@@ -47,6 +50,7 @@ class FeatureSpec:
     weighted: Sequence[str] = ()
     numeric: int = 0
     wide: Sequence[str] = ()
+    of_group: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", dict(self.ids))
@@ -71,7 +75,7 @@ class FeatureSpec:
 
     def _check_options(self) -> None:
         object.__setattr__(self, "pooling", dict(self.pooling))
-        for name in ("weighted", "wide"):
+        for name in ("weighted", "wide", "of_group"):
             object.__setattr__(self, name, check_names(getattr(self, name), name))
         if self.numeric < 0:
             raise SchemaError(f"`numeric` must be at least 0, found {self.numeric}")
@@ -79,6 +83,7 @@ class FeatureSpec:
             "pooling": self.bags,
             "weighted": self.bags,
             "wide": (*self.ids, *self.dense),
+            "of_group": self.dense,
         }
         for argument, allowed in known.items():
             for name in getattr(self, argument):
@@ -108,6 +113,26 @@ class FeatureSpec:
         hidden = self.hidden_from.get(stage, ())
         shared = set(self.shared)
         return tuple(name for name in self.features if name not in shared and name not in hidden)
+
+    def within_groups(self) -> "FeatureSpec":
+        """What may compare rows of one group: everything but the group's own history.
+
+        >>> spec = FeatureSpec(ids={"user": 9}, dense=["price", "user:click"],
+        ...                    of_group=["user:click"])
+        >>> spec.within_groups().features
+        ('user', 'price')
+        """
+        gone = set(self.of_group)
+        return replace(
+            self,
+            dense=tuple(name for name in self.dense if name not in gone),
+            hidden_from={
+                stage: tuple(name for name in columns if name not in gone)
+                for stage, columns in self.hidden_from.items()
+            },
+            wide=tuple(name for name in self.wide if name not in gone),
+            of_group=(),
+        )
 
     def size(self, name: str) -> int:
         """Width of a feature: an embedding's size; 1 or `numeric` for a dense feature."""

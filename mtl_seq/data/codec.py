@@ -171,6 +171,7 @@ class Codec:
             dense=(*self.schema.dense, *told),
             hidden_from=hidden,
             weighted=tuple(self.schema.bag_weights),
+            of_group=made[self.schema.group] if self.schema.group in self.encodings else (),
         )
 
     def columns(self, *, labels: bool = True) -> tuple[str, ...]:

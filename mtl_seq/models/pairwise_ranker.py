@@ -24,7 +24,11 @@ def pairwise_ranker(
 
     The logit of pCTCVR is the score, and no probability: a fitted estimator predicts one column
     ``score``, and a report says n/a to every figure but those of order. The schema's `group` says
-    whose impressions are compared: the user, or the request.
+    whose impressions are compared: the user, or the request. The network does not see the group's
+    own target encodings: they leave a row's own label out, so that of two rows of one user the
+    clicked one has the lower, which is all that a comparison would learn from them. The same goes
+    for any id that is the same throughout a group, such as the user where a request is the group:
+    such a log is better encoded without them, `Encoding(target_encoding=None)`.
 
     Args:
         spec: The features.
@@ -39,7 +43,7 @@ def pairwise_ranker(
         The model.
     """
     objective = Objective({"rank": RankNet(grades, comparisons=comparisons)})
-    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+    return assemble(spec.within_groups(), objective, funnel=funnel, bottom=bottom, seed=seed)
 
 
 def lambda_ranker(
@@ -65,4 +69,4 @@ def lambda_ranker(
         The model.
     """
     objective = Objective({"rank": LambdaRank(grades, lists=WholeLists(longest))})
-    return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
+    return assemble(spec.within_groups(), objective, funnel=funnel, bottom=bottom, seed=seed)

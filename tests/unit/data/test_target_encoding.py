@@ -1,6 +1,7 @@
 """Target encodings: closed forms, other folds only, and no signal from an id that has none."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -159,3 +160,34 @@ def test_target_encodings_are_the_default():
     assert (
         "user:click" not in Codec.fit_with(Encoding(target_encoding=None), SCHEMA, log()).spec.dense
     )
+
+
+def test_within_a_group_its_own_history_points_away_from_the_label():
+    """Even where labels are pure noise: what a comparison of a user's rows would learn from it."""
+    rng = np.random.default_rng(1)
+    users = np.repeat(np.arange(600), 10)
+    click = rng.integers(2, size=6000)
+    frame = pd.DataFrame({"user": users, "noise": 0, "price": 0.5, "click": click})
+    frame = frame.assign(conversion=click).sample(frac=1, random_state=2, ignore_index=True)
+    schema = replace(SCHEMA, hidden_from={}, group="user")
+    codec = Codec.fit(schema, frame, target_encoding=20.0)
+    told = codec.encode_training(frame).features["user:click"].numpy()
+    better = worse = 0
+    for rows in frame.groupby("user").groups.values():
+        own, label = told[rows], frame["click"].to_numpy()[rows]
+        apart = np.sign(own[label == 1][:, None] - own[label == 0][None])
+        better += int((apart > 0).sum())
+        worse += int((apart < 0).sum())
+    # A row's fold has its own label and those of about one more row.
+    assert better / (better + worse) < 0.4
+    assert codec.spec.of_group == ("user:click", "user:conversion", "user:count")
+    assert set(codec.spec.features) - set(codec.spec.within_groups().features) == set(
+        codec.spec.of_group
+    )
+
+
+@pytest.mark.parametrize("group", [None, "price"])
+def test_without_a_group_that_is_encoded_nothing_is_of_it(group):
+    codec = Codec.fit(replace(SCHEMA, group=group), log(), target_encoding=20.0)
+    assert codec.spec.of_group == ()
+    assert codec.spec.within_groups() == codec.spec

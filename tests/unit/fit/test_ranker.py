@@ -60,6 +60,31 @@ def test_a_ranker_orders_a_users_impressions(scores, name):
     assert grouped(scores[name]["score"].to_numpy()) > 0.5 + 0.5 * (ideal - 0.5)
 
 
+# Few impressions a user, as in a real log: his own history is then mostly the row's own label.
+FEW = LogisticFunnel(users=1500, items=60, ctr=0.3, cvr=0.4, rho=0.6, seed=0)
+
+
+@pytest.mark.parametrize("model", [models.pairwise_ranker, models.lambda_ranker])
+def test_a_users_own_history_does_not_turn_the_order_round(model):
+    log, _ = FEW.sample(12_000, np.random.default_rng(5))
+    test, truth = FEW.sample(8_000, np.random.default_rng(6))
+    one = estimator(model, FEW.schema, epochs=1, batch_size=64).fit(log)
+    seen = one.model_.network.features
+    assert {"user_id", "item_id:click", "item_id:count"} <= set(seen)
+    assert not any(name.startswith("user_id:") for name in seen)
+    target = torch.from_numpy(truth.pctcvr)
+    order = float(auc(torch.from_numpy(one.predict(test)["score"].to_numpy(copy=True)), target))
+    assert order > 0.6
+
+    # What it would be with them: a user who clicks much is ranked low.
+    def seeing(spec, *, funnel, seed):
+        return model(replace(spec, of_group=()), funnel=funnel, bottom=SMALL, seed=seed)
+
+    other = FunnelEstimator(seeing, FEW.schema, epochs=1, batch_size=64, seed=0).fit(log)
+    score = torch.from_numpy(other.predict(test)["score"].to_numpy(copy=True))
+    assert float(auc(score, target)) < order - 0.05
+
+
 def test_the_report_compares_their_order_and_says_na_to_probabilities(scores, tmp_path):
     report = BiasReport.against_truth(scores, TEST, TRUTH, schema=WORLD.schema, replicates=20)
     table = report.table

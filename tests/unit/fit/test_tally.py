@@ -84,6 +84,21 @@ def test_a_risk_that_weighs_the_rest_tells_of_it_too():
     assert found["ips/effective_size"] == found["cvr/effective_size"]
 
 
+def test_a_tally_goes_on_from_its_state():
+    """Weights off the clicks, too."""
+    objective = Objective({"cvr": risks.DDPO()})
+    parts = [
+        (prediction._replace(aux={"conversion_propensity": prediction.pcvr_logit}), labels)
+        for prediction, labels in batches()
+    ]
+    first, second = Tally(), Tally()
+    first.add(objective, objective(*parts[0]), *parts[0])
+    second.load_state_dict(first.state_dict(), objective)
+    for prediction, labels in parts[1:]:
+        second.add(objective, objective(prediction, labels), prediction, labels)
+    assert second.figures() == tallied(objective, parts)
+
+
 def test_without_clicks_nothing_can_be_said_of_weights():
     prediction, labels = next(batches())
     none = FunnelLabels(torch.zeros_like(labels.stages))
