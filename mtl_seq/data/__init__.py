@@ -10,6 +10,7 @@ from mtl_seq.data.checks import (
 from mtl_seq.data.codec import Codec
 from mtl_seq.data.compared import ListLoader, PairLoader
 from mtl_seq.data.encoding import Encoding, Impute
+from mtl_seq.data.fitting import SourceFit, fit_source
 from mtl_seq.data.frames import (
     read_frame,
     truth_from_frame,
@@ -21,18 +22,22 @@ from mtl_seq.data.leaks import LEAK_AUC, check_leaks
 from mtl_seq.data.loader import BatchLoader
 from mtl_seq.data.map_parquet import map_parquet, parquet_files
 from mtl_seq.data.source import Source
+from mtl_seq.data.splitting import split_source
 from mtl_seq.data.stream import StreamLoader
-from mtl_seq.data.vocabulary import Vocabulary
+from mtl_seq.data.vocabulary import AnyVocabulary, HashedVocabulary, Vocabulary
 
 __all__ = [
     "LEAK_AUC",
+    "AnyVocabulary",
     "BatchLoader",
     "Codec",
     "Encoding",
+    "HashedVocabulary",
     "Impute",
     "ListLoader",
     "PairLoader",
     "Source",
+    "SourceFit",
     "StreamLoader",
     "Vocabulary",
     "check_columns",
@@ -41,9 +46,11 @@ __all__ = [
     "check_leaks",
     "check_population",
     "check_row_values",
+    "fit_source",
     "map_parquet",
     "parquet_files",
     "read_frame",
+    "split_source",
     "truth_from_frame",
     "truth_of",
     "truth_to_frame",

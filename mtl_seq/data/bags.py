@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_seq.data.vocabulary import Vocabulary
+from mtl_seq.data.vocabulary import AnyVocabulary
 from mtl_seq.errors import DataError, rows_text
 
 __all__ = ["encode_bag", "encode_bag_weights", "exploded"]
@@ -31,7 +31,7 @@ def exploded(column: str, values: pd.Series) -> pd.Series:
     return items.infer_objects()
 
 
-def encode_bag(column: str, values: pd.Series, vocabulary: Vocabulary) -> Tensor:
+def encode_bag(column: str, values: pd.Series, vocabulary: AnyVocabulary) -> Tensor:
     """``(N, L)`` rows of the vocabulary, padded with -1."""
     items = exploded(column, values)
     return torch.from_numpy(_padded(items, vocabulary.encode(items), len(values), -1))

@@ -54,11 +54,12 @@ class Block(NamedTuple):
 
 def gathered(parts: Sequence[tuple[Block, Tensor]]) -> FunnelBatch:
     """One batch of some rows of each block."""
-    ids = torch.cat([block.ids[index] for block, index in parts])
-    dense = torch.cat([block.dense[index] for block, index in parts])
+    ids = torch.cat([block.ids.index_select(0, index) for block, index in parts])
+    dense = torch.cat([block.dense.index_select(0, index) for block, index in parts])
     first = parts[0][0]
     features = {
-        name: padded([block.bags[name][index] for block, index in parts]) for name in first.bags
+        name: padded([block.bags[name].index_select(0, index) for block, index in parts])
+        for name in first.bags
     }
     features.update(zip(first.names[0], ids.unbind(1), strict=True))
     features.update(zip(first.names[1], dense.unbind(1), strict=True))
@@ -85,7 +86,7 @@ def joined(labels: Sequence[FunnelLabels | None]) -> FunnelLabels | None:
 def _taken(block: Block, index: Tensor) -> FunnelLabels | None:
     if block.labels is None:
         return None
-    parts = (None if part is None else part[index] for part in block.labels)
+    parts = (None if part is None else part.index_select(0, index) for part in block.labels)
     return FunnelLabels(*parts)  # type: ignore[arg-type]
 
 

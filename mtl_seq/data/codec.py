@@ -1,6 +1,6 @@
 """Frames to tensors: fitted once on training rows, the same for ever after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from mtl_seq.data.bags import encode_bag, encode_bag_weights, exploded
 from mtl_seq.data.checks import (
     check_columns,
     check_dense,
-    check_labels,
     needed_columns,
 )
 from mtl_seq.data.encoding import Encoding, Impute
@@ -25,12 +24,16 @@ from mtl_seq.data.scaling import Scale
 from mtl_seq.data.target_encoding import (
     FOLDS,
     FloatTable,
-    FoldCounts,
     TargetEncoding,
+    count_folds,
     encoding_names,
-    stage_counts,
 )
-from mtl_seq.data.vocabulary import Vocabulary
+from mtl_seq.data.vocabulary import (
+    AnyVocabulary,
+    Vocabulary,
+    hashed_vocabularies,
+    vocabulary_from,
+)
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelBatch
 from mtl_seq.schema import FeatureSpec, Schema
@@ -39,7 +42,7 @@ __all__ = ["Codec"]
 
 FloatArray = NDArray[np.float64]
 
-_KIND, _VERSION = "mtl_seq.codec", 1
+_KIND, _VERSION = "mtl_seq.codec", 2
 
 
 class Codec:
@@ -57,7 +60,7 @@ class Codec:
     def __init__(
         self,
         schema: Schema,
-        vocabularies: dict[str, Vocabulary],
+        vocabularies: Mapping[str, AnyVocabulary],
         scales: dict[str, Scale],
         impute: Impute,
         edges: dict[str, FloatArray] | None = None,
@@ -80,6 +83,7 @@ class Codec:
         impute: Impute = None,
         buckets: int = 0,
         target_encoding: float | None = None,
+        hashed: Mapping[str, int] | None = None,
     ) -> "Codec":
         """Learn vocabularies and scaling from training rows.
 
@@ -92,6 +96,7 @@ class Codec:
                 number; 0 for none.
             target_encoding: Smoothing of target encodings, in rows: each id gets dense features
                 ``<column>:<stage>`` and ``<column>:count`` of its history. None for none.
+            hashed: Ids and bags whose values are hashed into so many rows.
 
         Returns:
             The codec.
@@ -103,10 +108,12 @@ class Codec:
         """
         check_columns(schema, frame, labels=False)
         check_dense(schema, frame, impute=impute is not None)
-        vocabularies = {c: Vocabulary.fit(c, frame[c], min_count=min_count) for c in schema.ids}
-        for column in schema.bags:
-            items = exploded(column, frame[column])
-            vocabularies[column] = Vocabulary.fit(column, items, min_count=min_count)
+        vocabularies: dict[str, AnyVocabulary] = hashed_vocabularies(schema, hashed or {})
+        for column in (*schema.ids, *schema.bags):
+            if column not in vocabularies:
+                bag = column in schema.bags
+                values = exploded(column, frame[column]) if bag else frame[column]
+                vocabularies[column] = Vocabulary.fit(column, values, min_count=min_count)
         scales, edges = {}, {}
         for column in schema.dense:
             numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -129,27 +136,15 @@ class Codec:
             impute=encoding.impute,
             buckets=encoding.buckets,
             target_encoding=encoding.target_encoding,
+            hashed=encoding.hashed,
         )
 
     def _fit_encodings(self, frame: pd.DataFrame, smoothing: float) -> None:
         if not smoothing > 0:
             raise DataError(f"`target_encoding` must be above 0, found {smoothing}")
-        for column, folds in self._count(frame, self.schema.ids).items():
+        known = {column: self.vocabularies[column] for column in self.schema.ids}
+        for column, folds in count_folds(self.schema, frame, known).items():
             self.encodings[column] = TargetEncoding.of(folds, smoothing=smoothing)
-
-    def _count(self, frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, FoldCounts]:
-        check_columns(self.schema, frame, labels=True)
-        check_labels(self.schema, frame)
-        labels = {
-            stage: frame[column].to_numpy(dtype=np.float64)
-            for stage, column in self.schema.labels.items()
-        }
-        counts = stage_counts(self.schema, labels)
-        known = {column: self.vocabularies[column] for column in columns}
-        return {
-            column: FoldCounts.fit(vocabulary.encode(frame[column]), vocabulary.rows, counts)
-            for column, vocabulary in known.items()
-        }
 
     @property
     def spec(self) -> FeatureSpec:
@@ -208,9 +203,10 @@ class Codec:
         Returns:
             All rows as one batch, with labels.
         """
+        known = {column: self.vocabularies[column] for column in self.encodings}
         tables = {
             column: self.encodings[column].fold_tables(folds)
-            for column, folds in self._count(frame, [*self.encodings]).items()
+            for column, folds in count_folds(self.schema, frame, known).items()
         }
         return self.encode_out_of_fold(frame, np.arange(len(frame)), tables)
 
@@ -273,7 +269,7 @@ class Codec:
         """Read what `to_dict` wrote."""
         return cls(
             Schema.from_dict(content["schema"]),
-            {c: Vocabulary.from_dict(c, v) for c, v in content["vocabularies"].items()},
+            {c: vocabulary_from(c, v) for c, v in content["vocabularies"].items()},
             {column: Scale(*scale) for column, scale in content["scales"].items()},
             content["impute"],
             {c: np.array(cuts, dtype=np.float64) for c, cuts in content.get("edges", {}).items()},

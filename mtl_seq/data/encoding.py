@@ -1,7 +1,7 @@
 """How columns become the input of a network: what is open once the roles are declared."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from mtl_seq.errors import DataError
@@ -30,6 +30,8 @@ class Encoding:
         buckets: Quantile buckets of each dense column, embedded beside the number; 0 for none.
         numeric: Size of a learned vector of each number; 0 hands it on as it is.
         min_count: Ids seen less often share the row of the unseen.
+        hashed: Ids and bags of open vocabularies, and into how many rows their values are hashed;
+            no value of theirs is unseen, some share a row, and no list of them is kept.
         impute: What becomes of a missing dense value: an error, or the training mean.
 
     Raises:
@@ -47,6 +49,7 @@ class Encoding:
     numeric: int = 0
     min_count: int = 1
     impute: Impute = None
+    hashed: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.impute not in (None, "mean"):

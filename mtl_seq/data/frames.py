@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_seq._files import UNFINISHED, atomic_path
+from mtl_seq.data.tables import frame_of
 from mtl_seq.errors import ArtifactError, rows_text
 from mtl_seq.records import ROW_ID, TRUTH_PREFIX, FunnelTruth
 
@@ -55,8 +56,10 @@ def _read_folder(folder: Path) -> pd.DataFrame:
 
 
 def _read_file(path: Path) -> pd.DataFrame:
+    from pyarrow import parquet as pq
+
     try:
-        return pd.read_parquet(path)
+        return frame_of(pq.read_table(path, partitioning=None))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} is no parquet file: {error}") from error
 

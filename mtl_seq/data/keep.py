@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mtl_seq.errors import DataError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Drawn", "Keep", "OneSide", "drawn"]
+__all__ = ["Drawn", "Keep", "OneSide", "drawn", "moments_of"]
 
 
 class Keep(Protocol):
@@ -55,13 +57,8 @@ class OneSide:
         numbers: NDArray[np.int64],  # noqa: ARG002
     ) -> NDArray[np.bool_]:
         """``(n,)`` whether each belongs."""
-        from pyarrow import compute as pc
-
-        compare = pc.greater if self.after else pc.less_equal
-        mask: NDArray[np.bool_] = compare(rows[self.column], self.last).to_numpy(
-            zero_copy_only=False
-        )
-        return mask
+        later: NDArray[np.bool_] = moments_of(self.column, rows[self.column]) > self.last
+        return later if self.after else ~later
 
 
 @dataclass(frozen=True)
@@ -92,6 +89,33 @@ class Drawn:
     ) -> NDArray[np.bool_]:
         """``(n,)`` whether each belongs."""
         return np.equal(drawn(numbers, self.share, self.seed), self.inside)
+
+
+def moments_of(column: str, values: "pa.Array") -> NDArray[Any]:
+    """``(n,)`` times as numbers that sort alike: int64 or float64.
+
+    Raises:
+        DataError: One that is missing, or no time.
+    """
+    from pyarrow import types
+
+    if types.is_timestamp(values.type) or types.is_date(values.type):
+        values = values.cast("timestamp[us]" if types.is_date(values.type) else values.type)
+        values = values.cast("int64")
+    if not (types.is_integer(values.type) or types.is_floating(values.type)):
+        raise DataError(
+            f"time {column!r} must hold numbers, dates or times, found type {values.type}: convert "
+            "it, since text sorts by its letters"
+        )
+    missing = values.is_null(nan_is_null=True).sum().as_py()
+    if missing:
+        raise DataError(
+            f"time {column!r} must be known in every row, found {missing:,} of {len(values):,} "
+            "without it: fill or drop those rows"
+        )
+    dtype = np.int64 if types.is_integer(values.type) else np.float64
+    numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+    return numbers
 
 
 def drawn(numbers: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:

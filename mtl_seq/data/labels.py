@@ -9,7 +9,9 @@ from mtl_seq.data.checks import check_labels, check_row_values
 from mtl_seq.records import FunnelLabels
 from mtl_seq.schema import Schema
 
-__all__ = ["encode_labels"]
+__all__ = ["encode_labels", "user_codes"]
+
+_NOBODY = np.iinfo(np.int64).min
 
 
 def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
@@ -40,3 +42,17 @@ def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
     return FunnelLabels(
         torch.from_numpy(stages), optional(schema.weight), group, optional(schema.propensity)
     )
+
+
+def user_codes(values: pd.Series) -> Tensor:
+    """``(N,)`` int64 codes of users that are the same in whatever rows they are met.
+
+    Integers stand for themselves, anything else for its hash of 64 bits; one that is missing for
+    the least int64.
+    """
+    null = values.isna().to_numpy()
+    kept = values[~null]
+    codes = np.full(len(values), _NOBODY, dtype=np.int64)
+    whole = pd.api.types.is_signed_integer_dtype(kept.dtype)
+    codes[~null] = kept if whole else pd.util.hash_pandas_object(kept, index=False).astype(np.int64)
+    return torch.from_numpy(codes)

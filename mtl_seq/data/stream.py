@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mtl_seq.data.blocks import Block, gathered
 from mtl_seq.data.codec import Codec
+from mtl_seq.data.labels import user_codes
 from mtl_seq.data.lanes import Plan
 from mtl_seq.data.prefetch import prefetched
 from mtl_seq.data.source import READ_ROWS, Piece, Source
@@ -215,11 +216,16 @@ class StreamLoader:
         frame = piece.frame()
         try:
             if self.folds is None:
-                return self.codec.encode(frame, labels=self.labels)
-            positions = np.arange(piece.position, piece.position + len(frame))
-            return self.codec.encode_out_of_fold(frame, positions, self.folds)
+                batch = self.codec.encode(frame, labels=self.labels)
+            else:
+                positions = np.arange(piece.position, piece.position + len(frame))
+                batch = self.codec.encode_out_of_fold(frame, positions, self.folds)
         except MtlSeqError as error:
             raise type(error)(f"{piece.file}: {error}") from error
+        group = self.codec.schema.group
+        if batch.labels is None or group is None:
+            return batch
+        return batch._replace(labels=batch.labels._replace(group=user_codes(frame[group])))
 
 
 class _Lane:

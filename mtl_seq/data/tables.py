@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["frame_of"]
+__all__ = ["frame_of", "series_of"]
 
 _INTEGERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 
@@ -42,6 +42,13 @@ def frame_of(
     else:
         frame = rows.select(whole).to_pandas(use_threads=False)
         for name in gaps:
-            frame[name] = rows[name].to_pandas(types_mapper=nullable.get)
+            frame[name] = rows[name].to_pandas(types_mapper=nullable.get).array
         frame = frame[[name for name in rows.schema.names if name in frame.columns]]
     return frame if index is None else frame.set_axis(index, axis=0)
+
+
+def series_of(values: "pa.Array") -> pd.Series:
+    """One column, likewise."""
+    import pyarrow as pa
+
+    return frame_of(pa.record_batch([values], names=["values"]))["values"]

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from mtl_seq.data.checks import check_columns, check_labels
+from mtl_seq.data.vocabulary import AnyVocabulary
 from mtl_seq.schema import Schema
 
 __all__ = [
@@ -13,6 +16,7 @@ __all__ = [
     "FoldCounts",
     "StageCounts",
     "TargetEncoding",
+    "count_folds",
     "encoding_names",
     "stage_counts",
 ]
@@ -170,6 +174,25 @@ class TargetEncoding(NamedTuple):
             np.array(content[name], dtype=np.float64) for name in ("went_on", "reached", "seen")
         )
         return cls(went_on, reached, seen, float(content["smoothing"]))
+
+
+def count_folds(
+    schema: Schema, frame: pd.DataFrame, vocabularies: Mapping[str, AnyVocabulary]
+) -> dict[str, FoldCounts]:
+    """Counts of the training rows, by column.
+
+    Raises:
+        SchemaError: A declared column is absent.
+        DataError: Labels or ids that cannot be used.
+    """
+    check_columns(schema, frame, labels=True)
+    check_labels(schema, frame)
+    labels = {stage: frame[c].to_numpy(dtype=np.float64) for stage, c in schema.labels.items()}
+    counts = stage_counts(schema, labels)
+    return {
+        column: FoldCounts.fit(vocabulary.encode(frame[column]), vocabulary.rows, counts)
+        for column, vocabulary in vocabularies.items()
+    }
 
 
 def _sums(codes: IntArray, values: FloatArray, size: int) -> FloatArray:

@@ -1,6 +1,7 @@
 """Ids to table rows, exactly: integers stay int64, strings stay strings, 0 is the unseen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError
+from mtl_seq.schema import Schema
 
-__all__ = ["Vocabulary", "normalised"]
+__all__ = [
+    "AnyVocabulary",
+    "HashedVocabulary",
+    "Vocabulary",
+    "hashed_vocabularies",
+    "normalised",
+    "vocabulary_from",
+]
 
 _MANTISSA = {2: 11, 4: 24, 8: 53}
 """Bits of a float of so many bytes; from 2 to that power on, neighbours are more than 1 apart."""
+
+_SPARSEST = 8
+"""Keys are looked up by their place in a table of up to so many times as many rows."""
 
 
 class Vocabulary:
@@ -54,6 +66,21 @@ class Vocabulary:
         """How many rows a table for this column needs."""
         return 1 + len(self._index) + self.missing
 
+    @cached_property
+    def _table(self) -> tuple[np.int64, NDArray[np.int64]] | None:
+        """The least key, and rows by the distance to it; None where keys lie too far apart."""
+        if self.kind != "int" or not len(self._index):
+            return None
+        keys = self._index.to_numpy()
+        least = keys.min()
+        span = int(keys.max()) - int(least) + 1
+        if span > _SPARSEST * len(keys):
+            return None
+        # Whatever lies outside takes one of the ends, which are the row of the unseen.
+        table = np.zeros(span + 2, dtype=np.int64)
+        table[keys - least + 1] = np.arange(1, len(keys) + 1)
+        return least, table
+
     def encode(self, values: pd.Series) -> NDArray[np.int64]:
         """Rows of the values; 0 for what is not in the vocabulary.
 
@@ -67,11 +94,22 @@ class Vocabulary:
                 f"column {self.column!r} held {_PLURAL[self.kind]} when the codec was fitted, "
                 f"found {_PLURAL[kind]}: convert it to the same type"
             )
+        if len(kept) == len(values):
+            return self.rows_of(kept)
         codes = np.zeros(len(values), dtype=np.int64)
-        codes[~null] = self._index.get_indexer(pd.Index(kept)) + 1
+        codes[~null] = self.rows_of(kept)
         if self.missing:
             codes[null] = len(self._index) + 1
         return codes
+
+    def rows_of(self, kept: NDArray[Any]) -> NDArray[np.int64]:
+        """Rows of values as `normalised` gives them."""
+        if self._table is not None and kept.dtype.kind == "i":
+            least, table = self._table
+            # A difference past int64 wraps around to the other end, and so to no key.
+            return table.take(kept - least + 1, mode="clip")
+        rows: NDArray[np.int64] = self._index.get_indexer(pd.Index(kept)) + 1
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""
@@ -85,6 +123,73 @@ class Vocabulary:
         return cls(column, np.array(keys, dtype=dtype), missing=content["missing"])
 
 
+class HashedVocabulary:
+    """Values to table rows by a hash: for columns whose values are too many, or never all known.
+
+    Values take rows 1 to `buckets`, some together; a missing value the last one. Row 0 is used by
+    id dropout only, since no value is unseen. A number and its text have different rows.
+
+    Args:
+        column: Name of the column, for messages.
+        buckets: How many rows the values share.
+
+    Raises:
+        DataError: Fewer than one.
+
+    >>> HashedVocabulary("query", 1000).encode(pd.Series(["red shoes", "red shoes", None]))
+    array([ 566,  566, 1001])
+    """
+
+    def __init__(self, column: str, buckets: int) -> None:
+        if buckets < 1:
+            raise DataError(f"`hashed` must give {column!r} at least 1 row, found {buckets}")
+        self.column = column
+        self.buckets = buckets
+
+    @property
+    def rows(self) -> int:
+        """How many rows a table for this column needs."""
+        return self.buckets + 2
+
+    def encode(self, values: pd.Series) -> NDArray[np.int64]:
+        """Rows of the values.
+
+        Raises:
+            DataError: Values that are neither integers nor strings.
+        """
+        kept, null = normalised(self.column, values)
+        codes = np.full(len(values), self.buckets + 1, dtype=np.int64)
+        codes[~null] = pd.util.hash_array(kept) % np.uint64(self.buckets) + np.uint64(1)
+        return codes
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; `vocabulary_from` reads it."""
+        return {"kind": "hashed", "buckets": self.buckets}
+
+
+AnyVocabulary = Vocabulary | HashedVocabulary
+
+
+def vocabulary_from(column: str, content: dict[str, Any]) -> AnyVocabulary:
+    """Read what `to_dict` of either kind wrote."""
+    if content["kind"] == "hashed":
+        return HashedVocabulary(column, content["buckets"])
+    return Vocabulary.from_dict(column, content)
+
+
+def hashed_vocabularies(schema: Schema, hashed: Mapping[str, int]) -> dict[str, AnyVocabulary]:
+    """Those that need not be learned.
+
+    Raises:
+        DataError: One for what is no id or bag, or without a row.
+    """
+    known = (*schema.ids, *schema.bags)
+    unknown = [column for column in hashed if column not in known]
+    if unknown:
+        raise DataError(f"`hashed` must name some of the ids and bags {known}, found {unknown}")
+    return {column: HashedVocabulary(column, buckets) for column, buckets in hashed.items()}
+
+
 _PLURAL = {"int": "integers", "str": "strings"}
 
 
@@ -94,6 +199,8 @@ def normalised(column: str, values: pd.Series) -> tuple[NDArray[Any], NDArray[np
     Raises:
         DataError: Fractions, integers that a float has rounded, or integers past int64.
     """
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "bi":
+        return values.to_numpy(dtype=np.int64), np.zeros(len(values), dtype=bool)
     null = values.isna().to_numpy()
     kept = values[~null]
     if isinstance(kept.dtype, pd.CategoricalDtype):

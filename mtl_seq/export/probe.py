@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import Codec, Vocabulary
+from mtl_seq.data import AnyVocabulary, Codec, Vocabulary
 
 __all__ = ["probe_rows"]
 
@@ -43,11 +43,11 @@ def probe_rows(codec: Codec, rows: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _ids(vocabulary: Vocabulary, count: int, rng: np.random.Generator) -> NDArray[Any]:
+def _ids(vocabulary: AnyVocabulary, count: int, rng: np.random.Generator) -> NDArray[Any]:
     """Known ids and, one in four, some that are most likely unseen."""
     known = vocabulary.to_dict().get("keys", [])[:10_000]
     strange = rng.integers(2**40, 2**41, count)
-    if vocabulary.kind == "str":
+    if isinstance(vocabulary, Vocabulary) and vocabulary.kind == "str":
         unseen = np.array([f"unseen {one}" for one in strange], dtype=object)
         keys = np.array(known, dtype=object)
     else:

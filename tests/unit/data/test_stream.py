@@ -1,6 +1,7 @@
 """Every row once an epoch, whatever the files, the row groups, the processes and the batches."""
 
 import tempfile
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -197,3 +198,18 @@ def test_a_state_of_other_rows_or_settings_is_refused():
         loader(1, batch_size=10).load_state_dict(state)
     with pytest.raises(DataError, match="`source`"):
         loader(2, batch_size=9).load_state_dict(state)
+
+
+@pytest.mark.parametrize("column", ["user", "item"])
+def test_users_have_one_code_in_all_rows(column):
+    """In memory they are numbered as they are met, which no piece of a stream could know."""
+    schema = replace(SCHEMA, group=column)
+    codec = Codec.fit(schema, small_log(ROWS))
+    stream = StreamLoader(source_of(3), codec, 7, seed=0)
+    codes = {}
+    for batch in stream:
+        for user, code in zip(
+            batch.features[column].tolist(), batch.labels.group.tolist(), strict=True
+        ):
+            assert codes.setdefault(user, code) == code
+    assert len(set(codes.values())) == len(codes) == small_log(ROWS)[column].nunique()

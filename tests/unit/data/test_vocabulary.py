@@ -172,3 +172,17 @@ def test_a_column_of_missing_values_alone_fits_any_type():
 def test_ids_that_may_have_lost_digits_are_refused(values):
     with pytest.raises(DataError, match="id column 'user'"):
         Vocabulary.fit("user", values)
+
+
+@pytest.mark.parametrize("low", [-(2**63), -20, 0, 2**53, 2**63 - 40])
+@pytest.mark.parametrize("step", [1, 10**6])
+def test_close_keys_and_keys_far_apart_are_found_alike(low, step):
+    """Close keys lie in a table; what is outside it, as far as int64 goes, is unseen."""
+    rng = np.random.default_rng(0)
+    keys = np.sort(np.array([low + int(one) for one in rng.choice(40, 20, replace=False)]))
+    if step > 1:
+        keys = np.concatenate((keys[:1], [0 if low else 7 * step]))
+    asked = [low + one for one in range(40)] + [-(2**63), 2**63 - 1, 0, 1, -1]
+    place = {int(key): row for row, key in enumerate(keys, start=1)}
+    found = Vocabulary("id", keys, missing=False).encode(pd.Series(asked))
+    assert found.tolist() == [place.get(one, 0) for one in asked]
