@@ -13,6 +13,7 @@ from mtl_seq.fit.builders import builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.optim import OptimizerFactory
+from mtl_seq.fit.precision import Precision
 from mtl_seq.fit.preparing import Prepared, prepare
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.saved import (
@@ -60,6 +61,9 @@ class FunnelEstimator:
             not at all.
         optimizer: Builds the optimiser: `fit.DenseAdam()`, the default, or one that moves only the
             rows of tables that a step touched, such as `fit.RowWiseAdagrad()`.
+        precision: In what the network computes, here and in `predict`: ``"float32"``,
+            ``"bfloat16"``, or ``"auto"`` for what its first batch finds fastest on this machine.
+            Weights, losses and metrics are float32 in any case.
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights, the split, the order of rows and the id dropout.
         progress: Whether to draw a progress line on standard error.
@@ -93,6 +97,7 @@ class FunnelEstimator:
         balance: BalanceFactory | None = None,
         calibrate: Calibrate | None = None,
         optimizer: OptimizerFactory | None = None,
+        precision: Precision = "float32",
         allow_leak: Collection[str] = (),
         seed: int = 0,
         progress: bool = False,
@@ -111,6 +116,7 @@ class FunnelEstimator:
         self.balance = balance
         self.calibrate = calibrate
         self.optimizer = optimizer
+        self.precision = precision
         self.allow_leak = allow_leak
         self.seed = seed
         self.progress = progress
@@ -182,12 +188,13 @@ class FunnelEstimator:
             balance=self.balance,
             checkpoints=checkpoints,
             optimizer=self.optimizer,
+            precision=self.precision,
         )
         calibration = None
         if self.calibrate is not None:
             held = prepared.validation
             assert held.labels is not None
-            scores = score_rows(model.network, held)
+            scores = score_rows(model.network, held, run.arithmetic)
             calibration = self.calibrate.fit(scores, held.labels, weighted=weighted)
         self.codec_, self.model_, self.run_ = prepared.codec, model.eval(), run
         self.calibration_ = calibration
@@ -211,9 +218,10 @@ class FunnelEstimator:
         self._check_fitted()
         log = read_frame(frame)
         network, rows = self.model_.network, self.codec_.encode(log, labels=False)
+        arithmetic = self.run_.arithmetic
         if self.model_.objective.ranks_only:
-            return pd.DataFrame({"score": rank_rows(network, rows)}, index=log.index)
-        scores = score_rows(network, rows)
+            return pd.DataFrame({"score": rank_rows(network, rows, arithmetic)}, index=log.index)
+        scores = score_rows(network, rows, arithmetic)
         if self.calibration_ is not None:
             scores = self.calibration_.apply(scores)
         return pd.DataFrame(scores._asdict(), index=log.index)
@@ -283,6 +291,7 @@ _SETTINGS = (
     "calibrate",
     "encoding",
     "optimizer",
+    "precision",
     "allow_leak",
     "seed",
 )

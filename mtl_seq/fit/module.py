@@ -13,12 +13,13 @@ from mtl_seq.fit.balance import Balance, parts_of
 from mtl_seq.fit.loaders import Loader
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWise, table_gradients
 from mtl_seq.fit.phases import copy_towers, take_turns
+from mtl_seq.fit.precision import Arithmetic, Precision, arithmetic_for, check_precision
 from mtl_seq.fit.processes import Parted, check_parted
 from mtl_seq.fit.propensity import NetworkPropensity
 from mtl_seq.fit.tally import Tally
 from mtl_seq.metrics import ClickedLogLoss, MisrankedShare
 from mtl_seq.models import FunnelModel
-from mtl_seq.records import FunnelBatch, FunnelLabels
+from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction
 
 __all__ = ["FunnelModule"]
 
@@ -38,12 +39,15 @@ class FunnelModule(LightningModule):
         balance: Makes the gradient of a step of the risks; None for that of their sum. Its weights
             are logged as ``balance/<task>``.
         optimizer: Builds the optimiser; by default `fit.DenseAdam()`.
+        precision: In what the network computes: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for
+            what its first batch finds fastest. Losses and metrics are float32 in any case.
 
     Raises:
         CompositionError: A row-wise optimiser beside what needs dense gradients.
 
     Attributes:
         tallies: What was logged after each epoch.
+        arithmetic: What the network computes in, once training has begun.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class FunnelModule(LightningModule):
         propensity: NetworkPropensity | None = None,
         balance: Balance | None = None,
         optimizer: OptimizerFactory | None = None,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         self.model = model
@@ -63,6 +68,9 @@ class FunnelModule(LightningModule):
         self.propensity = propensity
         self.balance = balance
         self.optimizer = optimizer or DenseAdam()
+        check_precision(precision)
+        self.precision = precision
+        self.arithmetic: Arithmetic | None = None
         self._open = ExitStack()
         if isinstance(self.optimizer, RowWise) and balance is not None:
             raise CompositionError(
@@ -93,6 +101,12 @@ class FunnelModule(LightningModule):
         """Let tables have dense gradients again."""
         self._open.close()
 
+    def on_train_batch_start(self, batch: FunnelBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """Choose the arithmetic by the first batch of a run."""
+        if self.arithmetic is None:
+            network, features = self.model.network, batch.features
+            self.arithmetic = arithmetic_for(self.precision, network, features, train=True)
+
     def on_train_epoch_start(self) -> None:
         """Let towers take over the weights of others where the model's schedule says so."""
         copy_towers(self.model)
@@ -103,10 +117,12 @@ class FunnelModule(LightningModule):
         if self.propensity is not None:
             labels = labels._replace(propensity=self.propensity(features))
         if self.model.schedule is not None:
-            prediction, losses = take_turns(self, self.model, self.model.schedule, features, labels)
+            prediction, losses = take_turns(
+                self, self.model, self.model.schedule, features, labels, predict=self.predicted
+            )
             self._move_on()
         else:
-            prediction = self.model(features)
+            prediction = self.predicted(features)
             parted = Parted.of(labels)
             if parted is not None:
                 prediction = parted.prediction(prediction, self.model.network)
@@ -116,13 +132,21 @@ class FunnelModule(LightningModule):
         self._tally.add(self.model.objective, losses, prediction, labels)
         return torch.stack(list(losses.values())).sum()
 
+    def predicted(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
+        """What the model says of a batch, in the arithmetic chosen."""
+        device = next(iter(features.values())).device
+        with (self.arithmetic or Arithmetic.FLOAT32).network(device):
+            prediction: FunnelPrediction = self.model(features)
+        return prediction
+
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """The gradient of a step: of the total loss, or what the balance makes of its parts."""
-        if self.balance is None:
-            loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
-        else:
-            losses = self.balance.gather(self._losses)
-            self.balance.backward(losses, parts_of(self.model.network))
+        with (self.arithmetic or Arithmetic.FLOAT32).backward():
+            if self.balance is None:
+                loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+            else:
+                losses = self.balance.gather(self._losses)
+                self.balance.backward(losses, parts_of(self.model.network))
         self._losses = {}
 
     def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
@@ -155,7 +179,7 @@ class FunnelModule(LightningModule):
     def validation_step(self, batch: FunnelBatch, batch_index: int) -> None:  # noqa: ARG002
         """Add a batch to the checkpoint rule."""
         features, labels = _parts(batch)
-        self.rule.update(self.model(features), labels)
+        self.rule.update(self.predicted(features), labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the checkpoint rule and start it anew."""

@@ -1,6 +1,6 @@
 """Risks that train in turns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -21,6 +21,8 @@ def take_turns(
     schedule: Schedule,
     features: Mapping[str, Tensor],
     labels: FunnelLabels,
+    *,
+    predict: Callable[[Mapping[str, Tensor]], FunnelPrediction],
 ) -> tuple[FunnelPrediction, dict[str, Tensor]]:
     """Go through the turns with one batch: an optimiser step each, then one of the learning rate.
 
@@ -34,6 +36,7 @@ def take_turns(
         schedule: The turns.
         features: Of one batch.
         labels: Of the same rows.
+        predict: The model, in the arithmetic it trains in.
 
     Returns:
         The last turn's prediction, and the weighted risks, each as of its own turn.
@@ -43,7 +46,7 @@ def take_turns(
     rate: Any = module.lr_schedulers()
     losses: dict[str, Tensor] = {}
     for turn in schedule.turns:
-        prediction = model(features)
+        prediction = predict(features)
         found = model.objective(prediction, labels)
         active = {name: found[name] for name in turn}
         optimizer.zero_grad()

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mtl_seq.fit.precision import Arithmetic
+
 __all__ = ["Run"]
 
 
@@ -18,11 +20,13 @@ class Run(NamedTuple):
             of the clicks, and ``<risk>/largest_share`` that one row has of all weight, NaN without
             clicks; what else a risk states of itself as ``<risk>/<figure>``; and a balance's
             weights as ``balance/<task>``.
+        arithmetic: In what the network computed, and will again when it predicts.
     """
 
     rule: tuple[float, ...]
     best_epoch: int
     tallies: tuple[dict[str, float], ...] = ()
+    arithmetic: Arithmetic = Arithmetic.FLOAT32
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, in which NaN is null."""
@@ -30,7 +34,12 @@ class Run(NamedTuple):
             {name: None if math.isnan(value) else value for name, value in tally.items()}
             for tally in self.tallies
         ]
-        return {"rule": list(self.rule), "best_epoch": self.best_epoch, "tallies": tallies}
+        return {
+            "rule": list(self.rule),
+            "best_epoch": self.best_epoch,
+            "tallies": tallies,
+            "arithmetic": self.arithmetic.value,
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Run":
@@ -39,4 +48,5 @@ class Run(NamedTuple):
             {name: math.nan if value is None else value for name, value in tally.items()}
             for tally in content.get("tallies", ())
         )
-        return cls(tuple(content["rule"]), content["best_epoch"], tuple(tallies))
+        arithmetic = Arithmetic(content.get("arithmetic", "float32"))
+        return cls(tuple(content["rule"]), content["best_epoch"], tuple(tallies), arithmetic)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.data import BatchLoader
+from mtl_seq.fit.precision import Arithmetic
 from mtl_seq.nn import FunnelNetwork
 from mtl_seq.records import FunnelBatch, FunnelPrediction
 
@@ -27,25 +28,31 @@ class Scores(NamedTuple):
     pctcvr: FloatArray
 
 
-def score_rows(network: FunnelNetwork, rows: FunnelBatch) -> Scores:
+def score_rows(
+    network: FunnelNetwork, rows: FunnelBatch, arithmetic: Arithmetic = Arithmetic.FLOAT32
+) -> Scores:
     """Predict rows in memory, in their order; labels are not read.
 
     Args:
         network: Put into eval mode.
         rows: The rows.
+        arithmetic: In what the network computes.
     """
-    found = _columns(network, rows, lambda said: (said.pctr, said.pcvr, said.pctcvr))
+    found = _columns(network, rows, arithmetic, lambda said: (said.pctr, said.pcvr, said.pctcvr))
     return Scores(*found)
 
 
-def rank_rows(network: FunnelNetwork, rows: FunnelBatch) -> FloatArray:
+def rank_rows(
+    network: FunnelNetwork, rows: FunnelBatch, arithmetic: Arithmetic = Arithmetic.FLOAT32
+) -> FloatArray:
     """``(N,)`` logits of pCTCVR, which order impressions also where a probability has saturated.
 
     Args:
         network: Put into eval mode.
         rows: The rows.
+        arithmetic: In what the network computes.
     """
-    found = _columns(network, rows, lambda said: (said.joint_logit[said.stages[-1]],))
+    found = _columns(network, rows, arithmetic, lambda said: (said.joint_logit[said.stages[-1]],))
     score: FloatArray = found[0]
     return score
 
@@ -53,6 +60,7 @@ def rank_rows(network: FunnelNetwork, rows: FunnelBatch) -> FloatArray:
 def _columns(
     network: FunnelNetwork,
     rows: FunnelBatch,
+    arithmetic: Arithmetic,
     read: Callable[[FunnelPrediction], tuple[Tensor, ...]],
 ) -> FloatArray:
     network.eval()
@@ -60,7 +68,8 @@ def _columns(
     parts = []
     with torch.inference_mode():
         for batch in BatchLoader(FunnelBatch(rows.features), _ROWS):
-            prediction = network({k: x.to(device) for k, x in batch.features.items()})
+            with arithmetic.network(device):
+                prediction = network({k: x.to(device) for k, x in batch.features.items()})
             parts.append(torch.stack(read(prediction)).double().cpu())
     columns: FloatArray = torch.cat(parts, dim=1).numpy()
     return columns

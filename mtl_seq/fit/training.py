@@ -14,6 +14,7 @@ from mtl_seq.fit.balance import Balance, BalanceFactory
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.loaders import training_loader
 from mtl_seq.fit.optim import OptimizerFactory
+from mtl_seq.fit.precision import Arithmetic, Precision
 from mtl_seq.fit.processes import is_first
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
 from mtl_seq.fit.run import Run
@@ -53,6 +54,7 @@ def train(
     balance: BalanceFactory | None = None,
     checkpoints: Checkpoints | None = None,
     optimizer: OptimizerFactory | None = None,
+    precision: Precision = "float32",
 ) -> Run:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -73,6 +75,7 @@ def train(
         checkpoints: Where the run is kept while it is unfinished, and taken up again; None for
             nowhere.
         optimizer: Builds the optimiser; by default `fit.DenseAdam()`.
+        precision: In what the network computes.
 
     Returns:
         The rule's values, the epoch kept, and what was tallied.
@@ -110,6 +113,7 @@ def train(
             propensity=supply,
             balance=balance and _balance(balance, model, settings),
             optimizer=optimizer,
+            precision=precision,
         )
         try:
             if isinstance(source, CrossFit):
@@ -154,7 +158,8 @@ def train(
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
-    return Run(tuple(keep.values), keep.epoch, tuple(module.tallies))
+    arithmetic = module.arithmetic or Arithmetic.FLOAT32
+    return Run(tuple(keep.values), keep.epoch, tuple(module.tallies), arithmetic)
 
 
 def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, Any]) -> Balance:
