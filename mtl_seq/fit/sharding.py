@@ -14,11 +14,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard
-from torch.nn.parallel import DistributedDataParallel
 
 from mtl_seq.errors import CompositionError
 
-__all__ = ["ShardedTable", "data_parallel", "shard_tables", "sharded_optimizers"]
+__all__ = ["ShardedTable", "average_gradients", "shard_tables", "sharded_optimizers"]
 
 
 class ShardedTable(nn.Module):
@@ -28,7 +27,8 @@ class ShardedTable(nn.Module):
     All processes must call it equally often, each with as many ids as it likes, none included.
 
     The gradient of `weight` is sparse: it holds the rows that some process looked up. It is the
-    mean over processes of the gradients of their own losses, as `DistributedDataParallel` has it.
+    mean over processes of the gradients of their own losses, as `average_gradients` makes it of the
+    rest.
 
     Args:
         table: The whole table.
@@ -143,17 +143,29 @@ def sharded(network: nn.Module) -> Iterator[tuple[str, ShardedTable]]:
             yield name, module
 
 
-def data_parallel(network: nn.Module) -> DistributedDataParallel:
-    """Wrap a network so that gradients of all but its spread tables are averaged.
+def average_gradients(network: nn.Module, mesh: DeviceMesh) -> None:
+    """Average over processes the gradients of all but the spread tables, whose are averages.
+
+    Call it between the backward pass and the step, on every process.
 
     Args:
         network: What `shard_tables` has gone over.
+        mesh: The processes.
     """
-    spread = [f"{name}.weight" for name, _ in sharded(network)]
-    ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
-    ignore(network, spread)  # type: ignore[no-untyped-call]  # torch does not type it
-    # A linear term without dense features has a weight that no loss reaches.
-    return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
+    rest = [p for p in _rest(network) if p.requires_grad]
+    # A parameter that no loss reached here may have been reached elsewhere.
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in rest]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat, group=mesh.get_group())
+    flat /= mesh.size()
+    parts = torch.split(flat, [p.numel() for p in rest])
+    for parameter, part in zip(rest, parts, strict=True):
+        parameter.grad = part.view_as(parameter)
+
+
+def _rest(network: nn.Module) -> list[nn.Parameter]:
+    spread = {id(table.weight) for _, table in sharded(network)}
+    return [p for p in network.parameters() if id(p) not in spread]
 
 
 def sharded_optimizers(
@@ -170,9 +182,7 @@ def sharded_optimizers(
         weight_decay: Decoupled decay of all but the tables.
     """
     tables = [table.weight for _, table in sharded(network)]
-    spread = {id(weight) for weight in tables}
-    rest = [p for p in network.parameters() if id(p) not in spread]
     return (
-        torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay, fused=True),
+        torch.optim.AdamW(_rest(network), lr=lr, weight_decay=weight_decay, fused=True),
         torch.optim.SparseAdam(tables, lr=lr),
     )
