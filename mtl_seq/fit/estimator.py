@@ -14,7 +14,8 @@ from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.precision import Precision
-from mtl_seq.fit.preparing import Prepared, prepare
+from mtl_seq.fit.prepared import Prepared
+from mtl_seq.fit.preparing import prepare
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.saved import (
     Saved,
@@ -23,7 +24,7 @@ from mtl_seq.fit.saved import (
     save_folder,
     settings_to_json,
 )
-from mtl_seq.fit.scores import rank_rows, score_rows
+from mtl_seq.fit.scores import rank_rows, score_labelled, score_rows
 from mtl_seq.fit.training import train
 from mtl_seq.models import Builder, FunnelModel
 from mtl_seq.records import FunnelTruth
@@ -133,7 +134,9 @@ class FunnelEstimator:
         """Fit a log.
 
         Args:
-            frame: The log, or a parquet file of it; it is not changed.
+            frame: The log, or where it is: a parquet file, a folder, a glob, or a URL that fsspec
+                knows. A frame stays in memory, and so does a local file or folder of at most a
+                million rows; all else is streamed. It is not changed.
             truth: The truth of the same rows, for the oracle only.
             validation: Rows for the checkpoint rule; by default a share of the log.
             checkpoints: Where the fit is kept while it is unfinished, and gone on with after a
@@ -192,10 +195,8 @@ class FunnelEstimator:
         )
         calibration = None
         if self.calibrate is not None:
-            held = prepared.validation
-            assert held.labels is not None
-            scores = score_rows(model.network, held, run.arithmetic)
-            calibration = self.calibrate.fit(scores, held.labels, weighted=weighted)
+            scores, labels = score_labelled(model.network, prepared.validation, run.arithmetic)
+            calibration = self.calibrate.fit(scores, labels, weighted=weighted)
         self.codec_, self.model_, self.run_ = prepared.codec, model.eval(), run
         self.calibration_ = calibration
         return self

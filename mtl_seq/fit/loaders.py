@@ -6,23 +6,23 @@ from typing import Any
 
 import torch
 
-from mtl_seq.data import BatchLoader, ListLoader, PairLoader
+from mtl_seq.data import BatchLoader, ListLoader, PairLoader, StreamLoader
 from mtl_seq.errors import CompositionError
+from mtl_seq.fit.rows import Rows, Streamed
 from mtl_seq.models import FunnelModel
-from mtl_seq.records import FunnelBatch
 from mtl_seq.risks import DrawnPairs, RankingRisk
 
 __all__ = ["Loader", "training_loader"]
 
-Loader = BatchLoader | PairLoader | ListLoader
+Loader = BatchLoader | PairLoader | ListLoader | StreamLoader
 
 
 def training_loader(
     model: FunnelModel,
-    rows: FunnelBatch,
+    rows: Rows,
     batch_size: int,
     *,
-    generator: torch.Generator,
+    seed: int,
     id_dropout: float,
     rank: int = 0,
     world_size: int = 1,
@@ -33,26 +33,45 @@ def training_loader(
         model: What is trained.
         rows: Training rows.
         batch_size: Rows per batch.
-        generator: Source of the order and of all else that is drawn.
+        seed: Seed of the order and of all else that is drawn.
         id_dropout: Share of ids replaced by the unseen.
         rank: Which of several processes this is; each has a slice of every batch.
         world_size: How many processes there are.
 
     Raises:
-        CompositionError: A ranking risk beside another risk.
+        CompositionError: A ranking risk beside another risk, or on rows that are streamed.
         DataError: For a ranking risk: rows without groups, or without a pair of different grades.
     """
-    assert rows.labels is not None
-    shared: dict[str, Any] = {"generator": generator, "id_dropout": id_dropout}
     risks = list(model.objective.risks.values())
     ranking = [risk for risk in risks if isinstance(risk, RankingRisk)]
+    place: dict[str, Any] = {"rank": rank, "world_size": world_size}
+    if isinstance(rows, Streamed):
+        if ranking:
+            raise CompositionError(
+                "a ranker compares rows that stand anywhere in a log, which cannot be streamed: "
+                "hand in a frame that fits into memory"
+            )
+        return StreamLoader(
+            rows.source,
+            rows.codec,
+            batch_size,
+            seed=seed,
+            id_dropout=id_dropout,
+            folds=rows.folds,
+            **place,
+        )
+    shared: dict[str, Any] = {
+        "generator": torch.Generator().manual_seed(seed),
+        "id_dropout": id_dropout,
+    }
     if not ranking:
-        return BatchLoader(rows, batch_size, **shared, rank=rank, world_size=world_size)
+        return BatchLoader(rows, batch_size, **shared, **place)
     if len(risks) > 1:
         raise CompositionError(
             f"a ranking risk must be the only one, since it has batches of its own, found "
             f"{tuple(model.objective.risks)}: train the others in a model of their own"
         )
+    assert rows.labels is not None
     risk = ranking[0]
     grade = risk.grade(rows.labels, model.network.funnel.names)
     made = risk.comparisons

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,41 +9,21 @@ import pandas as pd
 from mtl_seq.data import (
     Codec,
     Encoding,
-    check_columns,
-    check_dense,
-    check_labels,
-    check_leaks,
-    check_population,
-    check_row_values,
     read_frame,
 )
+from mtl_seq.errors import DataError
 from mtl_seq.fit.calibrate import Calibrate
 from mtl_seq.fit.potential import with_potential
+from mtl_seq.fit.prepared import Prepared, check_rows
+from mtl_seq.fit.preparing_stream import prepare_stream
 from mtl_seq.fit.rates import base_rates
+from mtl_seq.fit.rows import is_streamed
 from mtl_seq.fit.split import split_rows
-from mtl_seq.models import Builder, FunnelModel
-from mtl_seq.records import FunnelBatch, FunnelTruth
+from mtl_seq.models import Builder
+from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
-__all__ = ["Prepared", "prepare"]
-
-
-class Prepared(NamedTuple):
-    """What a training run is made of.
-
-    Attributes:
-        codec: Fitted to the training rows.
-        model: Before its first step.
-        rows: Rows to train on.
-        validation: Rows for the checkpoint rule.
-        size: How many rows to train on there are.
-    """
-
-    codec: Codec
-    model: FunnelModel
-    rows: FunnelBatch
-    validation: FunnelBatch
-    size: int
+__all__ = ["prepare"]
 
 
 def prepare(
@@ -66,7 +45,7 @@ def prepare(
     Args:
         builder: Builds the model.
         schema: The roles of the columns.
-        frame: The log; it is not changed.
+        frame: The log, or where it is; see `IN_MEMORY`. It is not changed.
         truth: The truth of the same rows; None for models that do not train on it.
         validation: Rows for the checkpoint rule; None for a share of the log.
         encoding: How columns become vectors.
@@ -80,14 +59,32 @@ def prepare(
         SchemaError: A declared column is absent.
         DataError: Rows that cannot be trained on; see `mtl_seq.data`.
     """
+    if is_streamed(frame):
+        assert not isinstance(frame, pd.DataFrame)
+        if truth is not None:
+            raise DataError(
+                f"`truth` belongs to a frame in memory, and {frame} is streamed: hand in both as "
+                "frames, or leave `truth` out"
+            )
+        return prepare_stream(
+            builder,
+            schema,
+            frame,
+            validation,
+            encoding=encoding,
+            share=share,
+            calibrate=calibrate,
+            allow_leak=allow_leak,
+            seed=seed,
+        )
     log = read_frame(frame)
-    _check(schema, log, encoding, allow_leak)
+    check_rows(schema, log, encoding, allow_leak)
     if validation is None:
         fitted, held = split_rows(schema, log, share, seed)
         rows, held_rows = log.iloc[fitted], log.iloc[held]
     else:
         fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)
-        _check(schema, held_rows, encoding, allow_leak)
+        check_rows(schema, held_rows, encoding, allow_leak)
     codec = codec or Codec.fit_with(encoding, schema, rows)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
     if calibrate is not None:
@@ -98,14 +95,3 @@ def prepare(
     if model.objective.needs_potential:
         batch = with_potential(batch, truth, len(log), fitted)
     return Prepared(codec, model, batch, codec.encode(held_rows), len(rows))
-
-
-def _check(
-    schema: Schema, frame: pd.DataFrame, encoding: Encoding, allow_leak: Collection[str]
-) -> None:
-    check_columns(schema, frame, labels=True)
-    check_labels(schema, frame)
-    check_population(schema, frame)
-    check_dense(schema, frame, impute=encoding.impute is not None)
-    check_row_values(schema, frame)
-    check_leaks(schema, frame, allow_leak)

@@ -8,19 +8,18 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.nn import FunnelNetwork
-from mtl_seq.records import FunnelLabels
 from mtl_seq.risks import EvalMode, MovingAverage, Objective, PropensityRisk
 from mtl_seq.risks.sources import PropensitySource
 
 __all__ = ["NetworkPropensity", "inside", "propensity_source"]
 
 
-def propensity_source(objective: Objective, labels: FunnelLabels) -> PropensitySource | None:
+def propensity_source(objective: Objective, *, logged: bool) -> PropensitySource | None:
     """Where an objective's policies want propensities from.
 
     Args:
         objective: Its risks state their policies.
-        labels: Of the training rows.
+        logged: Whether the log has propensities of its own.
 
     Returns:
         The source; None for the forward pass itself, or for what the labels carry.
@@ -37,7 +36,7 @@ def propensity_source(objective: Objective, labels: FunnelLabels) -> PropensityS
         )
     if not sources or sources[0] is None:
         return None
-    if labels.propensity is not None:
+    if logged:
         raise CompositionError(
             f"the policy takes propensities from {sources[0]}, but the log has its own: leave "
             "`source` out, or `propensity` of the schema"

@@ -11,7 +11,7 @@ _LIKE_CONVERSION = ("imputation", "conversion_propensity")
 _UNLIKE_CONVERSION = ("counterfactual", "unconverted")
 
 
-def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
+def base_rates(funnel: Funnel, stages: Tensor, counts: Tensor | None = None) -> dict[str, float]:
     """Rates of the conditionals, for `FunnelNetwork.start_at`.
 
     Each is shrunk by half a row either way, so that none is 0 or 1.
@@ -19,11 +19,13 @@ def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
     Args:
         funnel: The stages.
         stages: ``(N, K)`` labels.
+        counts: ``(N,)`` how many rows have these labels; None for one each.
 
     Returns:
         By name of the conditional; and of the extra towers that stand for the last stage given the
         first, or for its absence.
     """
+    mass = torch.ones(len(stages), dtype=torch.float64) if counts is None else counts.double()
     happened = dict(zip(funnel.names, stages.bool().unbind(1), strict=True))
     rates = {}
     for conditional in funnel.conditionals:
@@ -36,11 +38,11 @@ def base_rates(funnel: Funnel, stages: Tensor) -> dict[str, float]:
                 given = given & ~happened[mediator]
         elif conditional.given is not None:
             given = given & happened[conditional.given]
-        rates[conditional.name] = _rate(happened[stage.name], given)
-    converted = _rate(happened[funnel.last], happened[funnel.first])
+        rates[conditional.name] = _rate(happened[stage.name], given, mass)
+    converted = _rate(happened[funnel.last], happened[funnel.first], mass)
     rates |= dict.fromkeys(_LIKE_CONVERSION, converted)
     return rates | dict.fromkeys(_UNLIKE_CONVERSION, 1 - converted)
 
 
-def _rate(happened: Tensor, given: Tensor) -> float:
-    return (float((happened & given).sum()) + 0.5) / (float(given.sum()) + 1)
+def _rate(happened: Tensor, given: Tensor, mass: Tensor) -> float:
+    return (float(mass[happened & given].sum()) + 0.5) / (float(mass[given].sum()) + 1)

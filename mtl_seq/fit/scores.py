@@ -10,10 +10,11 @@ from torch import Tensor
 
 from mtl_seq.data import BatchLoader
 from mtl_seq.fit.precision import Arithmetic
+from mtl_seq.fit.rows import Rows, in_order
 from mtl_seq.nn import FunnelNetwork
-from mtl_seq.records import FunnelBatch, FunnelPrediction
+from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction
 
-__all__ = ["Scores", "rank_rows", "score_rows"]
+__all__ = ["Scores", "rank_rows", "score_labelled", "score_rows"]
 
 FloatArray = NDArray[np.float64]
 
@@ -40,6 +41,29 @@ def score_rows(
     """
     found = _columns(network, rows, arithmetic, lambda said: (said.pctr, said.pcvr, said.pctcvr))
     return Scores(*found)
+
+
+def score_labelled(
+    network: FunnelNetwork, rows: Rows, arithmetic: Arithmetic = Arithmetic.FLOAT32
+) -> tuple[Scores, FunnelLabels]:
+    """Predict rows in memory or on disk, and give their labels with them, without users.
+
+    Args:
+        network: Put into eval mode.
+        rows: The rows, with labels.
+        arithmetic: What the network computes in.
+    """
+    if isinstance(rows, FunnelBatch):
+        assert rows.labels is not None
+        return score_rows(network, rows, arithmetic), rows.labels._replace(group=None)
+    found, labels = [], []
+    for batch in in_order(rows):
+        assert batch.labels is not None
+        found.append(score_rows(network, batch, arithmetic))
+        labels.append(batch.labels._replace(group=None))
+    columns = (None if part[0] is None else torch.cat(part) for part in zip(*labels, strict=True))
+    scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Scores(*scores), FunnelLabels(*columns)  # type: ignore[arg-type]
 
 
 def rank_rows(

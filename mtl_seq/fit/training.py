@@ -1,4 +1,4 @@
-"""One training run on rows in memory, under Lightning's Trainer."""
+"""One training run under Lightning's Trainer."""
 
 import logging
 import warnings
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mtl_seq.data import BatchLoader
 from mtl_seq.errors import CompositionError, DataError, Terminated
 from mtl_seq.fit.balance import Balance, BalanceFactory
 from mtl_seq.fit.checkpoints import Checkpoints
@@ -17,9 +16,9 @@ from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.precision import Arithmetic, Precision
 from mtl_seq.fit.processes import is_first
 from mtl_seq.fit.propensity import NetworkPropensity, propensity_source
+from mtl_seq.fit.rows import Outcomes, Rows, Streamed, has_propensity, in_order, outcomes
 from mtl_seq.fit.run import Run
 from mtl_seq.models import FunnelModel
-from mtl_seq.records import FunnelBatch
 from mtl_seq.risks import CrossFit, EvalMode, MovingAverage
 
 if TYPE_CHECKING:
@@ -34,13 +33,11 @@ CHECKPOINT_RULE = (
 )
 """The one rule that picks a checkpoint."""
 
-_EVALUATION_ROWS = 65_536
-
 
 def train(
     model: FunnelModel,
-    rows: FunnelBatch,
-    validation: FunnelBatch,
+    rows: Rows,
+    validation: Rows,
     *,
     epochs: int,
     batch_size: int,
@@ -92,7 +89,7 @@ def train(
     from mtl_seq.fit.engine import build_engine, engine_settings
     from mtl_seq.fit.module import FunnelModule
 
-    _check_validation(validation, ranks_only=model.objective.ranks_only)
+    _check_validation(outcomes(validation), ranks_only=model.objective.ranks_only)
     if epochs < 1 or lr <= 0:
         raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
@@ -100,8 +97,7 @@ def train(
     callbacks: list[Callback] = [keep]
     if title is not None and is_first():
         callbacks.append(ProgressLine(title))
-    assert rows.labels is not None
-    source = propensity_source(model.objective, rows.labels)
+    source = propensity_source(model.objective, logged=has_propensity(rows))
     supply = None
     if isinstance(source, EvalMode | MovingAverage):
         supply = NetworkPropensity(model.network, source)
@@ -117,6 +113,12 @@ def train(
         )
         try:
             if isinstance(source, CrossFit):
+                if isinstance(rows, Streamed):
+                    raise CompositionError(
+                        "`CrossFit` adds a propensity to every row before training, and these "
+                        "rows are streamed: hand in a frame that fits into memory, or take "
+                        "propensities from `EvalMode` or `MovingAverage`"
+                    )
                 rows = cross_fitted(
                     model.network,
                     rows,
@@ -138,7 +140,7 @@ def train(
                 model,
                 rows,
                 batch_size,
-                generator=torch.Generator().manual_seed(seed),
+                seed=seed,
                 id_dropout=id_dropout,
                 rank=engine.global_rank,
                 world_size=engine.world_size,
@@ -146,12 +148,7 @@ def train(
             if engine.global_rank:
                 # Each process has dropout of its own.
                 torch.manual_seed(seed + engine.global_rank)
-            held = BatchLoader(
-                validation,
-                _EVALUATION_ROWS,
-                rank=engine.global_rank,
-                world_size=engine.world_size,
-            )
+            held = in_order(validation, rank=engine.global_rank, world_size=engine.world_size)
             engine.fit(module, loader, held, ckpt_path=begun)
         except Terminated:
             raise
@@ -178,19 +175,14 @@ def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, A
     return build(tuple(model.objective.risks))
 
 
-def _check_validation(rows: FunnelBatch, *, ranks_only: bool) -> None:
-    assert rows.labels is not None
-    converted = rows.labels.conversion
-    if ranks_only and not 0 < float(converted.sum()) < len(converted):
+def _check_validation(found: Outcomes, *, ranks_only: bool) -> None:
+    if ranks_only and not 0 < found.conversions < found.rows:
         raise DataError(
             "the validation rows of a ranker must hold a conversion and another row, found "
-            f"{int(converted.sum())} conversions in {len(converted):,}: "
+            f"{found.conversions} conversions in {found.rows:,}: "
             "change `validation`, or hand in other rows"
         )
-    clicked = rows.labels.click > 0
-    if rows.labels.weight is not None:
-        clicked = clicked & (rows.labels.weight > 0)
-    if not bool(clicked.any()):
+    if not found.clicks:
         raise DataError(
             "the validation rows must hold a clicked row of positive weight, found none: without "
             "one the checkpoint rule is undefined; change `validation`, or hand in other rows"

@@ -100,24 +100,23 @@ def objective(*sources):
 
 @pytest.mark.parametrize("source", [None, EvalMode(), MovingAverage(), CrossFit(4)])
 def test_risks_of_one_source_have_it(source):
-    assert propensity_source(objective(source, source), LABELS) == source
+    assert propensity_source(objective(source, source), logged=False) == source
 
 
 def test_a_model_without_propensities_has_none():
-    assert propensity_source(Objective({"cvr": risks.ClickSpace()}), LABELS) is None
+    assert propensity_source(Objective({"cvr": risks.ClickSpace()}), logged=False) is None
 
 
 @pytest.mark.parametrize("sources", [(None, EvalMode()), (CrossFit(2), CrossFit(3))])
 def test_two_sources_do_not_fit_into_one_column(sources):
     with pytest.raises(CompositionError, match="must have the same `source` of propensities"):
-        propensity_source(objective(*sources), LABELS)
+        propensity_source(objective(*sources), logged=False)
 
 
 def test_a_log_with_propensities_of_its_own_needs_no_source():
-    labels = LABELS._replace(propensity=torch.full((2,), 0.3))
-    assert propensity_source(objective(None), labels) is None
+    assert propensity_source(objective(None), logged=True) is None
     with pytest.raises(CompositionError, match="but the log has its own"):
-        propensity_source(objective(EvalMode()), labels)
+        propensity_source(objective(EvalMode()), logged=True)
 
 
 def fitted(source, epochs=1):
