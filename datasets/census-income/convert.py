@@ -124,11 +124,15 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _labelled(frame: pd.DataFrame, ids: list[str], dense: list[str]) -> pd.DataFrame:
-    made = {column: frame[column].map(_spelt) for column in ids}
+    made = {column: _respelt(frame[column]) for column in ids}
     made |= {column: frame[column].astype(float) for column in dense}
     for label, (column, value) in LABELS.items():
-        made[label] = (frame[column].map(_spelt) == value).astype("int64")
+        made[label] = (_respelt(frame[column]) == value).astype("int64")
     return pd.DataFrame(made)
+
+
+def _respelt(column: pd.Series) -> pd.Series:
+    return column.map({value: _spelt(value) for value in column.unique()})
 
 
 def _spelt(value: str) -> str:

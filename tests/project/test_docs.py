@@ -1,0 +1,148 @@
+"""The guide builds without a warning, runs as it stands, and states kept figures."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mtl_seq import BiasReport, FunnelEstimator, fusion, models, simulate
+from mtl_seq.comparison import ALL
+from mtl_seq.data import BatchLoader
+from mtl_seq.records import FunnelLabels
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+RESULTS = ROOT / "benchmarks" / "results"
+# A page's sizes are those one would use; here they are these.
+SMALLER = {"50_000_000": "6_000", "200_000": "6_000", "20_000": "8_000", "100_000": "3_000"}
+
+
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if blocks(page)]
+
+
+@pytest.fixture(scope="module")
+def log():
+    """A log, its truth, and two models fitted to it: what pages that begin in the middle assume."""
+    world = simulate.scenario("clean", seed=0)
+    frame, truth = world.sample(6_000, np.random.default_rng(0))
+    builders = {"esmm": models.esmm, "multitask": models.multitask}
+    fitted = {
+        name: FunnelEstimator(build, world.schema, seed=0).fit(frame)
+        for name, build in builders.items()
+    }
+    return world, frame, truth, fitted
+
+
+@pytest.fixture
+def assumed(log, tmp_path):
+    """Names that a page may use without having made them."""
+    world, frame, truth, fitted = log
+    model, codec = fitted["esmm"].model_, fitted["esmm"].codec_
+    batch = codec.encode(frame)
+    prediction = model(batch.features)
+    scores = {name: estimator.predict(frame) for name, estimator in fitted.items()}
+    renamed = {"pctr": "p_click", "pcvr": "p_buy"}
+    elsewhere = scores["multitask"].rename(columns=renamed).drop(columns="pctcvr")
+    ids = frame["row_id"] if "row_id" in frame else np.arange(len(frame))
+    numbered = frame.assign(impression_id=np.asarray(ids))
+    elsewhere.assign(impression_id=np.asarray(ids)).to_parquet(tmp_path / "lightgbm.parquet")
+    labels = FunnelLabels(batch.labels.stages)
+    return {
+        "np": np, "BiasReport": BiasReport, "fusion": fusion, "models": models,
+        "simulate": simulate, "world": world, "log": numbered, "truth": truth,
+        "train": frame, "valid": frame, "test": frame,
+        "schema": world.schema, "scores": scores, "a": fitted["esmm"], "b": fitted["multitask"],
+        "ours": scores["esmm"].assign(impression_id=np.asarray(ids)),
+        "model": model, "features": batch.features, "labels": labels,
+        "loader": BatchLoader(batch, 512),
+        "pcvr": prediction.pcvr.detach(), "conversion": labels.conversion, "click": labels.click,
+        "weight": np.ones(len(frame)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_python_block_runs(page, assumed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        for size, smaller in SMALLER.items():
+            block = block.replace(size, smaller)
+        code = compile(block, page.name, "exec")
+        needed = re.findall(r"^ *(?:from|import) (\w+)", block, flags=re.MULTILINE)
+        # Such as dask, which is where a cluster is.
+        if all(importlib.util.find_spec(name) for name in needed):
+            exec(code, assumed)
+
+
+def test_it_builds_offline_without_a_warning(tmp_path):
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr[-2000:]
+    models_page = (tmp_path / "api" / "models" / "index.html").read_text(encoding="utf-8")
+    assert 'id="mtl_seq.models.escm2_dr"' in models_page
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"', text)
+        assert not loaded, page
+
+
+def test_every_page_of_the_navigation_is_there():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = [page for section in config["nav"] for entry in section.values() for page in entry]
+    paths = [path for page in named for path in page.values()]
+    assert len(paths) == len(set(paths))
+    for path in paths:
+        assert (DOCS / path).is_file(), path
+
+
+def test_the_methods_page_has_every_model():
+    page = (DOCS / "methods.md").read_text(encoding="utf-8")
+    bottoms = {"mmoe", "omoe", "ple", "shared_bottom", "single_task"}  # the control's others
+    for name in {*ALL, "esm2"} - bottoms:
+        assert f"[mtl_seq.models.{name}]" in page, name
+
+
+def test_the_figures_of_selection_bias_are_the_kept_ones():
+    kept = json.loads((RESULTS / "selection_bias.json").read_text())["worlds"]
+    page = (DOCS / "selection_bias.md").read_text(encoding="utf-8")
+    for name, found in kept.items():
+        means = " | ".join(f"{value:.1%}" for value in (
+            found["mean true CVR"][space] for space in ("clicks", "all", "non-clicks")
+        ))  # fmt: skip
+        assert f"| `{name}` | {means} |" in page
+        bias = found["relative bias over all impressions"]
+        shown = [signed(bias[f"learned on {which}"]) for which in ("clicks", "weighted clicks")]
+        assert f"| `{name}` | {found['what']} | {' | '.join(shown)} |" in page
+
+
+def signed(share):
+    return "0.0%" if abs(share) < 5e-4 else f"{share:+.1%}"
+
+
+def test_the_figures_of_open_bandit_are_the_kept_ones():
+    kept = json.loads((RESULTS / "open_bandit.json").read_text())
+    page = (DOCS / "open_bandit.md").read_text(encoding="utf-8")
+    for name, row in kept["estimates"].items():
+        cells = f"{100 * row['CTR']:.3f} | {100 * row['low']:.3f} to {100 * row['high']:.3f} |"
+        label = "measured" if name == "truth" else name
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| {label} |")]
+        assert cells in line
+        if name != "truth":
+            distance = row["gap to the truth in standard errors"]
+            assert line.endswith(f"{row['relative error']:+.0%} | {distance:+.1f} |")
+    assert f"{kept['clicks']['bts']} clicks" in page
+    assert f"up to {kept['largest weight']:.0f}" in page
+    assert f"effective {kept['effective rows']:.0f} of" in " ".join(page.split())
