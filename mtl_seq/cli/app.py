@@ -14,6 +14,7 @@ from mtl_seq.cli.scenarios import scenarios
 from mtl_seq.cli.sensitivity import sensitivity
 from mtl_seq.cli.simulate import simulate
 from mtl_seq.cli.study import study
+from mtl_seq.cli.tune import tune
 from mtl_seq.errors import MtlSeqError
 
 __all__ = ["run"]
@@ -26,7 +27,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (simulate, scenarios, fit, export, predict, evaluate, compare, inspect, sensitivity):
+for command in (
+    simulate,
+    scenarios,
+    fit,
+    tune,
+    export,
+    predict,
+    evaluate,
+    compare,
+    inspect,
+    sensitivity,
+):
     app.command()(command)
 app.add_typer(study, name="study")
 

@@ -21,6 +21,7 @@ from mtl_seq.data import Encoding, read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
 from mtl_seq.fit.saved import FILES
+from mtl_seq.fit.tuned import Tuned
 from mtl_seq.schema import Schema
 
 __all__ = ["fit"]
@@ -60,6 +61,10 @@ def fit(
     balance: BalanceName = None,
     calibrate: CalibrateMethod = None,
     calibrate_weighted: CalibrateWeighted = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="best.json that `tune` wrote: model and settings, in place of options."),
+    ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -89,6 +94,8 @@ def fit(
         seed=seed,
         progress=not quiet,
     )
+    if settings is not None:
+        Tuned.from_json(settings).apply(estimator)
     frame = read_frame(log)
     estimator.fit(frame, None if truth is None else truth_of(frame, read_frame(truth)))
     estimator.save(out)

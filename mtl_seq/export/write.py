@@ -24,6 +24,7 @@ from mtl_seq.export.probe import probe_rows
 from mtl_seq.export.served import Served
 from mtl_seq.fit import FunnelEstimator
 from mtl_seq.fit.builders import builder_to_dict
+from mtl_seq.fit.precision import Arithmetic
 
 __all__ = ["export_model"]
 
@@ -37,10 +38,11 @@ def export_model(
 ) -> Manifest:
     """Write a fitted model for serving: the program, ``codec.json`` and ``manifest.json``.
 
-    The program takes encoded features of any number of rows, and bags of any length. A calibration
-    is part of it. Before anything is kept, program and estimator are compared on drawn rows: they
-    must agree within 1e-5 (times the steepest rise of an isotonic calibration), so that what a
-    model puts behind its network and no program states is refused.
+    The program takes encoded features of any number of rows, and bags of any length. It computes in
+    float32, whatever the estimator computes in. A calibration is part of it. Before anything is
+    kept, program and estimator are compared on drawn rows: they must agree within 1e-5 (times the
+    steepest rise of an isotonic calibration), so that what a model puts behind its network and no
+    program states is refused.
 
     Args:
         estimator: The fitted estimator.
@@ -171,10 +173,12 @@ def _compare(
     predict: Callable[[pd.DataFrame], pd.DataFrame],
     tolerance: float,
 ) -> None:
-    """Refuse a program that says something else than the estimator."""
+    """Refuse a program that says something else than the estimator does in float32."""
+    exact = copy.copy(estimator)
+    exact.run_ = estimator.run_._replace(arithmetic=Arithmetic.FLOAT32)
     for seed, rows in ((1, _PROBE), (2, 1)):
         frame = probe_rows(codec, rows, seed)
-        expected, found = estimator.predict(frame), predict(frame)
+        expected, found = exact.predict(frame), predict(frame)
         if list(expected.columns) != list(found.columns):
             raise ArtifactError(
                 f"the estimator predicts {list(expected.columns)}, its network alone "

@@ -35,16 +35,21 @@ from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.shared_bottom import shared_bottom
 from mtl_seq.models.single_task import single_task
 from mtl_seq.models.sn_dr import sn_dr
+from mtl_seq.models.space import Choice, Range, Space, applied, search_space
 from mtl_seq.models.unbias import unbias
 
 __all__ = [
     "CLICK_ACTION_PURCHASE",
     "CLICK_CONVERSION",
     "Builder",
+    "Choice",
     "FunnelModel",
+    "Range",
     "Schedule",
+    "Space",
     "aitm",
     "aman",
+    "applied",
     "assemble",
     "chorus_cvr",
     "click_space",
@@ -74,6 +79,7 @@ __all__ = [
     "pairwise_ranker",
     "ple",
     "reweighted",
+    "search_space",
     "shared_bottom",
     "single_task",
     "sn_dr",

@@ -3,11 +3,14 @@
 from mtl_seq.funnel import Funnel
 from mtl_seq.models.joints import joint_risks
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.space import Range, Space
 from mtl_seq.nn import AITM, BottomFactory, MMoE
 from mtl_seq.risks import Calibrator, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["aitm"]
+
+SPACE: Space = {"alpha": Range(0.06, 6.0, log=True)}
 
 
 def aitm(

@@ -4,11 +4,14 @@ from mtl_seq.funnel import Funnel
 from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.space import Choice, Space
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import AMAN, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["aman"]
+
+SPACE: Space = {"rate": Choice((0.1, 0.2, 0.5, 1.0))}
 
 
 def aman(

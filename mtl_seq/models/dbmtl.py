@@ -6,11 +6,14 @@ from functools import partial
 from mtl_seq.funnel import Funnel
 from mtl_seq.models.joints import joint_risks
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.space import Choice, Space
 from mtl_seq.nn import DBMTL, BottomFactory, MMoE
 from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["dbmtl"]
+
+SPACE: Space = {"detach_parents": Choice((False, True))}
 
 
 def dbmtl(

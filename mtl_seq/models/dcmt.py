@@ -3,11 +3,14 @@
 from mtl_seq.funnel import Funnel
 from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.space import Range, Space
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import DCMT, EntireSpace, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["dcmt"]
+
+SPACE: Space = {"prior": Range(1e-4, 1e-1, log=True)}
 
 
 def dcmt(

@@ -3,11 +3,14 @@
 from mtl_seq.funnel import Funnel
 from mtl_seq.models.joint_learning import joint_learning
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.space import Range, Space
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import DRMSEImputation, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["dr_mse"]
+
+SPACE: Space = {"bias_share": Range(0.0, 1.0)}
 
 
 def dr_mse(

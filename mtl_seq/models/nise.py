@@ -3,11 +3,14 @@
 from mtl_seq.funnel import Funnel
 from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.space import Choice, Range, Space
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import NISE, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["nise"]
+
+SPACE: Space = {"alpha": Range(0.1, 10, log=True), "beta": Choice((10.0, 50.0, 100.0))}
 
 
 def nise(

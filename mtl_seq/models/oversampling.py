@@ -4,11 +4,14 @@ from mtl_seq.funnel import Funnel
 from mtl_seq.models.joints import risks_before
 from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.space import Choice, Space
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.risks import Objective, Oversampling
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["oversampling"]
+
+SPACE: Space = {"factor": Choice((2.0, 3.0, 5.0, 10.0))}
 
 
 def oversampling(

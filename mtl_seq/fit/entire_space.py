@@ -1,0 +1,116 @@
+"""The objective of a search: the log loss of pCVR beyond the clicks.
+
+It is that of all impressions of held-out rows, estimated from their clicks
+(`mtl_seq.functional.log_estimates`). Its propensities, and the imputed conversions of the doubly
+robust estimate, come from one reference that all trials share, never from the model that is tried:
+a model that raises its own pCTR would lower its own loss. A loss on clicks alone, or a click AUC,
+would choose models that are right on clicks.
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.data import write_frame
+from mtl_seq.errors import ArtifactError
+from mtl_seq.fit.estimator import FunnelEstimator
+from mtl_seq.functional import dr_log_loss, ips_log_loss, snips_log_loss
+from mtl_seq.models import multitask
+from mtl_seq.schema import Schema
+
+__all__ = ["OBJECTIVES", "Estimate", "Reference", "entire_space_loss"]
+
+FloatArray = NDArray[np.float64]
+
+Estimate = Literal["dr", "snips", "ips"]
+"""How the loss off the clicks is estimated: doubly robust, self-normalised, or plain IPS."""
+
+OBJECTIVES: dict[Estimate, str] = {
+    "dr": "doubly robust estimate of the log loss of pCVR over all impressions",
+    "snips": "self-normalised IPS estimate of the log loss of pCVR over all impressions",
+    "ips": "IPS estimate of the log loss of pCVR over all impressions",
+}
+"""What is minimised, in words."""
+
+_FLOOR_QUANTILE = 0.01
+
+
+class Reference(NamedTuple):
+    """What the objective knows of the held-out rows besides their labels, ``(N,)`` each.
+
+    Attributes:
+        propensity: Propensities of a click, floored at their 1% quantile.
+        imputation: Conversion probabilities.
+    """
+
+    propensity: FloatArray
+    imputation: FloatArray
+
+    @classmethod
+    def fit(
+        cls, schema: Schema, rows: pd.DataFrame, held: pd.DataFrame, *, seed: int
+    ) -> "Reference":
+        """From the control, `models.multitask` as it is by default, fitted to the training rows.
+
+        Args:
+            schema: The roles of the columns; a logged propensity takes the place of the control's.
+            rows: Training rows.
+            held: Held-out rows.
+            seed: Seed of the fit.
+        """
+        control = FunnelEstimator(multitask, schema, seed=seed).fit(rows, validation=held)
+        scores = control.predict(held)
+        logged = schema.propensity
+        known = scores["pctr"] if logged is None else held[logged]
+        propensity = known.to_numpy(dtype=np.float64)
+        floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+        return cls(np.maximum(propensity, floor), scores["pcvr"].to_numpy())
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a parquet file."""
+        write_frame(pd.DataFrame(self._asdict()), path)
+
+    @classmethod
+    def load(cls, path: str | Path, rows: int) -> "Reference":
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: It is of another number of rows, or no such file.
+        """
+        try:
+            frame = pd.read_parquet(path, columns=list(cls._fields))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path} cannot be read: {error}") from error
+        if len(frame) != rows:
+            raise ArtifactError(
+                f"{path} must hold the {rows:,} held-out rows, found {len(frame):,}: give the log "
+                "the study began with, or another folder"
+            )
+        return cls(*(frame[name].to_numpy() for name in cls._fields))
+
+
+def entire_space_loss(
+    estimate: Estimate,
+    pcvr: FloatArray,
+    click: FloatArray,
+    conversion: FloatArray,
+    reference: Reference,
+    weight: FloatArray | None = None,
+) -> float:
+    """The log loss of pCVR over all impressions, estimated from the clicks; in nats.
+
+    Args:
+        estimate: How.
+        pcvr: ``(N,)`` predictions.
+        click: ``(N,)`` clicks.
+        conversion: ``(N,)`` conversions, 0 off the clicks.
+        reference: Propensities and imputed conversions.
+        weight: ``(N,)`` weights of the rows; None for equal ones.
+    """
+    rows = (pcvr, conversion, click, reference.propensity)
+    if estimate == "dr":
+        return float(dr_log_loss(*rows, reference.imputation, weight))
+    return float((snips_log_loss if estimate == "snips" else ips_log_loss)(*rows, weight))
