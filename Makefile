@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test test-slow lint types unit claims docs clean
+.PHONY: demo test test-slow lint types unit claims docs leaderboard clean
 
 $(VENV)/user: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ test-slow: $(VENV)/dev
 
 claims: $(VENV)/user
 	$(BIN)/python benchmarks/claims.py
+
+leaderboard: $(VENV)/user
+	$(BIN)/python benchmarks/leaderboard.py --workers 2
 
 docs: $(VENV)/dev
 	$(BIN)/mkdocs build --strict

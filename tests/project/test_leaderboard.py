@@ -1,0 +1,117 @@
+"""The leaderboard's bookkeeping, on cells whose standings are known."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+METHODS = ["click_space", "multitask", "esmm", "escm2_ips", "aman", "lambda_ranker", "oracle"]
+SCENARIOS = ["dense", "hidden"]
+LOSS = {
+    "dense": {
+        "click_space": 0.50, "multitask": 0.44, "esmm": 0.45, "escm2_ips": 0.46, "aman": 0.70,
+        "oracle": 0.40,
+    },
+    "hidden": {
+        "click_space": 0.60, "multitask": 0.58, "esmm": 0.59, "escm2_ips": 0.52, "aman": 0.70,
+        "oracle": 0.50,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    module = importlib.import_module("leaderboard")
+    cells = importlib.import_module("methods")
+    monkeypatch.setattr(module, "BEST", 1)
+    module.fitted = []
+
+    def fit(cell, rows, test_rows):
+        seed, scenario, method = cell
+        module.fitted.append(cell)
+        if method == "lambda_ranker":
+            return {"AUC, all": 0.6, "seconds": 1.0}
+        loss = LOSS[scenario][method] + 0.01 * seed
+        return {
+            "AUC, all": 1 - loss, "AUC, clicks": 0.6, "log loss, all": loss,
+            "relative bias, all": loss - 0.4, "relative bias, clicks": 0.0, "seconds": 1.0,
+        }  # fmt: skip
+
+    monkeypatch.setattr(cells, "fit_and_measure", fit)
+    return module
+
+
+def run(bench, folder, *more):
+    files = [
+        *("--cells", str(folder / "cells.json"), "--out", str(folder / "board.json")),
+        *("--page", str(folder / "board.html")),
+    ]
+    sizes = ["--rows", "300", "--test-rows", "200", "--seeds", "2", "--final-seeds", "4"]
+    chosen = ["--scenarios", *SCENARIOS, "--methods", *METHODS]
+    assert bench.main([*sizes, *chosen, *files, *more]) == 0
+    return json.loads((folder / "board.json").read_text())
+
+
+def test_standings_are_by_mean_regret_to_the_best_of_each_scenario(bench, tmp_path):
+    made = run(bench, tmp_path)
+    table = {row["method"]: row for row in made["standings"]}
+    # The oracle competes with nobody, and a ranker has no log loss.
+    assert list(table) == ["escm2_ips", "multitask", "esmm", "click_space", "aman"]
+    # More seeds, each of which is worse than the one before, count against nobody.
+    assert table["escm2_ips"]["mean regret"] == pytest.approx((0.02 + 0) / 2)
+    assert table["multitask"]["mean regret"] == pytest.approx((0 + 0.06) / 2)
+    assert table["multitask"]["worst in"] == "hidden"
+    assert table["escm2_ips"]["worse than the control in"] == 1
+    assert table["esmm"]["worse than the control in"] == 2
+    cell = next(
+        row
+        for row in made["by scenario"]
+        if (row["scenario"], row["method"]) == ("hidden", "escm2_ips")
+    )
+    assert cell["gap closed"] == pytest.approx((0.60 - 0.52) / (0.60 - 0.50))
+    assert cell["rank"] == 1
+    assert made["cells left"] == 0
+
+
+def test_finalists_get_more_seeds_and_nothing_is_fitted_twice(bench, tmp_path):
+    made = run(bench, tmp_path)
+    assert len(bench.fitted) == len(set(bench.fitted))
+    seeds = {(row["scenario"], row["method"]): row["seeds"] for row in made["by scenario"]}
+    assert seeds["dense", "esmm"] == seeds["hidden", "multitask"] == 4
+    assert seeds["dense", "escm2_ips"] == seeds["dense", "oracle"] == 4
+    assert seeds["dense", "lambda_ranker"] == seeds["hidden", "aman"] == 2
+    count = len(bench.fitted)
+    assert run(bench, tmp_path) == made
+    assert len(bench.fitted) == count
+
+
+def test_it_says_where_to_start_and_when_to_change(bench, tmp_path):
+    said = run(bench, tmp_path)["conclusions"]
+    assert said[0].startswith("Start with escm2_ips: its mean regret in log loss, 0.0100,")
+    assert said[1] == "The control has 0.0300."
+    assert said[2].startswith("dense: multitask is ahead of it by 0.0200")
+    assert said[-1] == "Nowhere worse than the control by more than noise: none."
+    html = (tmp_path / "board.html").read_text()
+    assert "Start with escm2_ips" in html
+    assert "http" not in html
+
+
+def test_cells_of_another_result_are_taken_over(bench, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    made = run(bench, first)
+    bench.fitted.clear()
+    again = run(bench, second, "--reuse", str(first / "cells.json"))
+    assert bench.fitted == []
+    assert again["standings"] == made["standings"]
+
+
+def test_a_table_of_what_is_there_runs_nothing(bench, tmp_path):
+    out = tmp_path / "board.json"
+    assert bench.main(["--table", "--cells", str(tmp_path / "cells.json"), "--out", str(out)]) == 0
+    assert bench.fitted == []
+    assert not out.exists()
