@@ -68,7 +68,8 @@ class Gate(nn.Linear):
             kept = kept | ~kept.any(dim=2, keepdim=True)
             # Before the softmax: shares that are left may be too small to be divided by their sum.
             logits = logits.masked_fill(~kept, -math.inf)
-        if logits.shape[0] < _MANY_ROWS:
+        # What is exported or compiled is for any number of rows.
+        if torch.compiler.is_compiling() or logits.shape[0] < _MANY_ROWS:
             return torch.softmax(logits, dim=2)
         # With the few experts outermost the softmax runs along rows: several times faster on a CPU.
         along_rows = logits.permute(1, 2, 0).contiguous()
