@@ -4,6 +4,7 @@ Shapes: N impressions, K levels of the click-only feature, n clicks.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.errors import DataError
-from mtl_seq.fit.monotone import sigmoid
+from mtl_seq.fit.recalibrate import Recalibration, information, logit, recalibrate
 from mtl_seq.functional.dependence import dependent_cells
 from mtl_seq.records import SelectionTest, Verdict
 
-__all__ = ["IDENTIFIED", "WEAK", "dependence_moment"]
+__all__ = ["IDENTIFIED", "WEAK", "Moment", "dependence_moment", "solve_moment"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,8 +24,19 @@ IntArray = NDArray[np.int64]
 IDENTIFIED, WEAK = 0.2, 1.0
 """Largest standard errors of lambda that are called identified, and weak."""
 
-_REACH, _GRID = 6.0, 13
-_STEP = 1e-4
+_REACH = 6
+
+
+class Moment(NamedTuple):
+    """What the moment found.
+
+    Attributes:
+        test: lambda, its standard error, the test of lambda = 0 and the verdict.
+        recalibration: How the nuisances were set right on these rows.
+    """
+
+    test: SelectionTest
+    recalibration: Recalibration
 
 
 def dependence_moment(
@@ -43,8 +55,9 @@ def dependence_moment(
     Among clicks the log odds of a conversion are ``b(x) + F(a + lambda) - F(a)`` with a the click's
     own logit at the row's level: if lambda = 0, the level says nothing of conversions given x. So
     the evidence comes from the click-only feature alone, and errors of `clicked_rate` cancel to
-    first order. Those of `p` in the level do not: p is recalibrated first, one intercept a level,
-    and the standard error carries that step (stacked moments).
+    first order. Those of `p` in the level do not: p is recalibrated first, a slope and an intercept
+    a level, and the standard error carries that step (stacked moments). `clicked_rate` is
+    recalibrated on the clicks, by a slope and an intercept.
 
     The nuisances must have been fitted on other rows than these. The verdict goes by the standard
     error, not by the size of lambda or of t.
@@ -66,39 +79,62 @@ def dependence_moment(
     Raises:
         DataError: Nuisances that are no probabilities, a level without rows, or no clicks.
     """
+    return solve_moment(
+        p, clicked_rate, level, click, conversion, level_share, weight=weight, group=group
+    ).test
+
+
+def solve_moment(
+    p: FloatArray,
+    clicked_rate: FloatArray,
+    level: IntArray,
+    click: FloatArray,
+    conversion: FloatArray,
+    level_share: FloatArray,
+    *,
+    weight: FloatArray | None = None,
+    group: IntArray | None = None,
+) -> Moment:
+    """`dependence_moment`, with how the nuisances were recalibrated."""
     _check(p, clicked_rate, level, click, level_share)
     weight = np.ones(len(p)) if weight is None else weight
-    logit = np.log(p) - np.log1p(-p)
-    shift = _intercepts(logit, level, click, weight)
+    click_logit, rate_logit = logit(p), logit(clicked_rate)
+    found = recalibrate(click_logit, rate_logit, level, click, conversion, weight)
     clicked = np.flatnonzero((click == 1) & (weight > 0))
     rows = _Clicked(
-        torch.from_numpy(logit[clicked]),
-        torch.from_numpy(clicked_rate[clicked].copy()),
+        torch.from_numpy(click_logit[clicked]),
+        torch.from_numpy(found.rate(rate_logit[clicked])),
         torch.from_numpy(level[clicked]),
         torch.from_numpy(conversion[clicked].astype(np.float64)),
         torch.from_numpy(np.ascontiguousarray(np.broadcast_to(level_share, p.shape)[clicked])),
+        torch.from_numpy(weight[clicked]),
+        torch.tensor([found.slope, *found.shift], dtype=torch.float64),
     )
 
-    def mean(lam: float, moved: FloatArray = shift) -> float:
-        return float(weight[clicked] @ rows.score(lam, moved))
+    own = click_logit[np.arange(len(p)), level]
+    fitted = found.click(click_logit)[np.arange(len(p)), level]
+    curvature = information(own, level, p.shape[1], weight * fitted * (1 - fitted))
+    inverse = np.linalg.pinv(curvature, rcond=1e-12, hermitian=True)
+    residual = weight * (click - fitted)
 
-    def error(lam: float) -> float:
-        scores = np.zeros(len(p))
-        scores[clicked] = weight[clicked] * rows.score(lam, shift)
-        residual = weight * (click - sigmoid(logit[np.arange(len(p)), level] + shift[level]))
-        influence = _without_intercepts(scores, residual, logit, level, weight, shift, mean, lam)
+    def error(at: _At) -> float:
+        """Of the mean score, the estimated slope and intercepts of p included."""
+        pull = inverse @ at.by_click
+        influence = residual * (pull[0] * own + pull[1:][level])
+        influence[clicked] += at.terms
         if group is not None:
             influence = np.bincount(group, influence).astype(np.float64)
         return float(np.sqrt((influence**2).sum()))
 
-    score_error = error(0.0)
-    t = mean(0.0) / score_error if score_error > 0 else float("nan")
-    lam = _root(mean)
-    slope = (mean(lam + _STEP) - mean(lam - _STEP)) / (2 * _STEP) if lam is not None else 0.0
-    if lam is None or slope == 0:
-        return SelectionTest(float("nan"), float("nan"), t, "not identified")
-    spread = error(lam) / abs(slope)
-    return SelectionTest(lam, spread, t, _verdict(spread))
+    none = rows.at(0.0)
+    score_error = error(none)
+    t = none.total / score_error if score_error > 0 else float("nan")
+    lam = _root(rows.total)
+    at = rows.at(lam) if lam is not None else none
+    if lam is None or at.by_lam == 0:
+        return Moment(SelectionTest(float("nan"), float("nan"), t, "not identified"), found)
+    spread = error(at) / abs(at.by_lam)
+    return Moment(SelectionTest(lam, spread, t, _verdict(spread)), found)
 
 
 def _verdict(spread: float) -> Verdict:
@@ -107,42 +143,82 @@ def _verdict(spread: float) -> Verdict:
     return "weak" if spread <= WEAK else "not identified"
 
 
+class _At(NamedTuple):
+    """The weighted scores at one lambda: their sum, its derivatives, and each row's."""
+
+    total: float
+    by_lam: float
+    by_click: FloatArray
+    terms: FloatArray
+
+
 class _Clicked:
-    """The clicked rows, whose score is wanted at many values of lambda."""
+    """The clicked rows, whose score is wanted at several values of lambda."""
 
     def __init__(
-        self, logit: Tensor, rate: Tensor, level: Tensor, conversion: Tensor, share: Tensor
+        self,
+        logit: Tensor,
+        rate: Tensor,
+        level: Tensor,
+        conversion: Tensor,
+        share: Tensor,
+        weight: Tensor,
+        click: Tensor,
     ) -> None:
-        self.logit, self.rate, self.share = logit, rate, share
-        self.level, self.conversion = level[:, None], conversion
+        self.logit, self.rate, self.share, self.weight = logit, rate, share, weight
+        self.level, self.conversion, self.click = level[:, None], conversion, click
+        self.last: Tensor | None = None
 
-    def score(self, lam: float, shift: FloatArray) -> FloatArray:
-        """``(n,)`` ``(r - m_z) (h_z - h_bar)``."""
-        p = torch.sigmoid(self.logit + torch.from_numpy(shift))
-        cells = dependent_cells(p, self.share, self.rate, lam)
+    def total(self, lam: float) -> float:
+        """The weighted sum of the scores."""
+        with torch.no_grad():
+            return float(self._terms(torch.tensor(lam, dtype=torch.float64), self.click).sum())
+
+    def at(self, lam: float) -> _At:
+        """The sum with its derivatives by lambda and by the slope and intercepts of p."""
+        free = torch.tensor(lam, dtype=torch.float64, requires_grad=True)
+        click = self.click.clone().requires_grad_()
+        terms = self._terms(free, click)
+        by_lam, by_click = torch.autograd.grad(terms.sum(), (free, click))
+        terms = terms.detach()
+        return _At(float(terms.sum()), float(by_lam), by_click.numpy(), terms.numpy())
+
+    def _terms(self, lam: Tensor, click: Tensor) -> Tensor:
+        """``(n,)`` ``w (r - m_z) (h_z - h_bar)``."""
+        p = torch.sigmoid(click[0] * self.logit + click[1:])
+        cells = dependent_cells(p, self.share, self.rate, lam, start=self.last)
+        self.last = cells.b.detach()
         m, h = cells.conversion, cells.instrument
         # Centred with these weights, an error of the clicked rate moves the mean score to second
         # order only, at every lambda.
         pull = self.share * p * m * (1 - m) * cells.tilt
         centre = (pull * h).sum(1) / pull.sum(1)
         own = [column.gather(1, self.level).squeeze(1) for column in (m, h)]
-        score: FloatArray = ((self.conversion - own[0]) * (own[1] - centre)).numpy()
-        return score
+        return self.weight * (self.conversion - own[0]) * (own[1] - centre)
 
 
-def _root(mean: Callable[[float], float]) -> float | None:
+def _root(total: Callable[[float], float]) -> float | None:
     """The root nearest to 0 within the reach; None where the sign does not change."""
-    grid = np.linspace(-_REACH, _REACH, _GRID)
-    values = np.array([mean(float(lam)) for lam in grid])
-    changes = np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) <= 0)
-    if len(changes) == 0:
-        return None
-    at = changes[np.argmin(np.abs(grid[changes] + grid[changes + 1]))]
-    low, high, f_low, f_high = grid[at], grid[at + 1], values[at], values[at + 1]
-    # Illinois: false position that cannot stall at one end.
+    at_zero = total(0.0)
+    ends = {1: (0.0, at_zero), -1: (0.0, at_zero)}
+    for step in range(1, _REACH + 1):
+        for side in (1, -1):
+            (low, f_low), high = ends[side], float(side * step)
+            f_high = total(high)
+            if f_low * f_high <= 0:
+                return _between(total, low, f_low, high, f_high)
+            ends[side] = (high, f_high)
+    return None
+
+
+def _between(
+    total: Callable[[float], float], low: float, f_low: float, high: float, f_high: float
+) -> float:
+    """Illinois: false position that cannot stall at one end."""
+    lam = low
     for _ in range(60):
-        lam = float((low * f_high - high * f_low) / (f_high - f_low)) if f_high != f_low else low
-        f = mean(lam)
+        lam = (low * f_high - high * f_low) / (f_high - f_low) if f_high != f_low else low
+        f = total(lam)
         if f == 0 or abs(high - low) < 1e-10:
             break
         if f * f_high < 0:
@@ -151,47 +227,6 @@ def _root(mean: Callable[[float], float]) -> float | None:
             f_low /= 2
         high, f_high = lam, f
     return lam
-
-
-def _without_intercepts(
-    scores: FloatArray,
-    residual: FloatArray,
-    logit: FloatArray,
-    level: IntArray,
-    weight: FloatArray,
-    shift: FloatArray,
-    mean: Callable[[float, FloatArray], float],
-    lam: float,
-) -> FloatArray:
-    """``(N,)`` influence on the mean score, that of the estimated intercepts included."""
-    fitted = sigmoid(logit[np.arange(len(level)), level] + shift[level])
-    levels = len(shift)
-    curvature = np.bincount(level, weight * fitted * (1 - fitted), minlength=levels)
-    slopes = np.empty(levels)
-    for k in range(levels):
-        step = np.zeros(levels)
-        step[k] = _STEP
-        slopes[k] = (mean(lam, shift + step) - mean(lam, shift - step)) / (2 * _STEP)
-    influence: FloatArray = scores + (slopes / curvature)[level] * residual
-    return influence
-
-
-def _intercepts(
-    logit: FloatArray, level: IntArray, click: FloatArray, weight: FloatArray
-) -> FloatArray:
-    """``(K,)`` shifts of the logit at which each level's clicks add up, by Newton."""
-    levels = logit.shape[1]
-    own = logit[np.arange(len(level)), level]
-    shift = np.zeros(levels)
-    clicks = np.bincount(level, weight * click, minlength=levels)
-    for _ in range(100):
-        p = sigmoid(own + shift[level])
-        excess = clicks - np.bincount(level, weight * p, minlength=levels)
-        step = excess / np.bincount(level, weight * p * (1 - p), minlength=levels)
-        shift += np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-12:
-            break
-    return shift
 
 
 def _check(

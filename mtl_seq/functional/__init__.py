@@ -26,6 +26,7 @@ from mtl_seq.functional.dependence import (
     logit_click,
     potential_logit,
 )
+from mtl_seq.functional.dependent_chain import DependentChain, dependent_chain
 from mtl_seq.functional.error_correlation import error_correlation
 from mtl_seq.functional.field_rce import field_rce
 from mtl_seq.functional.grouped_auc import GroupedAUC, grouped_auc
@@ -80,6 +81,7 @@ __all__ = [
     "Bounds",
     "CalibrationBins",
     "DependentCells",
+    "DependentChain",
     "GroupedAUC",
     "PairIndex",
     "Pairs",
@@ -95,6 +97,7 @@ __all__ = [
     "calibration_bins",
     "concordance",
     "dependent_cells",
+    "dependent_chain",
     "dr",
     "dr_auc",
     "dr_log_loss",

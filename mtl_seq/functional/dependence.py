@@ -68,7 +68,12 @@ class DependentCells(NamedTuple):
 
 
 def potential_logit(
-    p: Tensor, level_share: Tensor, clicked_rate: Tensor, lam: Tensor | float
+    p: Tensor,
+    level_share: Tensor,
+    clicked_rate: Tensor,
+    lam: Tensor | float,
+    *,
+    start: Tensor | None = None,
 ) -> Tensor:
     """The logit b of the conversion over all impressions, from the conversion rate among clicks.
 
@@ -80,37 +85,54 @@ def potential_logit(
         level_share: ``(N, K)`` or ``(K,)`` P(level | x), adding up to 1.
         clicked_rate: ``(N,)`` mu0 = P(conversion | click, x), in (0, 1).
         lam: Log odds ratio.
+        start: ``(N,)`` b to start from, such as that of a lambda nearby.
 
     Returns:
-        ``(N,)`` b.
+        ``(N,)`` b, with the gradient of an implicit function.
     """
     lam = torch.as_tensor(lam, dtype=p.dtype)
     share = level_share.expand_as(p)
-    target = clicked_rate * (share * p).sum(1)
-    start = torch.logit(clicked_rate)
-    span = lam.abs() + 1e-9
-    # The odds among clicks are between exp(-|lambda|) and exp(|lambda|) times the odds over all.
-    low, high = start - span, start + span
-    b = start - 0.5 * lam
-    for _ in range(_ROUNDS):
-        a = logit_click(p, b[:, None], lam)
-        joint = torch.sigmoid(b)[:, None] * torch.sigmoid(a + lam)
-        excess = (share * joint).sum(1) - target
-        low = torch.where(excess < 0, b, low)
-        high = torch.where(excess < 0, high, b)
-        slope = (share * joint * (1 - joint / p) * _tilt(a, b, lam)).sum(1)
-        step = b - excess / slope
-        inside = (step >= low) & (step <= high)
-        following = torch.where(inside, step, (low + high) / 2)
-        moved = (following - b).abs().amax() if len(b) else torch.zeros(())
-        b = following
-        if float(moved) < _TOLERANCE:
-            break
-    return b
+    with torch.no_grad():
+        middle = torch.logit(clicked_rate)
+        span = lam.abs() + 1e-9
+        # The odds among clicks are exp(-|lambda|) to exp(|lambda|) times the odds over all.
+        low, high = middle - span, middle + span
+        b = middle - 0.5 * lam if start is None else torch.clamp(start, low, high)
+        for _ in range(_ROUNDS):
+            excess, slope = _excess(p, share, clicked_rate, b, lam)
+            low = torch.where(excess < 0, b, low)
+            high = torch.where(excess < 0, high, b)
+            step = b - excess / slope
+            inside = (step >= low) & (step <= high)
+            following = torch.where(inside, step, (low + high) / 2)
+            moved = (following - b).abs().amax() if len(b) else torch.zeros(())
+            b = following
+            if float(moved) < _TOLERANCE:
+                break
+    if not torch.is_grad_enabled():
+        return b
+    excess, slope = _excess(p, share, clicked_rate, b, lam)
+    return b - (excess - excess.detach()) / slope.detach()
+
+
+def _excess(
+    p: Tensor, share: Tensor, clicked_rate: Tensor, b: Tensor, lam: Tensor
+) -> tuple[Tensor, Tensor]:
+    """By how much b gives too many conversions, and the derivative of that by b."""
+    a = logit_click(p, b[:, None], lam)
+    joint = torch.sigmoid(b)[:, None] * torch.sigmoid(a + lam)
+    excess = (share * joint).sum(1) - clicked_rate * (share * p).sum(1)
+    slope = (share * joint * (1 - joint / p) * _tilt(a, b, lam)).sum(1)
+    return excess, slope
 
 
 def dependent_cells(
-    p: Tensor, level_share: Tensor, clicked_rate: Tensor, lam: Tensor | float
+    p: Tensor,
+    level_share: Tensor,
+    clicked_rate: Tensor,
+    lam: Tensor | float,
+    *,
+    start: Tensor | None = None,
 ) -> DependentCells:
     """Everything that a log odds ratio implies; see `DependentCells`.
 
@@ -119,9 +141,10 @@ def dependent_cells(
         level_share: ``(N, K)`` or ``(K,)`` P(level | x), adding up to 1.
         clicked_rate: ``(N,)`` P(conversion | click, x), in (0, 1).
         lam: Log odds ratio.
+        start: ``(N,)`` b to start from.
     """
     lam = torch.as_tensor(lam, dtype=p.dtype)
-    b = potential_logit(p, level_share, clicked_rate, lam)
+    b = potential_logit(p, level_share, clicked_rate, lam, start=start)
     a = logit_click(p, b[:, None], lam)
     gain = logsigmoid(a + lam) - logsigmoid(a)
     conversion = torch.sigmoid(b[:, None] + gain)

@@ -10,6 +10,7 @@ from mtl_seq.models.click_space import click_space
 from mtl_seq.models.dbmtl import dbmtl
 from mtl_seq.models.dcmt import dcmt
 from mtl_seq.models.ddpo import ddpo
+from mtl_seq.models.dependence import Dependence
 from mtl_seq.models.division import division
 from mtl_seq.models.dr_bias import dr_bias
 from mtl_seq.models.dr_jl import dr_jl
@@ -17,6 +18,7 @@ from mtl_seq.models.dr_mse import dr_mse
 from mtl_seq.models.escm2 import escm2_dr, escm2_ips
 from mtl_seq.models.esm2 import CLICK_ACTION_PURCHASE, esm2
 from mtl_seq.models.esmm import esmm
+from mtl_seq.models.esmm_dependent import esmm_dependent
 from mtl_seq.models.esmm_ns import esmm_ns
 from mtl_seq.models.ips import ips, multi_ipw, snips
 from mtl_seq.models.mmoe import mmoe
@@ -43,6 +45,7 @@ __all__ = [
     "CLICK_CONVERSION",
     "Builder",
     "Choice",
+    "Dependence",
     "FunnelModel",
     "Range",
     "Schedule",
@@ -64,6 +67,7 @@ __all__ = [
     "escm2_ips",
     "esm2",
     "esmm",
+    "esmm_dependent",
     "esmm_ns",
     "ips",
     "lambda_ranker",

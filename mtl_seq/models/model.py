@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.dependence import Dependence
 from mtl_seq.models.schedule import Schedule
 from mtl_seq.nn import BottomFactory, FunnelNetwork
 from mtl_seq.nn.embedding import Embedding
@@ -31,10 +32,16 @@ class FunnelModel(nn.Module):
         objective: Prediction and labels to losses.
         schedule: In what order the risks train; None for all together. `fit` keeps to it.
 
+    Attributes:
+        dependence: How an estimator finds the dependence of click and conversion; None where the
+            model has none.
+
     Raises:
         CompositionError: The network lacks a tower that a risk reads, or has one that none reads;
             a schedule that names something else.
     """
+
+    dependence: Dependence | None = None
 
     def __init__(
         self, network: FunnelNetwork, objective: Objective, schedule: Schedule | None = None

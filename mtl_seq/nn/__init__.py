@@ -12,9 +12,18 @@ from mtl_seq.nn.bottoms import (
     SingleTask,
 )
 from mtl_seq.nn.compose import compose_conditionals
+from mtl_seq.nn.compose_dependent import compose_dependent
 from mtl_seq.nn.compose_joints import compose_joints
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
-from mtl_seq.nn.heads import AITM, DBMTL, Head, HeadFactory, JointHead, ParallelHead
+from mtl_seq.nn.heads import (
+    AITM,
+    DBMTL,
+    DependentHead,
+    Head,
+    HeadFactory,
+    JointHead,
+    ParallelHead,
+)
 from mtl_seq.nn.mlp import MLP, Tower
 from mtl_seq.nn.network import EmbeddingFactory, FunnelNetwork
 from mtl_seq.nn.wide import Wide
@@ -27,6 +36,7 @@ __all__ = [
     "PLE",
     "Bottom",
     "BottomFactory",
+    "DependentHead",
     "Embedding",
     "EmbeddingFactory",
     "ExpertFactory",
@@ -43,5 +53,6 @@ __all__ = [
     "TowerEmbeddings",
     "Wide",
     "compose_conditionals",
+    "compose_dependent",
     "compose_joints",
 ]

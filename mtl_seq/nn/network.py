@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError, DataError
@@ -93,7 +94,9 @@ class FunnelNetwork(nn.Module):
         }
         if self.wide is not None:
             terms = self.wide(features)
-            logits = logits + terms[:, :conditionals]
+            # What stands behind the towers' logits is no tower's.
+            beside = logits[:, conditionals:]
+            logits = torch.cat((logits[:, :conditionals] + terms[:, :conditionals], beside), dim=1)
             aux = {
                 name: logit + terms[:, conditionals + index]
                 for index, (name, logit) in enumerate(aux.items())

@@ -8,6 +8,7 @@ from mtl_seq.risks.click_space import ClickSpace
 from mtl_seq.risks.comparisons import Comparisons, DrawnPairs, WholeLists
 from mtl_seq.risks.dcmt import DCMT
 from mtl_seq.risks.ddpo import DDPO, ConversionPropensity
+from mtl_seq.risks.dependence import DependentLikelihood
 from mtl_seq.risks.dr import DoublyRobust
 from mtl_seq.risks.dr_bias import DRBiasImputation
 from mtl_seq.risks.dr_mse import DRMSEImputation
@@ -43,6 +44,7 @@ __all__ = [
     "CrossFit",
     "DRBiasImputation",
     "DRMSEImputation",
+    "DependentLikelihood",
     "DoublyRobust",
     "DrawnPairs",
     "EntireSpace",

@@ -61,7 +61,8 @@ def _check(head: HeadFactory, funnel: Funnel) -> None:
     require(isinstance(built, Head), f"{type(built).__name__} must derive from nn.Head")
     perturbed(built).eval()
     logits = built(hidden, own)
-    shape = (_ROWS, len(names))
+    edges = 0 if built.independent else len(funnel.stages) - 1
+    shape = (_ROWS, len(names) + edges)
     require(tuple(logits.shape) == shape, f"logits {tuple(logits.shape)} must be {shape}")
     _check_own(head, funnel, built, hidden, own)
     _check_rows(built, hidden, own, logits)
@@ -69,7 +70,7 @@ def _check(head: HeadFactory, funnel: Funnel) -> None:
     require_gradients(built, (built(hidden, own) ** 2).sum(), "head")
     built.start_at(dict.fromkeys(names, 0.01))
     nothing = {name: torch.zeros_like(column) for name, column in own.items()}
-    rate = torch.sigmoid(built(torch.zeros_like(hidden), nothing))
+    rate = torch.sigmoid(built(torch.zeros_like(hidden), nothing)[:, : len(names)])
     require(bool((rate < 0.5).all()), "`start_at` must move the logits to the rates")
     _check_probabilities(type(built), funnel, logits.detach() * 20)
 

@@ -51,7 +51,7 @@ def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
     require(not torch.equal(other, same), "another seed must give other weights")
     perturbed(model)
     prediction = model(features)
-    _check_probabilities(prediction, funnel, _conditional(model))
+    _check_probabilities(prediction, funnel, _head(model))
     losses = model.objective(prediction, labels)
     for name, loss in losses.items():
         require(loss.dim() == 0, f"risk {name!r} must be reduced to a scalar")
@@ -94,13 +94,13 @@ def draw_features(rows: int, generator: torch.Generator) -> dict[str, Tensor]:
     return features | {name: torch.randn(rows, generator=generator) for name in ("price", "mood")}
 
 
-def _conditional(model: FunnelModel) -> bool:
+def _head(model: FunnelModel) -> Head:
     head = model.network.head
     assert isinstance(head, Head)
-    return head.conditional
+    return head
 
 
-def _check_probabilities(prediction: FunnelPrediction, funnel: Funnel, conditional: bool) -> None:
+def _check_probabilities(prediction: FunnelPrediction, funnel: Funnel, head: Head) -> None:
     require(prediction.stages == funnel.names, f"stages {prediction.stages} must be {funnel.names}")
     for name in ("pctr", "pcvr", "pctcvr"):
         value = getattr(prediction, name)
@@ -108,16 +108,17 @@ def _check_probabilities(prediction: FunnelPrediction, funnel: Funnel, condition
         require(bool(((value >= 0) & (value <= 1)).all()), f"{name} must lie in [0, 1]")
     require(bool((prediction.pctcvr <= prediction.pcvr).all()), "pCTCVR must not exceed pCVR")
     ordered = prediction.pctcvr <= prediction.pctr
-    require(bool(ordered.all()) or not conditional, "pCTCVR must not exceed pCTR")
+    require(bool(ordered.all()) or not head.conditional, "pCTCVR must not exceed pCTR")
     # No click, a click without conversion, both: each from another part of the record.
+    missed = prediction.pctr * torch.sigmoid(-prediction.pcvr_logit)
     parts = (
         torch.sigmoid(-prediction.pctr_logit),
-        prediction.pctr * torch.sigmoid(-prediction.pcvr_logit),
+        missed if head.independent else prediction.pctr - prediction.pctcvr,
         torch.sigmoid(prediction.joint_logit[funnel.last]),
     )
     mass = torch.stack(parts).sum(0)[ordered]
     require(close(mass, torch.ones_like(mass), 1e-6), "the mass along the funnel must add up to 1")
-    if conditional:
+    if head.conditional:
         for child, parent in funnel.parents().items():
             below = prediction.log_joint[child] <= prediction.log_joint[parent]
             require(bool(below.all()), f"{child!r} must not be more probable than {parent!r}")
@@ -132,7 +133,7 @@ def _check_hidden(model: FunnelModel, features: dict[str, Tensor]) -> None:
     )
     # Where logits are joints, pCVR is read off as a quotient, and pCTR is in it.
     require(
-        torch.equal(moved.pcvr_logit, before.pcvr_logit) or not _conditional(model),
+        torch.equal(moved.pcvr_logit, before.pcvr_logit) or not _head(model).conditional,
         "pCVR must not change with a feature hidden from every later stage",
     )
     require(
@@ -140,10 +141,9 @@ def _check_hidden(model: FunnelModel, features: dict[str, Tensor]) -> None:
         "pCTR must change with a feature that only the click tower sees",
     )
     moved = model({**features, "mood": features["mood"] + 1})
-    require(
-        torch.equal(moved.pctr_logit, before.pctr_logit),
-        "pCTR must not change with a feature hidden from the click",
-    )
+    # Dependent on it, a click is more probable where a conversion is.
+    seen = (m.pctr_logit if _head(model).independent else m.logits[:, 0] for m in (moved, before))
+    require(torch.equal(*seen), "pCTR must not change with a feature hidden from the click")
 
 
 def _check_rows(model: FunnelModel, features: dict[str, Tensor], labels: FunnelLabels) -> None:

@@ -26,7 +26,11 @@ _Predict = Callable[[Tensor, Mapping[str, Tensor]], FunnelPrediction]
 
 
 def check_risk(
-    risk: Risk, *, funnel: Funnel = _FUNNEL, compose: Composition = compose_conditionals
+    risk: Risk,
+    *,
+    funnel: Funnel = _FUNNEL,
+    compose: Composition = compose_conditionals,
+    logits_each: int | None = None,
 ) -> None:
     """Shape, space, detachment, extra towers, and finite terms, against the risk's own statements.
 
@@ -36,6 +40,7 @@ def check_risk(
         risk: A risk for the funnel.
         funnel: The stages.
         compose: What logits mean: `compose_joints` for a risk on heads that emit joints.
+        logits_each: How many logits of a row it reads; by default one per conditional.
 
     Raises:
         ContractError: It breaks a promise.
@@ -46,7 +51,7 @@ def check_risk(
 
     risk = copy.deepcopy(risk).eval()
     generator = torch.Generator().manual_seed(0)
-    towers, stages = len(funnel.conditionals), len(funnel.names)
+    towers, stages = logits_each or len(funnel.conditionals), len(funnel.names)
     logits = torch.randn((_ROWS, towers), generator=generator) - 1
     aux = {name: torch.randn(_ROWS, generator=generator) - 1 for name in risk.aux}
     labels = draw_labels(funnel, _ROWS, generator)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from contract.worlds import WithAction, relabelled
 
-from mtl_seq import models, nn, risks, simulate
+from mtl_seq import Funnel, models, nn, risks, simulate
 from mtl_seq.testing import CHAINS
 
 BOTTOMS = {
@@ -31,6 +31,9 @@ HEADS = {
     "AITM, without layers": partial(nn.AITM, hidden=()),
     "AITM, deep": partial(nn.AITM, hidden=(9, 4)),
     "JointHead": nn.JointHead,
+    "DependentHead": nn.DependentHead,
+    "DependentHead, lambda(x)": partial(nn.DependentHead, hidden=(), dependence=(8,)),
+    "DependentHead, held": partial(nn.DependentHead, lam=1.5, learned=False),
     "JointHead, linear": partial(nn.JointHead, hidden=()),
 }
 RISKS = {
@@ -71,6 +74,8 @@ RISKS = {
     "ReweightedClick, corrected": risks.ReweightedClick(scale="corrected"),
     "PotentialOutcome": risks.PotentialOutcome(),
     "Calibrator": risks.Calibrator(),
+    "DependentLikelihood": risks.DependentLikelihood(),
+    "DependentLikelihood, three stages": risks.DependentLikelihood(),
     "PathLoss": risks.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
 }
 MODELS = {
@@ -105,6 +110,7 @@ MODELS = {
     "pairwise_ranker": models.pairwise_ranker,
     "lambda_ranker": models.lambda_ranker,
     "reweighted": models.reweighted,
+    "esmm_dependent": models.esmm_dependent,
     "oracle": models.oracle,
     "esm2": models.esm2,
     "dbmtl": models.dbmtl,
@@ -164,7 +170,16 @@ ON = {
     "AITM, deep": {"funnels": CHAINS},
     "JointHead": {"funnels": CHAINS},
     "JointHead, linear": {"funnels": CHAINS},
+    "DependentHead": {"funnels": CHAINS},
+    "DependentHead, lambda(x)": {"funnels": CHAINS},
+    "DependentHead, held": {"funnels": CHAINS},
     "Calibrator": {"compose": nn.compose_joints},
+    "DependentLikelihood": {"compose": nn.compose_dependent, "logits_each": 3},
+    "DependentLikelihood, three stages": {
+        "funnel": Funnel.chain("click", "cart", "order"),
+        "compose": nn.compose_dependent,
+        "logits_each": 5,
+    },
     "PathLoss": {"funnel": models.CLICK_ACTION_PURCHASE},
     "esm2": {"funnel": models.CLICK_ACTION_PURCHASE},
 }

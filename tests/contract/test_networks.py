@@ -14,6 +14,7 @@ HEADS = {
     "DBMTL": nn.DBMTL,
     "AITM": nn.AITM,
     "JointHead": nn.JointHead,
+    "DependentHead": nn.DependentHead,
 }
 PLACES = {
     f"{name}, {' '.join(conditional.name for conditional in funnel.conditionals)}": (head, funnel)
@@ -46,4 +47,4 @@ def test_every_network_leaves_python(bottom, head, funnel):
 
 def test_a_place_is_there_for_every_head_and_funnel():
     assert set(HEADS.values()) == {part for part in rows.HEADS.values() if isinstance(part, type)}
-    assert len(PLACES) == 2 * len(FUNNELS) + 2 * len(CHAINS)
+    assert len(PLACES) == 2 * len(FUNNELS) + 3 * len(CHAINS)

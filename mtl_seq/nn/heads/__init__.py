@@ -3,6 +3,7 @@
 from mtl_seq.nn.heads.aitm import AITM
 from mtl_seq.nn.heads.base import Composition, Head, HeadFactory
 from mtl_seq.nn.heads.dbmtl import DBMTL
+from mtl_seq.nn.heads.dependent import DependentHead
 from mtl_seq.nn.heads.joints import JointHead
 from mtl_seq.nn.heads.parallel import ParallelHead, join_own
 
@@ -10,6 +11,7 @@ __all__ = [
     "AITM",
     "DBMTL",
     "Composition",
+    "DependentHead",
     "Head",
     "HeadFactory",
     "JointHead",

@@ -31,10 +31,13 @@ class Head(nn.Module, ABC):
         compose: What the logits mean: `compose_conditionals` unless the head says otherwise.
         conditional: Whether each logit is a conditional of the funnel, so that no stage can be more
             probable than its parent.
+        independent: Whether stages are independent of what would follow them, given the features;
+            else lambda of each edge stands behind the towers' logits, see `compose_dependent`.
     """
 
     compose: ClassVar[Composition] = staticmethod(compose_conditionals)
     conditional: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:

@@ -1,0 +1,167 @@
+"""The joint levels of the features that move clicks only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.errors import DataError, SchemaError
+from mtl_seq.schema import Schema
+
+__all__ = ["MOST_LEVELS", "Levels", "check_click_only"]
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+MOST_LEVELS = 64
+"""More joint levels than this are an error."""
+
+_CUTS = 8
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What the click-only features can jointly be; numbers are cut at quantiles.
+
+    Attributes:
+        columns: The features.
+        values: A row of representative values per level, in the order of the columns: an id itself,
+            a number's median within its interval.
+        edges: By column of numbers, the cuts.
+    """
+
+    columns: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    edges: dict[str, tuple[float, ...]]
+
+    @classmethod
+    def fit(cls, schema: Schema, frame: pd.DataFrame) -> "Levels":
+        """Find the levels of a log.
+
+        Raises:
+            SchemaError: No click-only feature, one of a kind that has no levels, a constant one, or
+                one that equals a feature that every tower sees.
+            DataError: More than 64 levels, or one.
+        """
+        check_click_only(schema, frame)
+        columns = tuple(schema.click_only)
+        edges = {}
+        for column in columns:
+            if column in schema.dense and frame[column].nunique() > _CUTS:
+                numbers = frame[column].to_numpy(dtype=np.float64)
+                cuts = np.unique(np.quantile(numbers, np.linspace(0, 1, _CUTS + 1)[1:-1]))
+                edges[column] = tuple(float(cut) for cut in cuts)
+        parts = pd.DataFrame(
+            {column: _part(frame[column], edges.get(column)) for column in columns}
+        )
+        groups = frame[list(columns)].groupby([parts[c].to_numpy() for c in columns], sort=True)
+        if groups.ngroups > MOST_LEVELS:
+            raise DataError(
+                f"the click-only features {columns} must have at most {MOST_LEVELS} joint levels, "
+                f"found {groups.ngroups}: pool some, or declare fewer"
+            )
+        values = []
+        for _, rows in groups:
+            values.append(
+                tuple(
+                    float(np.median(rows[c].to_numpy(dtype=np.float64)))
+                    if c in edges
+                    else rows[c].iloc[0]
+                    for c in columns
+                )
+            )
+        return cls(columns, tuple(values), edges)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def codes(self, frame: pd.DataFrame) -> IntArray:
+        """``(N,)`` the level of every row; -1 for one that was not there when they were found."""
+        parts = {c: _part(frame[c], self.edges.get(c)) for c in self.columns}
+        asked = pd.MultiIndex.from_frame(pd.DataFrame(parts))
+        own = self.frame()
+        known = pd.MultiIndex.from_frame(
+            pd.DataFrame({c: _part(own[c], self.edges.get(c)) for c in self.columns})
+        )
+        found: IntArray = known.get_indexer(asked).astype(np.int64)
+        return found
+
+    def frame(self) -> pd.DataFrame:
+        """The representative values, a row per level."""
+        return pd.DataFrame(list(self.values), columns=list(self.columns))
+
+    def names(self) -> tuple[str, ...]:
+        """A word for each level."""
+        return tuple(
+            ", ".join(f"{c} {v:.4g}" if c in self.edges else f"{c} {v}" for c, v in pairs)
+            for pairs in (zip(self.columns, row, strict=True) for row in self.values)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; `from_dict` reads it."""
+        plain = [[v.item() if isinstance(v, np.generic) else v for v in row] for row in self.values]
+        edges = {c: list(cuts) for c, cuts in self.edges.items()}
+        return {"columns": list(self.columns), "values": plain, "edges": edges}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Levels":
+        """Read what `to_dict` wrote."""
+        return cls(
+            tuple(content["columns"]),
+            tuple(tuple(row) for row in content["values"]),
+            {c: tuple(cuts) for c, cuts in content["edges"].items()},
+        )
+
+
+def check_click_only(schema: Schema, frame: pd.DataFrame) -> None:
+    """The click-only features can say something of the dependence.
+
+    Raises:
+        SchemaError: None is declared, or one that is a bag, constant, or equal to a feature that
+            every tower sees.
+    """
+    if not schema.click_only:
+        raise SchemaError(
+            "a dependence of click and conversion is identified only by a feature that moves "
+            "clicks and, given all others, no conversions, such as the position on the page or a "
+            "randomised variant of the UI: declare it, `Schema(click_only=[...])`. Without one, "
+            "`mtl-seq sensitivity` says what the log leaves open"
+        )
+    later = set(schema.features) - set(schema.click_only)
+    for column in schema.click_only:
+        if column in schema.bags:
+            raise SchemaError(
+                f"click-only feature {column!r} must be an id or a number, found a bag: make an id "
+                "of it"
+            )
+        if frame[column].nunique(dropna=False) < 2:
+            raise SchemaError(
+                f"click-only feature {column!r} is constant, so it moves no click: take it out of "
+                "`click_only`"
+            )
+        for other in sorted(later - set(schema.bags)):
+            if _same(frame[column], frame[other]):
+                raise SchemaError(
+                    f"click-only feature {column!r} equals feature {other!r}, which the conversion "
+                    f"tower sees: given {other!r} it moves nothing; take one of them out"
+                )
+
+
+def _same(first: pd.Series, second: pd.Series) -> bool:
+    """Whether each value of one goes with one value of the other."""
+    codes, found = pd.factorize(first, use_na_sentinel=False)
+    others, known = pd.factorize(second, use_na_sentinel=False)
+    # Values that hardly repeat go together with anything.
+    if len(known) != len(found) or len(found) > len(first) / 2:
+        return False
+    pairs = np.asarray(codes) * np.int64(len(known)) + np.asarray(others)
+    return len(np.unique(pairs)) == len(known)
+
+
+def _part(column: pd.Series, cuts: Sequence[float] | None) -> NDArray[Any]:
+    if cuts is None:
+        return column.to_numpy()
+    return np.searchsorted(np.array(cuts), column.to_numpy(dtype=np.float64), side="right")

@@ -1,0 +1,105 @@
+"""Stages that depend on each other by more than the features say."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.funnel import Funnel
+from mtl_seq.nn.compose_dependent import compose_dependent
+from mtl_seq.nn.heads.base import Head
+from mtl_seq.nn.heads.parallel import ParallelHead
+from mtl_seq.nn.mlp import Tower
+
+__all__ = ["DependentHead"]
+
+
+class DependentHead(Head):
+    """Parallel towers, and lambda: the log odds ratio of each stage with what would follow it.
+
+    See `compose_dependent`. lambda starts at 0, where the head is a `ParallelHead`. It needs a
+    feature that moves clicks only (``Schema(click_only=[...])``): without one it is hardly
+    identified, and what training makes of it can be far worse than lambda = 0.
+
+    The towers must stand before lambda is worth learning, and lambda has a longer way to go than a
+    weight. So it gets no gradient in the first forward passes of training, and then moves `rate`
+    times as fast as what else the optimiser moves; its decay is the optimiser's.
+
+    Args:
+        funnel: A chain of K stages, at least two.
+        in_features: D.
+        own: Width of each tower's own features; towers without any may be absent.
+        hidden: Widths of a tower's layers before its logit.
+        dependence: Widths of the layers of a tower that adds lambda(x), on the representation of
+            the edge's later stage; empty for a linear one, None for one number an edge.
+        lam: lambda of every edge, or one for each, to start at.
+        learned: Whether training moves lambda.
+        hold: Forward passes of training before it does.
+        rate: How many times as fast it moves as a weight.
+
+    Raises:
+        CompositionError: A funnel that is no chain of two or more stages, or another number of
+            lambdas than edges.
+    """
+
+    compose = staticmethod(compose_dependent)
+    independent = False
+    passes: Tensor
+
+    def __init__(
+        self,
+        funnel: Funnel,
+        in_features: int,
+        own: Mapping[str, int],
+        *,
+        hidden: Sequence[int] = (32,),
+        dependence: Sequence[int] | None = None,
+        lam: float | Sequence[float] = 0.0,
+        learned: bool = True,
+        hold: int = 200,
+        rate: float = 4.0,
+    ) -> None:
+        super().__init__()
+        edges = len(funnel.stages) - 1
+        if edges < 1 or funnel != Funnel.chain(*funnel.names):
+            raise CompositionError(
+                "`funnel` must be a chain of two or more stages for a dependence, found "
+                f"{funnel.to_dict()}: make it of the first stage and the one of interest"
+            )
+        start = [float(lam)] * edges if isinstance(lam, int | float) else [*lam]
+        if len(start) != edges:
+            raise CompositionError(f"`lam` must hold {edges} numbers, one an edge, found {start}")
+        self.towers = ParallelHead(funnel, in_features, own, hidden=hidden)
+        self.rate, self.hold = rate, hold
+        # Divided by the rate: an optimiser that moves it by its step moves lambda by `rate` steps.
+        value = torch.tensor(start) / rate
+        if learned:
+            self.lam = nn.Parameter(value)
+            self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+        else:
+            self.register_buffer("lam", value)
+        self.learned = learned
+        self.edges = nn.ModuleList(
+            Tower(in_features, dependence) for _ in range(edges if dependence is not None else 0)
+        )
+        for tower in self.edges:
+            assert isinstance(tower, Tower)
+            nn.init.zeros_(tower.logit.weight)
+
+    def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """``(B, K, D)`` and own features by tower -> ``(B, 2 K - 1)``: logits, then lambdas."""
+        logits: Tensor = self.towers(hidden, own)
+        lam = (self.rate * self.lam).to(logits.dtype).expand(len(logits), -1)
+        if len(self.edges):
+            later = [tower(hidden[:, k + 1]) for k, tower in enumerate(self.edges)]
+            lam = lam + torch.stack(later, dim=1)
+        if self.learned and self.training:
+            self.passes += 1
+            moves = (self.passes > self.hold).to(lam.dtype)
+            lam = lam.detach() + moves * (lam - lam.detach())
+        return torch.cat((logits, lam), dim=1)
+
+    def start_at(self, rates: Mapping[str, float]) -> None:
+        """Set the towers' biases; lambda stays."""
+        self.towers.start_at(rates)
