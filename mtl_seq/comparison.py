@@ -44,10 +44,12 @@ ALL: Mapping[str, Builder] = {
     **{
         name: builder
         for name, builder in BUILDERS.items()
-        if inspect.signature(builder).parameters["funnel"].default == CLICK_CONVERSION
+        if (taken := inspect.signature(builder).parameters)["funnel"].default == CLICK_CONVERSION
+        and "dependence" not in taken
     },
 }
-"""Every named model of clicks and conversions: `MODELS`, then the others."""
+"""Every named model that any log of clicks and conversions will do for: `MODELS`, then the others.
+One with a dependence needs a feature that moves clicks only."""
 
 
 def compare_models(

@@ -11,6 +11,7 @@ __all__ = [
     "MtlSeqError",
     "NotFittedError",
     "SchemaError",
+    "SelectionWarning",
     "SimulationError",
     "Terminated",
     "rows_text",
@@ -43,6 +44,10 @@ class NotFittedError(MtlSeqError):
 
 class ArtifactError(MtlSeqError):
     """A file that is missing, torn, from another version, or of another kind."""
+
+
+class SelectionWarning(UserWarning):
+    """A dependence of click and conversion that a log does not, or hardly, identify."""
 
 
 class SimulationError(MtlSeqError):

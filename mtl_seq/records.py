@@ -228,9 +228,14 @@ class SelectionTest(NamedTuple):
         t: The test of lambda = 0: the mean score there over its standard error, about standard
             normal where nothing is hidden.
         verdict: How well lambda is identified, by its standard error.
+        strength: How much the click-only features tell of the click, given all others: the
+            likelihood-ratio statistic per degree of freedom, about 1 where they tell nothing.
+        level_share: Where P(level of the click-only features | x) came from, in words.
     """
 
     lam: float
     standard_error: float
     t: float
     verdict: Verdict
+    strength: float = float("nan")
+    level_share: str = ""

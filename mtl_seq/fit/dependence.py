@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.errors import DataError
-from mtl_seq.fit.recalibrate import Recalibration, information, logit, recalibrate
+from mtl_seq.fit.recalibrate import (
+    information,
+    likelihood_ratio,
+    logit,
+    recalibrate,
+)
 from mtl_seq.functional.dependence import dependent_cells
 from mtl_seq.records import SelectionTest, Verdict
 
-__all__ = ["IDENTIFIED", "WEAK", "Moment", "dependence_moment", "solve_moment"]
+__all__ = ["IDENTIFIED", "WEAK", "dependence_moment", "verdict"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -25,18 +30,6 @@ IDENTIFIED, WEAK = 0.2, 1.0
 """Largest standard errors of lambda that are called identified, and weak."""
 
 _REACH = 6
-
-
-class Moment(NamedTuple):
-    """What the moment found.
-
-    Attributes:
-        test: lambda, its standard error, the test of lambda = 0 and the verdict.
-        recalibration: How the nuisances were set right on these rows.
-    """
-
-    test: SelectionTest
-    recalibration: Recalibration
 
 
 def dependence_moment(
@@ -79,23 +72,6 @@ def dependence_moment(
     Raises:
         DataError: Nuisances that are no probabilities, a level without rows, or no clicks.
     """
-    return solve_moment(
-        p, clicked_rate, level, click, conversion, level_share, weight=weight, group=group
-    ).test
-
-
-def solve_moment(
-    p: FloatArray,
-    clicked_rate: FloatArray,
-    level: IntArray,
-    click: FloatArray,
-    conversion: FloatArray,
-    level_share: FloatArray,
-    *,
-    weight: FloatArray | None = None,
-    group: IntArray | None = None,
-) -> Moment:
-    """`dependence_moment`, with how the nuisances were recalibrated."""
     _check(p, clicked_rate, level, click, level_share)
     weight = np.ones(len(p)) if weight is None else weight
     click_logit, rate_logit = logit(p), logit(clicked_rate)
@@ -126,18 +102,21 @@ def solve_moment(
             influence = np.bincount(group, influence).astype(np.float64)
         return float(np.sqrt((influence**2).sum()))
 
+    averaged = logit((np.broadcast_to(level_share, p.shape) * p).sum(1))
+    strength = likelihood_ratio(averaged, level, p.shape[1], click, weight)
     none = rows.at(0.0)
     score_error = error(none)
     t = none.total / score_error if score_error > 0 else float("nan")
     lam = _root(rows.total)
     at = rows.at(lam) if lam is not None else none
     if lam is None or at.by_lam == 0:
-        return Moment(SelectionTest(float("nan"), float("nan"), t, "not identified"), found)
+        return SelectionTest(float("nan"), float("nan"), t, "not identified", strength)
     spread = error(at) / abs(at.by_lam)
-    return Moment(SelectionTest(lam, spread, t, _verdict(spread)), found)
+    return SelectionTest(lam, spread, t, verdict(spread), strength)
 
 
-def _verdict(spread: float) -> Verdict:
+def verdict(spread: float) -> Verdict:
+    """How well a standard error of lambda says that it is identified."""
     if spread <= IDENTIFIED:
         return "identified"
     return "weak" if spread <= WEAK else "not identified"

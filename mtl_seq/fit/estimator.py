@@ -12,6 +12,8 @@ from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.builders import builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.checkpoints import Checkpoints
+from mtl_seq.fit.correction import Correction
+from mtl_seq.fit.dependent import Found, fit_dependence, hold
 from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.precision import Precision
 from mtl_seq.fit.prepared import Prepared
@@ -74,6 +76,8 @@ class FunnelEstimator:
         codec_: Vocabularies and scaling, after `fit`.
         model_: The fitted `FunnelModel`.
         run_: The checkpoint rule's values and the epoch kept.
+        dependence_: What was found of the dependence of click and conversion; None for a model
+            without one, or whose lambda is held.
         calibration_: The map that `predict` puts behind the network; None without `calibrate`.
     """
 
@@ -81,6 +85,7 @@ class FunnelEstimator:
     model_: FunnelModel
     run_: Run
     calibration_: Calibration | None
+    dependence_: Correction | None
 
     def __init__(
         self,
@@ -175,6 +180,8 @@ class FunnelEstimator:
             checkpoints.agree(prepared.codec, self._plan(prepared))
         model = prepared.model
         weighted = self.calibrate is not None and self.calibrate.check(model.objective)
+        if model.dependence is not None:
+            hold(model, self.schema, read_frame(frame), self.calibrate)
         run = train(
             model,
             prepared.rows,
@@ -197,7 +204,11 @@ class FunnelEstimator:
         if self.calibrate is not None:
             scores, labels = score_labelled(model.network, prepared.validation, run.arithmetic)
             calibration = self.calibrate.fit(scores, labels, weighted=weighted)
-        self.codec_, self.model_, self.run_ = prepared.codec, model.eval(), run
+        found = Found(prepared.codec, model.eval(), run, None)
+        if model.dependence is not None:
+            log, seed = read_frame(frame), self.seed
+            found = fit_dependence(self.model, self.schema, log, found, self._again, seed=seed)
+        self.codec_, self.model_, self.run_, self.dependence_ = found
         self.calibration_ = calibration
         return self
 
@@ -209,7 +220,8 @@ class FunnelEstimator:
 
         Returns:
             Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
-            that only ranks one column ``score``, any number, the higher the better.
+            that only ranks one column ``score``, any number, the higher the better. Of a model
+            with a dependence, ``attrs["dependence"]`` says what is known of it.
 
         Raises:
             NotFittedError: Nothing was fitted.
@@ -218,13 +230,18 @@ class FunnelEstimator:
         """
         self._check_fitted()
         log = read_frame(frame)
-        network, rows = self.model_.network, self.codec_.encode(log, labels=False)
+        network, dependence = self.model_.network, self.dependence_
+        if dependence is not None and not dependence.by_network:
+            return dependence.marked(dependence.apply(network, self.codec_, log), log.index)
+        rows = self.codec_.encode(log, labels=False)
         arithmetic = self.run_.arithmetic
         if self.model_.objective.ranks_only:
             return pd.DataFrame({"score": rank_rows(network, rows, arithmetic)}, index=log.index)
         scores = score_rows(network, rows, arithmetic)
         if self.calibration_ is not None:
             scores = self.calibration_.apply(scores)
+        if dependence is not None:
+            return dependence.marked(scores, log.index)
         return pd.DataFrame(scores._asdict(), index=log.index)
 
     def save(self, path: str | Path) -> None:
@@ -236,7 +253,9 @@ class FunnelEstimator:
         """
         self._check_fitted()
         settings = {name: getattr(self, name) for name in _SETTINGS}
-        saved = Saved(self.model, self.codec_, settings, self.run_, self.calibration_)
+        saved = Saved(
+            self.model, self.codec_, settings, self.run_, self.calibration_, self.dependence_
+        )
         save_folder(path, saved, self.model_)
 
     @classmethod
@@ -260,8 +279,12 @@ class FunnelEstimator:
         built = saved.builder(spec, funnel=saved.codec.schema.funnel, seed=estimator.seed)
         load_weights(path, built)
         estimator.codec_, estimator.model_, estimator.run_ = saved.codec, built.eval(), saved.run
-        estimator.calibration_ = saved.calibration
+        estimator.calibration_, estimator.dependence_ = saved.calibration, saved.dependence
         return estimator
+
+    def _again(self, builder: Builder, frame: pd.DataFrame) -> "FunnelEstimator":
+        settings = {name: getattr(self, name) for name in _SETTINGS}
+        return type(self)(builder, self.schema, **settings, trainer=self.trainer).fit(frame)
 
     def _epochs(self, rows: int) -> int:
         few = -(-_FEWEST_STEPS * self.batch_size // rows)

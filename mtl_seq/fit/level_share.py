@@ -25,8 +25,8 @@ __all__ = ["LevelShares", "fit_shares"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_ROWS, _BATCH, _EPOCHS, _LR = 65_536, 1024, 4, 5e-3
-_HELD = 0.2
+_ROWS, _BATCH, _EPOCHS, _LR = 65_536, 512, 10, 1e-2
+_HELD, _CLEAR = 0.2, 3.0
 
 
 class _Policy(nn.Module):
@@ -35,10 +35,11 @@ class _Policy(nn.Module):
     def __init__(self, ids: Mapping[str, int], dense: Sequence[str], start: Tensor) -> None:
         super().__init__()
         self.ids, self.dense = tuple(ids), tuple(dense)
-        self.tables = nn.ModuleList(nn.Embedding(rows, len(start)) for rows in ids.values())
-        for table in self.tables:
-            assert isinstance(table, nn.Embedding)
-            nn.init.zeros_(table.weight)
+        # Weights handed in, since drawn ones would move the global generator.
+        self.tables = nn.ModuleList(
+            nn.Embedding(rows, len(start), _weight=torch.zeros(rows, len(start)))
+            for rows in ids.values()
+        )
         self.weight = nn.Parameter(torch.zeros(len(dense), len(start)))
         self.bias = nn.Parameter(start.float())
 
@@ -115,7 +116,7 @@ class LevelShares:
 def fit_shares(
     how: Dependence,
     frame: pd.DataFrame,
-    rows: FunnelBatch,
+    features: Mapping[str, Tensor],
     level: IntArray,
     levels: int,
     names: Sequence[str],
@@ -125,12 +126,12 @@ def fit_shares(
     """Settle where P(level | x) comes from, and estimate it where that was asked for.
 
     The model is a multinomial regression; where it does not foretell the level of held-out rows
-    better than the log's own shares, these are taken.
+    better than the log's own shares, by three standard errors, these are taken.
 
     Args:
         how: The settings.
         frame: The rows.
-        rows: The same, encoded.
+        features: The same rows, encoded.
         level: ``(N,)`` their levels.
         levels: K.
         names: Encoded features that the conversion tower sees.
@@ -159,7 +160,7 @@ def fit_shares(
             f"{unknown}: what chose the level must be in the model"
         )
     plain = LevelShares("the log's own shares, whatever x is", own)
-    columns_of = {name: rows.features[name] for name in wanted if rows.features[name].dim() == 1}
+    columns_of = {name: features[name] for name in wanted if features[name].dim() == 1}
     if not columns_of:
         return plain
     return _estimated(columns_of, torch.from_numpy(level), plain, seed)
@@ -176,7 +177,8 @@ def _estimated(
     dense = [name for name in features if name not in ids]
     start = torch.from_numpy(np.log(np.maximum(plain.shares, 1e-9)))
     policy = _Policy(ids, dense, start)
-    best = float(cross_entropy(start[None].expand(count, -1), level[held]))
+    plainly = cross_entropy(start[None].expand(count, -1), level[held], reduction="none")
+    best = float(plainly.mean())
     kept = None
     optimizer = torch.optim.Adam(policy.parameters(), lr=_LR)
     known = {name: x[fitted] for name, x in features.items()}
@@ -192,10 +194,11 @@ def _estimated(
             optimizer.step()
         with torch.no_grad():
             logits = policy({name: x[held] for name, x in features.items()})
-            found = float(cross_entropy(logits, level[held]))
-        if found >= best:
+            found = cross_entropy(logits, level[held], reduction="none")
+        gain = plainly - found
+        if float(found.mean()) >= best or gain.mean() <= _CLEAR * gain.std() / count**0.5:
             break
-        best, kept = found, copy.deepcopy(policy)
+        best, kept = float(found.mean()), copy.deepcopy(policy)
     if kept is None:
         source = f"{plain.source}: {', '.join(features)} foretell nothing"
         return LevelShares(source, plain.shares)
@@ -212,7 +215,7 @@ def logged_shares(frame: pd.DataFrame, columns: Sequence[str]) -> FloatArray:
     absent = [column for column in columns if column not in frame]
     if absent:
         raise SchemaError(f"`level_share` names columns {absent} that the frame does not hold")
-    shares = frame[list(columns)].to_numpy(dtype=np.float64)
+    shares: FloatArray = frame[list(columns)].to_numpy(dtype=np.float64)
     bad = ~((shares >= 0).all(1) & (np.abs(shares.sum(1) - 1) < 1e-6))
     if bad.any():
         raise DataError(

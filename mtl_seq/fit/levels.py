@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import Tensor
 
+from mtl_seq.data import Codec
 from mtl_seq.errors import DataError, SchemaError
-from mtl_seq.schema import Schema
+from mtl_seq.schema import FeatureSpec, Schema
 
 __all__ = ["MOST_LEVELS", "Levels", "check_click_only"]
 
@@ -93,6 +95,27 @@ class Levels:
         """The representative values, a row per level."""
         return pd.DataFrame(list(self.values), columns=list(self.columns))
 
+    def made(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """Encoded features that were made of the click-only ones."""
+        return tuple(
+            name
+            for name in spec.features
+            if any(name == c or name.startswith(f"{c}:") for c in self.columns)
+        )
+
+    def encoded(self, codec: Codec, frame: pd.DataFrame) -> dict[str, Tensor]:
+        """Encoded features of every level, ``(K,)`` each, of those in `made`.
+
+        Args:
+            codec: Encodes them.
+            frame: Some rows, of which the first lends its other columns.
+        """
+        rows = frame.iloc[np.zeros(len(self), dtype=np.int64)].reset_index(drop=True)
+        own = self.frame()
+        rows = rows.assign(**{column: own[column] for column in self.columns})
+        features = codec.encode(rows, labels=False).features
+        return {name: features[name] for name in self.made(codec.spec)}
+
     def names(self) -> tuple[str, ...]:
         """A word for each level."""
         return tuple(
@@ -163,5 +186,8 @@ def _same(first: pd.Series, second: pd.Series) -> bool:
 
 def _part(column: pd.Series, cuts: Sequence[float] | None) -> NDArray[Any]:
     if cuts is None:
-        return column.to_numpy()
-    return np.searchsorted(np.array(cuts), column.to_numpy(dtype=np.float64), side="right")
+        whole: NDArray[Any] = column.to_numpy()
+        return whole
+    numbers = column.to_numpy(dtype=np.float64)
+    found: NDArray[Any] = np.searchsorted(np.array(cuts), numbers, side="right")
+    return found

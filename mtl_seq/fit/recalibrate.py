@@ -3,15 +3,14 @@
 Shapes: N impressions, K levels of the click-only features.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.fit.monotone import sigmoid
 
-__all__ = ["Recalibration", "information", "logit", "recalibrate"]
+__all__ = ["Recalibration", "information", "likelihood_ratio", "logit", "recalibrate"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,15 +41,6 @@ class Recalibration:
     def rate(self, logit: FloatArray) -> FloatArray:
         """``(N,)`` P(conversion | click), from its logits."""
         return sigmoid(self.rate_slope * logit + self.rate_shift)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; `from_dict` reads it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "Recalibration":
-        """Read what `to_dict` wrote."""
-        return cls(**content | {"shift": tuple(content["shift"])})
 
 
 def recalibrate(
@@ -84,6 +74,31 @@ def recalibrate(
     return Recalibration(float(found[0]), shift, float(rate[0]), float(rate[1]))
 
 
+def likelihood_ratio(
+    without: FloatArray, level: IntArray, levels: int, click: FloatArray, weight: FloatArray
+) -> float:
+    """What intercepts a level add to a logistic regression of the click on a logit.
+
+    Args:
+        without: ``(N,)`` logit of the click that does not know the level.
+        level: ``(N,)``.
+        levels: K.
+        click: ``(N,)`` 0 or 1.
+        weight: ``(N,)``.
+
+    Returns:
+        The likelihood-ratio statistic per degree of freedom, about 1 where the level tells nothing.
+    """
+
+    def log_likelihood(codes: IntArray, count: int) -> float:
+        found = _logistic(without, codes, count, click, weight)
+        z = found[0] * without + found[1:][codes]
+        return float(-(weight @ np.logaddexp(0, np.where(click == 1, -z, z))))
+
+    gain = log_likelihood(level, levels) - log_likelihood(np.zeros_like(level), 1)
+    return 2 * gain / (levels - 1)
+
+
 def _logistic(
     logit: FloatArray, level: IntArray, levels: int, label: FloatArray, weight: FloatArray
 ) -> FloatArray:
@@ -98,8 +113,9 @@ def _logistic(
         curvature = information(logit, level, levels, weight * fitted * (1 - fitted))
         residual = weight * (label - fitted)
         gradient = np.append(residual @ logit, np.bincount(level, residual, minlength=levels))
-        step = np.linalg.pinv(curvature, rcond=1e-12, hermitian=True) @ gradient
-        found += step / max(1.0, float(np.abs(step).max()))
+        inverse: FloatArray = np.asarray(np.linalg.pinv(curvature, rcond=1e-12, hermitian=True))
+        step = inverse @ gradient
+        found = found + step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-12:
             break
     return found

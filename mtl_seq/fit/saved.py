@@ -15,6 +15,7 @@ from mtl_seq.errors import ArtifactError, CompositionError
 from mtl_seq.fit.balance import Balance
 from mtl_seq.fit.builders import builder_from_dict, builder_to_dict
 from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.correction import Correction
 from mtl_seq.fit.run import Run
 from mtl_seq.models import Builder, FunnelModel
 
@@ -22,7 +23,7 @@ __all__ = ["FILES", "Saved", "load_folder", "load_weights", "save_folder", "sett
 
 _KIND, _VERSION = "mtl_seq.estimator", 2
 
-FILES = ("model.safetensors", "codec.json", "estimator.json")
+FILES = ("model.safetensors", "codec.json", "estimator.json", "dependence.safetensors")
 """What `FunnelEstimator.save` writes into its folder."""
 
 
@@ -35,6 +36,7 @@ class Saved(NamedTuple):
         settings: Arguments of the estimator.
         run: What came of the training run.
         calibration: How pCVR is calibrated; None if not.
+        dependence: What was found of a dependence; None where there is none.
     """
 
     builder: Builder
@@ -42,6 +44,7 @@ class Saved(NamedTuple):
     settings: dict[str, Any]
     run: Run
     calibration: Calibration | None
+    dependence: Correction | None = None
 
 
 def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
@@ -59,7 +62,10 @@ def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
             "settings": settings_to_json(saved.settings),
             "run": saved.run.to_dict(),
             "calibration": saved.calibration and saved.calibration.to_dict(),
+            "dependence": saved.dependence and saved.dependence.to_dict(),
         }
+        if saved.dependence is not None:
+            save_file(saved.dependence.tensors(), folder / "dependence.safetensors")
         write_json(folder / "estimator.json", content, kind=_KIND, version=_VERSION)
 
 
@@ -98,7 +104,17 @@ def load_folder(path: str | Path, builder: Builder | None) -> Saved:
         _from_json(content["settings"]),
         Run.from_dict(content["run"]),
         None if found is None else Calibration.from_dict(found),
+        _dependence(content.get("dependence"), folder / "dependence.safetensors"),
     )
+
+
+def _dependence(content: dict[str, Any] | None, path: Path) -> Correction | None:
+    if content is None:
+        return None
+    try:
+        return Correction.of_dict(content, load_file(path))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ArtifactError(f"{path}: the dependence cannot be read: {error}") from error
 
 
 def load_weights(path: str | Path, model: FunnelModel) -> None:

@@ -17,10 +17,12 @@ class Dependence:
     """How `FunnelEstimator` finds lambda, and what it makes of it.
 
     Attributes:
-        find: ``"moment"``, the centred-instrument moment on cross-fitted nuisances, from the
+        find: ``"held"``, not at all: lambda stays at `lam`, and the network predicts with it.
+            ``"moment"``, the centred-instrument moment on cross-fitted nuisances, from the
             click-only features alone; ``"joint"``, the joint likelihood, which also learns from the
             form of the model and lags behind with embeddings of ids; ``"profile"``, the likelihood
             over lambda and a few numbers on the nuisances' held-out logits.
+        lam: Where lambda is held, if it is.
         folds: Folds of the cross-fitting, at least 2.
         level_share: P(level of the click-only features | x): ``"estimated"`` by a multinomial model
             on `policy`, ``"uniform"`` where every level is as likely whatever x is (declare it only
@@ -37,7 +39,8 @@ class Dependence:
         CompositionError: One outside its range.
     """
 
-    find: Literal["moment", "joint", "profile"] = "moment"
+    find: Literal["moment", "joint", "profile", "held"] = "moment"
+    lam: float = 0.0
     folds: int = 2
     level_share: LevelShare = "estimated"
     policy: Sequence[str] | None = None
@@ -45,10 +48,9 @@ class Dependence:
     refit: bool = False
 
     def __post_init__(self) -> None:
-        if self.find not in ("moment", "joint", "profile"):
-            raise CompositionError(
-                f"`find` must be 'moment', 'joint' or 'profile', found {self.find!r}"
-            )
+        known = ("moment", "joint", "profile", "held")
+        if self.find not in known:
+            raise CompositionError(f"`find` must be one of {known}, found {self.find!r}")
         if self.folds < 2:
             raise CompositionError(f"`folds` must be at least 2, found {self.folds}")
         share = self.level_share

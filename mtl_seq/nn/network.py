@@ -94,14 +94,45 @@ class FunnelNetwork(nn.Module):
         }
         if self.wide is not None:
             terms = self.wide(features)
-            # What stands behind the towers' logits is no tower's.
-            beside = logits[:, conditionals:]
-            logits = torch.cat((logits[:, :conditionals] + terms[:, :conditionals], beside), dim=1)
+            logits = self._widened(logits, terms, conditionals)
             aux = {
                 name: logit + terms[:, conditionals + index]
                 for index, (name, logit) in enumerate(aux.items())
             }
         return type(self.head).compose(self.funnel, logits, aux)
+
+    def at_levels(
+        self, features: Mapping[str, Tensor], levels: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The first tower at every value of features that it alone sees, with one pass of the rest.
+
+        Args:
+            features: By name, ``(B,)`` each.
+            levels: By name of such a feature, ``(K,)`` values.
+
+        Returns:
+            ``(B, K)`` logits of the first tower, and ``(B,)`` logit of pCVR.
+        """
+        shared, _ = self.embedding(features)
+        hidden: Tensor = self.bottom(self._input(shared))
+        conditionals = hidden.shape[1] - len(self.aux)
+        hidden = hidden[:, :conditionals]
+        rows, count = hidden.shape[0], len(next(iter(levels.values())))
+        found = []
+        for k in range(count):
+            told = {name: values[k].expand(rows) for name, values in levels.items()}
+            given = {**features, **told}
+            logits = self.head(hidden, self.embedding(given)[1])
+            if self.wide is not None:
+                logits = self._widened(logits, self.wide(given), conditionals)
+            found.append(logits[:, 0])
+        pcvr_logit = type(self.head).compose(self.funnel, logits, {}).pcvr_logit
+        return torch.stack(found, dim=1), pcvr_logit
+
+    @staticmethod
+    def _widened(logits: Tensor, terms: Tensor, towers: int) -> Tensor:
+        """Linear terms join the towers' logits; what stands behind them is no tower's."""
+        return torch.cat((logits[:, :towers] + terms[:, :towers], logits[:, towers:]), dim=1)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
         """Let the towers begin near the log's own rates instead of one half.

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from contract.worlds import WithAction, relabelled
+from contract.worlds import WithAction, positioned, relabelled
 
 from mtl_seq import Funnel, models, nn, risks, simulate
 from mtl_seq.testing import CHAINS
@@ -183,4 +183,4 @@ ON = {
     "PathLoss": {"funnel": models.CLICK_ACTION_PURCHASE},
     "esm2": {"funnel": models.CLICK_ACTION_PURCHASE},
 }
-WORLDS = {"esm2": WithAction(users=60, items=40)}
+WORLDS = {"esm2": WithAction(users=60, items=40), "esmm_dependent": positioned()}

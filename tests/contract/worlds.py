@@ -30,3 +30,9 @@ def relabelled():
     names = [conditional.name for conditional in real.schema.funnel.conditionals]
     teacher = {name: 0.1 + 0.3 * rng.random(len(log)) for name in names}
     return simulate.SemiSynthetic(log, real.schema, teacher)
+
+
+def positioned():
+    """A world whose log has a feature that moves clicks only."""
+    exposure = simulate.Exposure("uniform", slots=4, position_effect=1.0)
+    return simulate.LogisticFunnel(users=60, items=40, exposure=exposure)

@@ -80,9 +80,8 @@ class DependentHead(Head):
         else:
             self.register_buffer("lam", value)
         self.learned = learned
-        self.edges = nn.ModuleList(
-            Tower(in_features, dependence) for _ in range(edges if dependence is not None else 0)
-        )
+        shapes = [] if dependence is None else [dependence] * edges
+        self.edges = nn.ModuleList(Tower(in_features, widths) for widths in shapes)
         for tower in self.edges:
             assert isinstance(tower, Tower)
             nn.init.zeros_(tower.logit.weight)
@@ -99,6 +98,15 @@ class DependentHead(Head):
             moves = (self.passes > self.hold).to(lam.dtype)
             lam = lam.detach() + moves * (lam - lam.detach())
         return torch.cat((logits, lam), dim=1)
+
+    def hold_at(self, lam: float | Sequence[float]) -> None:
+        """Set lambda, one for all edges or one for each, and let training leave it there."""
+        with torch.no_grad():
+            self.lam.copy_(torch.as_tensor(lam).expand_as(self.lam) / self.rate)
+        # Layers of a tower lambda(x) that ends in 0 say nothing.
+        for parameter in self.edges.parameters():
+            parameter.requires_grad_(False)
+        self.lam.requires_grad_(False)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
         """Set the towers' biases; lambda stays."""
