@@ -6,13 +6,14 @@ Shapes: N impressions, K levels of the click-only features.
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import Codec
+from mtl_seq.data import Codec, read_frame
 from mtl_seq.errors import CompositionError, SelectionWarning
 from mtl_seq.fit.calibrate import Calibrate
 from mtl_seq.fit.correction import Correction, nuisance_logits
@@ -97,7 +98,10 @@ class Found(NamedTuple):
 
 
 def hold(
-    model: FunnelModel, schema: Schema, log: pd.DataFrame, calibrate: Calibrate | None
+    model: FunnelModel,
+    schema: Schema,
+    log: pd.DataFrame | str | Path,
+    calibrate: Calibrate | None,
 ) -> None:
     """Hold lambda where it is to be found otherwise than by training, before any training.
 
@@ -113,7 +117,7 @@ def hold(
             "leave it out; the moment calibrates what it takes from clicks"
         )
     if how.find != "held":
-        Levels.fit(schema, log)
+        Levels.fit(schema, read_frame(log))
     if how.find == "joint":
         return
     if not isinstance(head, DependentHead):
@@ -124,14 +128,20 @@ def hold(
 
 
 def fit_dependence(
-    builder: Builder, schema: Schema, log: pd.DataFrame, found: Found, fit: Fit, *, seed: int
+    builder: Builder,
+    schema: Schema,
+    frame: pd.DataFrame | str | Path,
+    found: Found,
+    fit: Fit,
+    *,
+    seed: int,
 ) -> Found:
     """Find the dependence of a trained model, and fit it again where that is asked for.
 
     Args:
         builder: Builds the model.
         schema: The roles of the columns.
-        log: The rows.
+        frame: The rows; they are read into memory whole.
         found: The trained model.
         fit: Fits a builder to rows with the same settings.
         seed: Seed of the folds.
@@ -139,6 +149,7 @@ def fit_dependence(
     how = found.model.dependence
     if how is None or how.find == "held":
         return found
+    log = read_frame(frame)
     if how.find == "joint":
         dependence = joint_dependence(found.model, found.codec, schema, log)
     else:

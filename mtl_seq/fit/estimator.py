@@ -20,6 +20,7 @@ from mtl_seq.fit.prepared import Prepared
 from mtl_seq.fit.preparing import prepare
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.saved import (
+    SETTINGS,
     Saved,
     load_folder,
     load_weights,
@@ -181,7 +182,7 @@ class FunnelEstimator:
         model = prepared.model
         weighted = self.calibrate is not None and self.calibrate.check(model.objective)
         if model.dependence is not None:
-            hold(model, self.schema, read_frame(frame), self.calibrate)
+            hold(model, self.schema, frame, self.calibrate)
         run = train(
             model,
             prepared.rows,
@@ -205,9 +206,7 @@ class FunnelEstimator:
             scores, labels = score_labelled(model.network, prepared.validation, run.arithmetic)
             calibration = self.calibrate.fit(scores, labels, weighted=weighted)
         found = Found(prepared.codec, model.eval(), run, None)
-        if model.dependence is not None:
-            log, seed = read_frame(frame), self.seed
-            found = fit_dependence(self.model, self.schema, log, found, self._again, seed=seed)
+        found = fit_dependence(self.model, self.schema, frame, found, self._again, seed=self.seed)
         self.codec_, self.model_, self.run_, self.dependence_ = found
         self.calibration_ = calibration
         return self
@@ -252,10 +251,9 @@ class FunnelEstimator:
             NotFittedError: Nothing was fitted.
         """
         self._check_fitted()
-        settings = {name: getattr(self, name) for name in _SETTINGS}
-        saved = Saved(
-            self.model, self.codec_, settings, self.run_, self.calibration_, self.dependence_
-        )
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        put_behind = (self.calibration_, self.dependence_)
+        saved = Saved(self.model, self.codec_, settings, self.run_, *put_behind)
         save_folder(path, saved, self.model_)
 
     @classmethod
@@ -283,7 +281,7 @@ class FunnelEstimator:
         return estimator
 
     def _again(self, builder: Builder, frame: pd.DataFrame) -> "FunnelEstimator":
-        settings = {name: getattr(self, name) for name in _SETTINGS}
+        settings = {name: getattr(self, name) for name in SETTINGS}
         return type(self)(builder, self.schema, **settings, trainer=self.trainer).fit(frame)
 
     def _epochs(self, rows: int) -> int:
@@ -291,7 +289,7 @@ class FunnelEstimator:
         return few if self.epochs is None else self.epochs
 
     def _plan(self, prepared: Prepared) -> dict[str, Any]:
-        settings = settings_to_json({name: getattr(self, name) for name in _SETTINGS})
+        settings = settings_to_json({name: getattr(self, name) for name in SETTINGS})
         return {"model": builder_to_dict(self.model), **settings, "rows": prepared.size}
 
     def _check_fitted(self) -> None:
@@ -299,23 +297,4 @@ class FunnelEstimator:
             raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
 
     def _title(self) -> str:
-        inner = getattr(self.model, "func", self.model)
-        return str(getattr(inner, "__name__", "model"))
-
-
-_SETTINGS = (
-    "epochs",
-    "batch_size",
-    "lr",
-    "weight_decay",
-    "id_dropout",
-    "validation",
-    "patience",
-    "balance",
-    "calibrate",
-    "encoding",
-    "optimizer",
-    "precision",
-    "allow_leak",
-    "seed",
-)
+        return str(getattr(getattr(self.model, "func", self.model), "__name__", "model"))

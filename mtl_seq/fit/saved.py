@@ -19,9 +19,35 @@ from mtl_seq.fit.correction import Correction
 from mtl_seq.fit.run import Run
 from mtl_seq.models import Builder, FunnelModel
 
-__all__ = ["FILES", "Saved", "load_folder", "load_weights", "save_folder", "settings_to_json"]
+__all__ = [
+    "FILES",
+    "SETTINGS",
+    "Saved",
+    "load_folder",
+    "load_weights",
+    "save_folder",
+    "settings_to_json",
+]
 
 _KIND, _VERSION = "mtl_seq.estimator", 2
+
+SETTINGS = (
+    "epochs",
+    "batch_size",
+    "lr",
+    "weight_decay",
+    "id_dropout",
+    "validation",
+    "patience",
+    "balance",
+    "calibrate",
+    "encoding",
+    "optimizer",
+    "precision",
+    "allow_leak",
+    "seed",
+)
+"""Arguments of `FunnelEstimator` that a folder keeps."""
 
 FILES = ("model.safetensors", "codec.json", "estimator.json", "dependence.safetensors")
 """What `FunnelEstimator.save` writes into its folder."""
