@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from dependence_table import print_tables
 from methods import as_part, measure, part_file, rounded
 
@@ -126,10 +127,10 @@ def fit_and_measure(cell: Cell) -> dict[str, Any]:
     ceiling = float(test_truth.pcvr_clicked.mean() / test_truth.pcvr.mean() - 1)
     return {
         **measure(scores, click, test_truth),
-        "multitask": rounded(measure(base._asdict(), click, test_truth)),
+        "multitask": rounded(measure(pd.DataFrame(base._asdict()), click, test_truth)),
         "shrunk": rounded(
             {"lambda": shrunk.lam}
-            | measure(shrunk.apply(network, codec, test)._asdict(), click, test_truth)
+            | measure(pd.DataFrame(shrunk.apply(network, codec, test)._asdict()), click, test_truth)
         ),
         "lambda": found.test.lam,
         "standard error": found.test.standard_error,
