@@ -3,10 +3,11 @@
     python benchmarks/families.py [--rows 50000] [--seeds 3] [--only calibration]
 
 A cell is one fit under a seed; all fits of a seed in a world see the same rows, under the one
-checkpoint rule and the estimator's defaults. Cells are written one at a time into
-benchmarks/results/families.json, so that an interrupted run goes on where it stopped. At the end
-the tables are printed and the front of a fusion is drawn into docs/fusion_front.png. `--table` does
-that with what there is and runs nothing.
+checkpoint rule and the estimator's defaults, but on raw ids: target encodings carry much of what a
+balance or a ranker has to learn (docs/methods.md has every model with them). Cells are written one
+at a time into benchmarks/results/families.json, so that an interrupted run goes on where it
+stopped. At the end the tables are printed and the front of a fusion is drawn into
+docs/fusion_front.png. `--table` does that with what there is and runs nothing.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import torch
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq._files import atomic_path
 from mtl_seq.comparison import versions
+from mtl_seq.data import Encoding
 from mtl_seq.errors import DataError
 from mtl_seq.fit import (
     CHECKPOINT_RULE,
@@ -41,6 +43,7 @@ from mtl_seq.risks import DrawnPairs
 RESULT = Path(__file__).parent / "results" / "families.json"
 FIGURE = Path(__file__).parents[1] / "docs" / "fusion_front.png"
 TEST_ROWS = 50_000
+RAW = Encoding(target_encoding=None)
 
 # Where what is clicked converts, and where it does not: a fusion has something to trade there only.
 WORLDS = {"dense": ("dense", 0.8), "opposed": ("dense", -0.8), "cvr_blind": ("cvr_blind", 0.8)}
@@ -79,7 +82,10 @@ class Draw:
 
     def fit(self, builder: Callable[..., Any], **settings: Any) -> FunnelEstimator:
         """A model on the training rows."""
-        return FunnelEstimator(builder, self.world.schema, seed=self.seed, **settings).fit(self.log)
+        estimator = FunnelEstimator(
+            builder, self.world.schema, encoding=RAW, seed=self.seed, **settings
+        )
+        return estimator.fit(self.log)
 
 
 def calibration(draw: Draw, model: str, method: str) -> Figures:
@@ -219,7 +225,7 @@ def main() -> None:
             except DataError as error:
                 figures = {"refused": str(error)}
             kept["cells"].append({"seed": seed, "part": part, "cell": list(cell), **figures})
-            kept |= {"rows": asked.rows, "test_rows": TEST_ROWS}
+            kept |= {"rows": asked.rows, "test_rows": TEST_ROWS, "encoding": "raw ids"}
             kept |= {"checkpoint_rule": CHECKPOINT_RULE, "versions": versions()}
             with atomic_path(asked.out) as aside:
                 aside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -228,7 +234,7 @@ def main() -> None:
 
 
 def print_tables(found: list[dict[str, Any]]) -> None:
-    """Mean and standard deviation over the seeds; of two seeds that is half their difference."""
+    """Mean and standard deviation over the seeds."""
     table = pd.DataFrame(found)
     for part, some in table.groupby("part", sort=False):
         if "refused" in some:
@@ -238,7 +244,7 @@ def print_tables(found: list[dict[str, Any]]) -> None:
         names = [name for name in names if some[name].notna().any()]
         some = some.assign(cell=some["cell"].map(", ".join))
         groups = some.groupby("cell", sort=False)[names]
-        mean, spread = groups.mean(), groups.std(ddof=0)
+        mean, spread = groups.mean(), groups.std()
         shown = mean.map("{:.4f}".format) + " ± " + spread.map("{:.4f}".format)
         print(f"\n## {part}\n")
         print("| cell | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))

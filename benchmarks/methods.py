@@ -237,7 +237,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
     table = summarise([found[cell] for cell in cells if cell in found])
     print_table(table, settings)
-    draw(table, given.figure, settings)
+    if table["relative bias, all"].notna().any():
+        draw(table, given.figure, settings)
     return 0
 
 

@@ -29,6 +29,9 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """
     every = pd.DataFrame(records).set_index(["scenario", "method", "seed"])
     figures = every.select_dtypes("number")
+    for name in ("relative bias, all", "log loss, all"):
+        if name not in figures:  # rankers alone
+            figures = figures.assign(**{name: np.nan})
     by = figures.groupby(["scenario", "method"], sort=False)
     table = by.mean()
     table["sd of relative bias"] = by["relative bias, all"].std()
@@ -115,6 +118,8 @@ def _hidden(table: pd.DataFrame) -> list[str]:
         return []
     part = table.loc["hidden"].drop([ORACLE, *SCALING], errors="ignore")
     bias = part["|relative bias|, all"].dropna()
+    if bias.empty:
+        return []
     ceiling = float(part["relative bias of P(r | x, click), all"].mean())
     verdict = "holds" if bias.min() >= ceiling / 2 else "does not hold"
     return [

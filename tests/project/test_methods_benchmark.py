@@ -123,6 +123,16 @@ def test_the_table_has_means_spread_and_the_gap(bench, tmp_path):
     assert table.loc[("dense", "click_space"), "gap closed"] == pytest.approx(0)
 
 
+def test_rankers_alone_have_an_order_and_nothing_else(bench, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "fit_and_measure", lambda *_: {"AUC, all": 0.55, "seconds": 1.0})
+    out, figure = tmp_path / "r.json", tmp_path / "r.png"
+    given = [*SMALL, "--methods", "pairwise_ranker", "--out", str(out), "--figure", str(figure)]
+    assert bench.main(given) == 0
+    assert "0.5500" in capsys.readouterr().out
+    assert len(cells(out)) == 4
+    assert not figure.exists()
+
+
 def test_a_gap_within_its_error_is_undefined(bench):
     records = [
         {"seed": seed, "scenario": "dense", "method": method, "log loss, all": loss}
