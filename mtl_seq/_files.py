@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -17,6 +18,7 @@ __all__ = [
     "atomic_path",
     "check_folder",
     "read_json",
+    "recover_folder",
     "write_json",
 ]
 
@@ -126,6 +128,23 @@ def _exchange(new: Path, target: Path) -> None:
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(target: str | Path) -> None:
+    """Put back the folder that a killed process was about to replace; sweep what it left beside it.
+
+    Args:
+        target: What was to be written by `atomic_folder`. No other process may be writing it.
+    """
+    target = Path(target)
+    own = re.compile(rf"\.{re.escape(target.name)}-(old-)?[a-z0-9_]{{8}}")
+    found = [path for path in target.parent.glob(".*") if own.fullmatch(path.name)]
+    for aside in found:
+        if not target.exists() and (aside / target.name).exists():
+            (aside / target.name).replace(target)
+    if target.exists():
+        for aside in found:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_json(path: str | Path, content: dict[str, Any], *, kind: str, version: int) -> None:

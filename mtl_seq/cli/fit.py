@@ -1,36 +1,44 @@
 """`mtl-seq fit`."""
 
-from functools import partial
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mtl_seq._files import check_folder
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.fitting import (
-    BalanceName,
-    CalibrateMethod,
-    CalibrateWeighted,
-    balance_named,
-    calibrate_as,
-)
-from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
+from mtl_seq.cli.fit_command import FitCommand, Logger, local
+from mtl_seq.cli.fitting import BalanceName, CalibrateMethod, CalibrateWeighted
+from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
 from mtl_seq.comparison import BUILDERS
-from mtl_seq.data import Encoding, read_frame, truth_of
-from mtl_seq.errors import DataError
+from mtl_seq.errors import DataError, Terminated
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.fit.saved import FILES
-from mtl_seq.fit.tuned import Tuned
+from mtl_seq.fit.precision import Precision
+from mtl_seq.fit.processes import is_first
 from mtl_seq.schema import Schema
 
 __all__ = ["fit"]
 
+_WITH_RESUME = {"resume", "quiet", "json"}
+
 
 def fit(
-    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
-    schema: SchemaFile,
-    out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    context: typer.Context,
+    log: Annotated[
+        str | None,
+        typer.Argument(help="Parquet file, folder, glob or URL, with labels.", show_default=False),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with the roles of the columns.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the model to.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Go on with the unfinished fit in a folder."),
+    ] = None,
     model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
     bottom: Annotated[
         Bottom | None, typer.Option(help="What the towers share; by default the model's own.")
@@ -46,6 +54,9 @@ def fit(
     validation: Annotated[
         float, typer.Option(help="Share of the rows held out for the checkpoint rule.")
     ] = 0.05,
+    patience: Annotated[
+        int, typer.Option(help="Epochs without a better checkpoint before training stops.", min=1)
+    ] = 2,
     impute: Annotated[
         bool, typer.Option("--impute", help="Replace missing dense values by the training mean.")
     ] = False,
@@ -65,57 +76,128 @@ def fit(
         Path | None,
         typer.Option(help="best.json that `tune` wrote: model and settings, in place of options."),
     ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="What the network computes in; auto measures.")
+    ] = "float32",
+    accumulate: Annotated[int, typer.Option(help="Batches per step of the optimiser.", min=1)] = 1,
+    clip: Annotated[
+        float | None, typer.Option(help="Largest norm of the gradient; default: any.")
+    ] = None,
+    logger: Annotated[
+        Logger | None, typer.Option(help="Log figures of every epoch to OUT-logs/.")
+    ] = None,
+    checkpoint_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BATCHES|90s|10m", help="How often to leave a checkpoint; default: 10m."
+        ),
+    ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Fit a model to a log.
+    """Fit a model to a log; several processes fit it together under [bold]torchrun[/bold].
+
+    A fit that was stopped goes on with --resume, as if it had not been stopped. After SIGTERM it
+    leaves a checkpoint and exits with 143.
 
     Example: [bold]mtl-seq fit world/log.parquet --schema world/schema.json --out model/[/bold]
+
+    Example: [bold]mtl-seq fit --resume model/[/bold]
     """
-    if lr <= 0:
-        raise DataError(f"`--lr` must be above 0, found {lr}")
-    check_folder(out, FILES)
-    estimator = FunnelEstimator(
-        builder(model) if bottom is None else partial(builder(model), bottom=BOTTOMS[bottom]),
-        Schema.from_json(schema),
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        validation=validation,
-        encoding=Encoding(
-            impute="mean" if impute else None,
+    quiet = quiet or not is_first()
+    if resume is None:
+        if log is None or schema is None or out is None:
+            raise typer.BadParameter("LOG, --schema and --out are needed, or --resume alone")
+        command = FitCommand(
+            log=local(log),
+            schema=Schema.from_json(schema).to_dict(),
+            out=str(out),
+            model=model,
+            bottom=None if bottom is None else bottom.value,
+            truth=None if truth is None else local(str(truth)),
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            validation=validation,
+            patience=patience,
+            impute=impute,
             wide=wide,
-            target_encoding=20.0 if target_encoding else None,
-        ),
-        allow_leak=allow_leak or (),
-        balance=balance_named(balance),
-        calibrate=calibrate_as(calibrate, calibrate_weighted),
-        seed=seed,
-        progress=not quiet,
-    )
-    if settings is not None:
-        Tuned.from_json(settings).apply(estimator)
-    frame = read_frame(log)
-    estimator.fit(frame, None if truth is None else truth_of(frame, read_frame(truth)))
-    estimator.save(out)
+            target_encoding=target_encoding,
+            allow_leak=allow_leak or [],
+            balance=balance,
+            calibrate=None if calibrate is None else calibrate.value,
+            calibrate_weighted=calibrate_weighted,
+            settings=None if settings is None else local(str(settings)),
+            precision=precision,
+            accumulate=accumulate,
+            clip=clip,
+            logger=logger,
+            checkpoint_every=checkpoint_every,
+            seed=seed,
+        )
+        command.begin()
+    else:
+        _check_alone(context)
+        found = FitCommand.kept_in(resume)
+        if found is None:
+            note(f"the fit in {resume} is finished: nothing to go on with", quiet=quiet)
+            return
+        command = found
+    try:
+        estimator = command.run(resume=resume is not None, progress=not quiet)
+    except Terminated as stop:
+        if is_first():
+            print(
+                f"{stop.message}: go on with `mtl-seq fit --resume {command.out}`", file=sys.stderr
+            )
+        raise typer.Exit(143) from stop
+    except KeyboardInterrupt:
+        if is_first() and command.state.exists():
+            print(
+                f"its last checkpoint is kept: go on with `mtl-seq fit --resume {command.out}`",
+                file=sys.stderr,
+            )
+        raise
+    if is_first():
+        _tell(command, estimator, quiet=quiet, json=json)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """With ``--resume`` all else is as it was."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in _WITH_RESUME
+        and parameter.name is not None
+        and (source := context.get_parameter_source(parameter.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise DataError(
+            f"`--resume` goes on with what was asked for at the start, so {', '.join(given)} "
+            "cannot be given with it"
+        )
+
+
+def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json: bool) -> None:
     run, calibration = estimator.run_, estimator.calibration_
     if json:
         print_json(
             {
-                "out": str(out),
-                "model": model,
-                "bottom": None if bottom is None else bottom.value,
+                "out": command.out,
+                "model": command.model,
+                "bottom": command.bottom,
                 "checkpoint_rule": CHECKPOINT_RULE,
                 "rule_by_epoch": list(run.rule),
                 "epoch_kept": run.best_epoch + 1,
-                "balance": balance,
+                "balance": command.balance,
                 "calibration": None if calibration is None else calibration.to_dict(),
             }
         )
         return
     note(
-        f"{model} in {out}; kept epoch {run.best_epoch + 1} of {len(run.rule)} by "
+        f"{command.model} in {command.out}; kept epoch {run.best_epoch + 1} of {len(run.rule)} by "
         f"{CHECKPOINT_RULE}",
         quiet=quiet,
     )

@@ -199,6 +199,7 @@ class FunnelModule(LightningModule):
         """Add what was tallied, and where the loader's pass stands."""
         checkpoint["tallies"] = self.tallies
         checkpoint["tally"] = self._tally.state_dict()
+        checkpoint["arithmetic"] = None if self.arithmetic is None else self.arithmetic.value
         loader = self.trainer.train_dataloader
         if isinstance(loader, Loader):
             checkpoint["loader"] = loader.state_dict()
@@ -208,6 +209,8 @@ class FunnelModule(LightningModule):
         self.tallies = checkpoint["tallies"]
         self._tally.load_state_dict(checkpoint["tally"], self.model.objective)
         self._position = checkpoint.get("loader")
+        chosen = checkpoint["arithmetic"]
+        self.arithmetic = None if chosen is None else Arithmetic(chosen)
 
     def on_fit_start(self) -> None:
         """Refuse what cannot be trained by several processes.

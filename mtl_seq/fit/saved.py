@@ -22,6 +22,7 @@ from mtl_seq.models import Builder, FunnelModel
 __all__ = [
     "FILES",
     "SETTINGS",
+    "UNFINISHED_FIT",
     "Saved",
     "load_folder",
     "load_weights",
@@ -52,6 +53,9 @@ SETTINGS = (
 FILES = ("model.safetensors", "codec.json", "estimator.json", "dependence.safetensors")
 """What `FunnelEstimator.save` writes into its folder."""
 
+UNFINISHED_FIT = "checkpoint"
+"""Folder, within a model's, of the checkpoints that lead to it; the model takes its place."""
+
 
 class Saved(NamedTuple):
     """What a folder holds, but for the weights.
@@ -79,7 +83,7 @@ def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
     Raises:
         ArtifactError: The folder holds something else, which would be lost.
     """
-    with atomic_folder(path, own=FILES) as folder:
+    with atomic_folder(path, own=(*FILES, UNFINISHED_FIT)) as folder:
         weights = {k: x.detach().cpu().contiguous() for k, x in model.state_dict().items()}
         save_file(weights, folder / "model.safetensors")
         saved.codec.to_json(folder / "codec.json")

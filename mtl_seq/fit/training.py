@@ -94,6 +94,7 @@ def train(
         raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
     settings = engine_settings(trainer, finds_unused=balance is None)
+    _check_turns(model, settings)
     callbacks: list[Callback] = [keep]
     if title is not None and is_first():
         callbacks.append(ProgressLine(title))
@@ -173,6 +174,16 @@ def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, A
             "`accumulate_grad_batches` and a scaled precision out of `trainer`"
         )
     return build(tuple(model.objective.risks))
+
+
+def _check_turns(model: FunnelModel, settings: Mapping[str, Any]) -> None:
+    named = ("accumulate_grad_batches", "gradient_clip_val")
+    given = [name for name in named if settings.get(name) not in (None, 1)]
+    if model.schedule is not None and given:
+        raise CompositionError(
+            f"the risks of this model train in turns, each with a step of its own, and "
+            f"{' and '.join(given)} would not reach them: leave that out"
+        )
 
 
 def _check_validation(found: Outcomes, *, ranks_only: bool) -> None:

@@ -179,7 +179,10 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path):
     assert running.returncode == 130
     assert said.splitlines()[-1].startswith("interrupted")
     assert "Traceback" not in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.name not in before)
+    # Nothing, or what it takes to go on after the last epoch that was over.
+    kept = ["checkpoint", "codec.json", "fit.json", "model", "plan.json", "state.pt"]
+    assert left in ([], kept)
     assert len(pd.read_parquet(tmp_path / "log.parquet")) == 200_000
 
 

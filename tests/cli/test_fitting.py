@@ -136,7 +136,7 @@ def test_a_balance_that_is_none_is_refused_before_the_log_is_read(
     def read(*_):
         raise AssertionError("the log was read")
 
-    monkeypatch.setattr("mtl_seq.cli.fit.read_frame", read)
+    monkeypatch.setattr("mtl_seq.fit.preparing.read_frame", read)
     pytest.importorskip("torchjd")
     line = fails(world, tmp_path / "m", capsys, "--balance", "magic")
     assert "`--balance` must be one of uncertainty, dwa, gradnorm or an aggregator" in line
