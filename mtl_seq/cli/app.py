@@ -5,6 +5,7 @@ import sys
 import typer
 
 from mtl_seq.cli.compare import compare
+from mtl_seq.cli.convert import convert
 from mtl_seq.cli.evaluate import evaluate
 from mtl_seq.cli.export import export
 from mtl_seq.cli.fit import fit
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (
     simulate,
     scenarios,
+    convert,
     fit,
     tune,
     export,

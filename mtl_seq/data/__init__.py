@@ -9,6 +9,8 @@ from mtl_seq.data.checks import (
 )
 from mtl_seq.data.codec import Codec
 from mtl_seq.data.compared import ListLoader, PairLoader
+from mtl_seq.data.convert import Converted, convert_csv
+from mtl_seq.data.csv_files import CsvFiles
 from mtl_seq.data.encoding import Encoding, Impute
 from mtl_seq.data.fitting import SourceFit, fit_source
 from mtl_seq.data.frames import (
@@ -18,7 +20,8 @@ from mtl_seq.data.frames import (
     truth_to_frame,
     write_frame,
 )
-from mtl_seq.data.leaks import LEAK_AUC, check_leaks
+from mtl_seq.data.guess import Guess, guess_schema
+from mtl_seq.data.leaks import LEAK_AUC, Leak, check_leaks, find_leaks
 from mtl_seq.data.loader import BatchLoader
 from mtl_seq.data.map_parquet import map_parquet, parquet_files
 from mtl_seq.data.source import Source
@@ -31,9 +34,13 @@ __all__ = [
     "AnyVocabulary",
     "BatchLoader",
     "Codec",
+    "Converted",
+    "CsvFiles",
     "Encoding",
+    "Guess",
     "HashedVocabulary",
     "Impute",
+    "Leak",
     "ListLoader",
     "PairLoader",
     "Source",
@@ -46,7 +53,10 @@ __all__ = [
     "check_leaks",
     "check_population",
     "check_row_values",
+    "convert_csv",
+    "find_leaks",
     "fit_source",
+    "guess_schema",
     "map_parquet",
     "parquet_files",
     "read_frame",

@@ -15,7 +15,7 @@ __all__ = ["Counted", "KeyReader", "RunningCounts", "counted"]
 
 IntArray = NDArray[np.int64]
 
-_FEWEST_PENDING = 1 << 20
+_FEWEST_PENDING = 1 << 17
 
 
 class Counted(NamedTuple):

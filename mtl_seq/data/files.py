@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LogFile", "check_agreement", "find_files", "kind_of"]
 
+_BUFFER = 1 << 18
+"""Bytes of a column read at a time, so that a reader does not hold its row group."""
+
 
 class LogFile:
     """One parquet file: its name, and its footer as it was when the log was opened.
@@ -88,7 +91,10 @@ class LogFile:
             # Arrow reads a local file itself, without the interpreter's lock.
             local = "file" in (self._system.protocol, *self._system.protocol)
             place = self._path if local else stack.enter_context(self._system.open(self._path))
-            yield stack.enter_context(pq.ParquetFile(place, metadata=footer, pre_buffer=not local))
+            reader = pq.ParquetFile(
+                place, metadata=footer, pre_buffer=not local, buffer_size=_BUFFER if local else 0
+            )
+            yield stack.enter_context(reader)
 
     def _size(self) -> int:
         return int(self._system.info(self._path)["size"])

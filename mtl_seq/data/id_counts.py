@@ -90,9 +90,13 @@ class IdCounts:
 
     def by_fold(self, vocabulary: AnyVocabulary, schema: Schema) -> FoldCounts:
         """Counts of all rows, by fold and row of the vocabulary."""
+        texts = self._reader.texts
+        row_of = None
+        if texts is not None and isinstance(vocabulary, Vocabulary):
+            row_of = vocabulary.rows_of(np.array(texts, dtype=object))
         counts = np.stack(
             [
-                np.stack([self._on_rows(f.result(), vocabulary) for f in running])
+                np.stack([_on_rows(one.result(), vocabulary, row_of) for one in running])
                 for running in self._counts
             ]
         )
@@ -106,12 +110,14 @@ class IdCounts:
         ]
         return FoldCounts(went_on.swapaxes(0, 1), np.stack(reached, axis=1), seen)
 
-    def _on_rows(self, found: Counted, vocabulary: AnyVocabulary) -> NDArray[np.float64]:
-        rows = np.zeros(vocabulary.rows)
-        if isinstance(vocabulary, HashedVocabulary):
-            rows[found.keys] = found.counts
-            return rows
-        texts = self._reader.texts
-        keys = found.keys if texts is None else np.array(texts, dtype=object)[found.keys]
-        np.add.at(rows, vocabulary.rows_of(keys), found.counts)
-        return rows
+
+def _on_rows(
+    found: Counted, vocabulary: AnyVocabulary, row_of: IntArray | None
+) -> NDArray[np.float64]:
+    counts = np.zeros(vocabulary.rows)
+    if isinstance(vocabulary, HashedVocabulary):
+        rows = found.keys
+    else:
+        rows = vocabulary.rows_of(found.keys) if row_of is None else row_of[found.keys]
+    np.add.at(counts, rows, found.counts)
+    return counts

@@ -1,6 +1,7 @@
 """Features that give a label away."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from mtl_seq.errors import DataError
 from mtl_seq.functional import auc
 from mtl_seq.schema import Schema
 
-__all__ = ["LEAK_AUC", "check_leaks"]
+__all__ = ["LEAK_AUC", "Leak", "check_leaks", "find_leaks"]
 
 LEAK_AUC = 0.98
 """Held-out AUC above which a single feature is taken to be a label in disguise."""
@@ -22,11 +23,24 @@ _DENSE_BINS = 256
 _PRIOR = 1.0
 
 
+class Leak(NamedTuple):
+    """A feature that tells a stage on its own.
+
+    Attributes:
+        column: The feature.
+        stage: The stage.
+        auc: Its AUC on held-out rows that reached the stage's parent; 1 where it equals the label.
+        equal: Whether it equals the label in every row.
+    """
+
+    column: str
+    stage: str
+    auc: float
+    equal: bool
+
+
 def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()) -> None:
     """No feature equals a label, and none predicts one almost perfectly on its own.
-
-    Each feature is target-encoded on one half of the rows and scored on the other; a later stage is
-    judged on the rows that reached its parent. At most 200,000 rows are looked at, evenly spaced.
 
     Args:
         schema: The roles of the columns.
@@ -36,11 +50,42 @@ def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()
     Raises:
         DataError: A feature that equals a label, or whose held-out AUC is above `LEAK_AUC`.
     """
+    for column, stage, found, equal in find_leaks(schema, frame, allow):
+        if equal:
+            raise DataError(
+                f"feature {column!r} equals {schema.labels[stage]!r}, the label of {stage!r}, in "
+                f"every row: take it out of the features, or insist with allow_leak=[{column!r}]"
+            )
+        raise DataError(
+            f"feature {column!r} predicts {stage!r} alone with AUC {found:.4f} on held-out rows, "
+            f"above {LEAK_AUC}: it probably is the label, or follows from it; take it out, or "
+            f"insist with allow_leak=[{column!r}]"
+        )
+
+
+def find_leaks(
+    schema: Schema, frame: pd.DataFrame, allow: Collection[str] = (), *, above: float = LEAK_AUC
+) -> Iterator[Leak]:
+    """Features that equal a label, then those that predict one better than they should.
+
+    Each feature is target-encoded on one half of the rows and scored on the other; a later stage is
+    judged on the rows that reached its parent. At most 200,000 rows are looked at, evenly spaced.
+
+    Args:
+        schema: The roles of the columns.
+        frame: Rows with labels already checked.
+        allow: Features not to look at.
+        above: Held-out AUC from which on a feature counts.
+
+    Yields:
+        The leaks, as they are found.
+    """
     features = [c for c in (*schema.ids, *schema.dense) if c not in allow]
     parents = schema.funnel.parents()
     for column in features:
         for stage, label in schema.labels.items():
-            _check_equal(frame, column, stage, label)
+            if _equal(frame[column], frame[label]):
+                yield Leak(column, stage, 1.0, True)
     step = max(1, -(-len(frame) // _ROWS))
     rows = frame.iloc[::step]
     codes = {column: _codes(rows[column], dense=column in schema.dense) for column in features}
@@ -55,27 +100,16 @@ def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()
         )
         for column in features:
             found = _held_out_auc(codes[column][reached], y[reached], half[reached])
-            if found > LEAK_AUC:
-                raise DataError(
-                    f"feature {column!r} predicts {stage!r} alone with AUC {found:.4f} on held-out "
-                    f"rows, above {LEAK_AUC}: it probably is the label, or follows from it; take "
-                    f"it out, or insist with allow_leak=[{column!r}]"
-                )
+            if found > above:
+                yield Leak(column, stage, found, False)
 
 
-def _check_equal(frame: pd.DataFrame, column: str, stage: str, label: str) -> None:
-    values = frame[column]
-    if not (
-        pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
-    ):
-        return
-    if np.array_equal(
-        values.to_numpy(dtype=np.float64, na_value=np.nan), frame[label].to_numpy(dtype=np.float64)
-    ):
-        raise DataError(
-            f"feature {column!r} equals {label!r}, the label of {stage!r}, in every row: take it "
-            f"out of the features, or insist with allow_leak=[{column!r}]"
-        )
+def _equal(values: pd.Series, label: pd.Series) -> bool:
+    dtype = values.dtype
+    if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):
+        return False
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.array_equal(numbers, label.to_numpy(dtype=np.float64))
 
 
 def _codes(values: pd.Series, *, dense: bool) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "Source"]
 
-READ_ROWS = 65_536
+READ_ROWS = 32_768
 """Rows decoded at a time."""
 
 
