@@ -176,8 +176,8 @@ def _by_value(
 ) -> NDArray[np.int64]:
     """Encode each different text once; Arrow tells them apart ten times as fast as Python."""
     codes, known = pd.factorize(values, use_na_sentinel=False)
-    rows = encode(pd.Series(known, dtype=object))
-    return rows.take(codes)
+    rows: NDArray[np.int64] = encode(pd.Series(known, dtype=object))[codes]
+    return rows
 
 
 AnyVocabulary = Vocabulary | HashedVocabulary

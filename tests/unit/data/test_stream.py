@@ -213,3 +213,23 @@ def test_users_have_one_code_in_all_rows(column):
         ):
             assert codes.setdefault(user, code) == code
     assert len(set(codes.values())) == len(codes) == small_log(ROWS)[column].nunique()
+
+
+def test_processes_share_no_more_row_groups_than_there_are_cuts_between_them(monkeypatch):
+    """Each process reads its own row groups: no group is read by all of them."""
+    read = []
+    reading = Source.read
+
+    def listed(self, group, *arguments, **settings):
+        read.append(group)
+        return reading(self, group, *arguments, **settings)
+
+    monkeypatch.setattr(Source, "read", listed)
+    by_rank = []
+    for rank in range(4):
+        read.clear()
+        list(loader(2, batch_size=8, rank=rank, world_size=4, shuffle_buffer=16))
+        by_rank.append(set(read))
+    groups = len(source_of(2).group_rows)
+    assert set.union(*by_rank) == {g for g in range(groups) if source_of(2).group_rows[g]}
+    assert sum(map(len, by_rank)) <= groups + 3
