@@ -146,3 +146,19 @@ def test_the_figures_of_open_bandit_are_the_kept_ones():
     assert f"{kept['clicks']['bts']} clicks" in page
     assert f"up to {kept['largest weight']:.0f}" in page
     assert f"effective {kept['effective rows']:.0f} of" in " ".join(page.split())
+
+
+def test_the_figures_of_serving_are_the_kept_ones():
+    kept = json.loads((RESULTS / "serving.json").read_text())
+    page = (DOCS / "serving.md").read_text(encoding="utf-8")
+    for name, cost in kept["cost"].items():
+        cells = [name, *(f"{value:,}" for value in cost.values())]
+        for found in kept["latency by rows in a batch"].values():
+            row = found[name]
+            spread = f" [{row['first quartile']:.2f}, {row['third quartile']:.2f}]"
+            cells.append(f"{row['ratio']:.2f}{'' if name == kept['reference'] else spread}")
+        assert f"| {' | '.join(cells)} |" in page
+    names = ("two networks: click_space on MMoE", "multi-task: esmm on MMoE")
+    latency = kept["latency by rows in a batch"].values()
+    times = [found[names[0]]["ratio"] / found[names[1]]["ratio"] for found in latency]
+    assert f"take {min(times):.1f} to {max(times):.1f} times as long" in page

@@ -97,3 +97,22 @@ def test_census_structures_have_equal_parameters_and_run(bench, tmp_path, monkey
     # A trait moves both labels and every column, so that boosting finds them.
     assert rows["all", "gradient boosting"]["AUC, income"] > 0.6
     assert figure.stat().st_size > 10_000
+
+
+def test_serving_counts_every_network_once(bench, tmp_path):
+    study = bench("serving")
+    out = tmp_path / "found.json"
+    assert study.main(["--rounds", "2", "--out", str(out)]) == 0
+    cost = json.loads(out.read_text())["cost"]
+    fused, *parts = (
+        cost[name]
+        for name in (
+            "score fusion: esmm + lambda_ranker",
+            "multi-task: esmm on MMoE",
+            "pairwise: lambda_ranker",
+        )
+    )
+    for figure in ("networks", "parameters in tables", "other parameters"):
+        assert fused[figure] == sum(part[figure] for part in parts)
+    ratios = json.loads(out.read_text())["latency by rows in a batch"]
+    assert all(found[study.REFERENCE]["ratio"] == 1 for found in ratios.values())
