@@ -62,3 +62,12 @@ def test_esm2_is_beside_esmm_on_the_same_rows(capsys):
     assert "click -> cart -> conversion|cart -> conversion|other" in said
     for name in ("esm2", "esmm", "multitask"):
         assert re.search(rf"^{name}\s", said, re.MULTILINE)
+
+
+def test_a_dependence_is_looked_for_beside_its_uncertainty(capsys):
+    run("position_dependence", "--rows", 12_000)
+    said = capsys.readouterr().out
+    assert "only the click tower sees: position" in said
+    assert re.search(r"log odds ratio -?[.\d]+ \+- [.\d]+: \w+", said)
+    biases = dict(re.findall(r"^(\w+)\s+([-+.\d]+%?)", said, re.MULTILINE))
+    assert {"multitask", "esmm", "esmm_dependent", "oracle"} <= set(biases)
