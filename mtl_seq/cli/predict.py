@@ -16,7 +16,7 @@ __all__ = ["predict"]
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `fit` or `export` wrote.")],
     log: Annotated[
-        str, typer.Argument(help="Parquet file, folder of them, or pattern; labels may lack.")
+        str, typer.Argument(help="Parquet file, folder of them, or glob; labels may lack.")
     ],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     rows: Annotated[int, typer.Option(help="Rows in memory at a time.", min=1)] = 65_536,

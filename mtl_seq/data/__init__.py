@@ -23,7 +23,7 @@ from mtl_seq.data.frames import (
 from mtl_seq.data.guess import Guess, guess_schema
 from mtl_seq.data.leaks import LEAK_AUC, Leak, check_leaks, find_leaks
 from mtl_seq.data.loader import BatchLoader
-from mtl_seq.data.map_parquet import map_parquet, parquet_files
+from mtl_seq.data.map_parquet import map_parquet
 from mtl_seq.data.source import Source
 from mtl_seq.data.splitting import split_source
 from mtl_seq.data.stream import StreamLoader
@@ -58,7 +58,6 @@ __all__ = [
     "fit_source",
     "guess_schema",
     "map_parquet",
-    "parquet_files",
     "read_frame",
     "split_source",
     "truth_from_frame",

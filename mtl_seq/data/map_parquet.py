@@ -1,46 +1,20 @@
 """Parquet to parquet, some rows at a time: memory does not grow with the rows."""
 
-import glob
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from mtl_seq._files import UNFINISHED, atomic_path
-from mtl_seq.errors import ArtifactError, DataError, MtlSeqError, SchemaError
+from mtl_seq._files import atomic_path
+from mtl_seq.data.files import LogFile, check_agreement, find_files
+from mtl_seq.data.tables import frame_of
+from mtl_seq.errors import ArtifactError, DataError, MtlSeqError
 
-__all__ = ["map_parquet", "parquet_files"]
+__all__ = ["map_parquet"]
 
 _ROWS = 65_536
-
-
-def parquet_files(source: str | Path) -> list[Path]:
-    """The files of a log: one, those of a folder, or those that a glob names, by name.
-
-    Raises:
-        ArtifactError: No such file, or a folder that lacks parts.
-    """
-    path = Path(source)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        if (path / UNFINISHED).exists():
-            raise ArtifactError(
-                f"the folder {path} is unfinished, so it lacks rows: run the command that writes "
-                "it once more, and it goes on where it stopped"
-            )
-        found = sorted(path.glob("*.parquet"))
-    else:
-        found = sorted(Path(name) for name in glob.glob(str(source)))
-    found = [file for file in found if file.is_file() and not file.name.startswith(".")]
-    if not found:
-        raise ArtifactError(
-            f"no parquet file {source}: name a file, a folder that holds such files, or a pattern"
-        )
-    return found
 
 
 def map_parquet(
@@ -56,7 +30,8 @@ def map_parquet(
     The index of one file is kept; the rows of several are numbered through.
 
     Args:
-        source: A parquet file, a folder of them, or a pattern such as ``"days/2024-*.parquet"``.
+        source: A parquet file, a folder of them, or a glob such as ``"days/2024-*.parquet"``; a
+            local path, or a URL that fsspec knows.
         out: The file to write, whole or not at all.
         function: Some rows to as many rows of numbers.
         columns: What the function reads; nothing else is read from the disk.
@@ -67,16 +42,17 @@ def map_parquet(
 
     Raises:
         ArtifactError: A file that is no parquet, torn or gone, or an `out` among the files.
-        SchemaError: A file that lacks a column.
+        SchemaError: A file that lacks a column, or has it of another type than the file before.
         DataError: No rows, or what the function refuses.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = parquet_files(source)
-    if Path(out).exists() and any(file.samefile(out) for file in files):
+    files = find_files(source)
+    if Path(out).exists() and any(_same(file, out) for file in files):
         raise ArtifactError(f"`out` is the log itself, which would be lost: {out}")
-    total = sum(_opened(file, columns).rows for file in files)
+    check_agreement(files, columns)
+    total = sum(file.footer.num_rows for file in files)
     if total == 0:
         raise DataError(f"the log {source} must hold at least one row, found an empty one")
     sums: dict[str, float] = {}
@@ -84,11 +60,11 @@ def map_parquet(
     with atomic_path(out) as aside:
         writer: Any = None
         try:
-            for path, frame in _frames(files, columns, rows):
+            for name, frame in _frames(files, columns, rows):
                 try:
                     made = function(frame)
                 except MtlSeqError as error:
-                    raise type(error)(f"{path}: {error}") from error
+                    raise type(error)(f"{name}: {error}") from error
                 table = pa.Table.from_pandas(made)
                 if writer is None:
                     schema = _spanning(table.schema, made.index, total)
@@ -96,8 +72,8 @@ def map_parquet(
                 # Names and types are those of the first rows; only what pandas notes differs.
                 writer.write_table(table.replace_schema_metadata(schema.metadata))
                 done += len(made)
-                for name in made.columns:
-                    sums[name] = sums.get(name, 0.0) + float(made[name].sum())
+                for column in made.columns:
+                    sums[column] = sums.get(column, 0.0) + float(made[column].sum())
         finally:
             if writer is not None:
                 writer.close()
@@ -109,69 +85,45 @@ def map_parquet(
     return {**{name: value / done for name, value in sums.items()}, "rows": done}
 
 
-class _File(NamedTuple):
-    rows: int
-    noted: list[Any]
-    read: list[str]
-    file: Any
-
-
-def _opened(path: Path, columns: Sequence[str]) -> _File:
-    """A file, with its index and the columns to read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path, pre_buffer=False)
-    except (OSError, pa.ArrowException) as error:
-        raise ArtifactError(f"{path} is no parquet file that can be read: {error}") from error
-    names = file.schema_arrow.names
-    absent = [column for column in columns if column not in names]
-    if absent:
-        raise SchemaError(
-            f"{path} must hold the declared columns {absent}, found {names}: add them, or take "
-            "them out of the schema"
-        )
-    noted = (file.schema_arrow.metadata or {}).get(b"pandas")
-    index = json.loads(noted)["index_columns"] if noted else []
-    stored = [column for column in index if isinstance(column, str)]
-    return _File(file.metadata.num_rows, index, [*dict.fromkeys((*columns, *stored))], file)
+def _same(file: LogFile, out: str | Path) -> bool:
+    return "://" not in file.name and Path(file.name).samefile(out)
 
 
 def _frames(
-    files: Sequence[Path], columns: Sequence[str], rows: int
-) -> Iterator[tuple[Path, pd.DataFrame]]:
-    """Some rows at a time, with the file that they come from."""
-    import pyarrow as pa
-
+    files: Sequence[LogFile], columns: Sequence[str], rows: int
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Some rows at a time, with the name of the file that they come from."""
     start = 0
-    for path in files:
-        opened = _opened(path, columns)
-        ranged = [one for one in opened.noted if isinstance(one, dict)]
+    for log in files:
+        noted = (log.footer.metadata or {}).get(b"pandas")
+        index = json.loads(noted)["index_columns"] if noted else []
+        stored = [column for column in index if isinstance(column, str)]
         within = 0
-        with closing(opened.file) as file:
-            batches = file.iter_batches(batch_size=rows, columns=opened.read)
+        with log.open() as file:
+            wanted = [*dict.fromkeys((*columns, *stored))]
+            batches = file.iter_batches(batch_size=rows, columns=wanted)
             while True:
-                try:
+                with log.guarded():
                     batch = next(batches, None)
-                    frame = None if batch is None else batch.to_pandas()
-                except (OSError, pa.ArrowException) as error:
-                    raise ArtifactError(f"{path} cannot be read to its end: {error}") from error
-                if frame is None:
+                if batch is None:
                     break
+                frame = frame_of(batch)
                 if len(files) > 1:
                     frame.index = pd.RangeIndex(start, start + len(frame))
-                elif ranged or not opened.noted:
-                    first, step = (ranged[0]["start"], ranged[0]["step"]) if ranged else (0, 1)
-                    frame.index = pd.RangeIndex(
-                        first + within * step,
-                        first + (within + len(frame)) * step,
-                        step,
-                        name=ranged[0]["name"] if ranged else None,
-                    )
+                elif not stored:
+                    frame.index = _ranged(index, within, len(frame))
                 within += len(frame)
                 start += len(frame)
-                yield path, frame
+                yield log.name, frame
+
+
+def _ranged(index: list[Any], start: int, length: int) -> pd.RangeIndex:
+    """Part of a file's index that is a range, noted and not stored."""
+    noted: dict[str, Any] = index[0] if index else {"start": 0, "step": 1, "name": None}
+    first, step = noted["start"], noted["step"]
+    return pd.RangeIndex(
+        first + start * step, first + (start + length) * step, step, name=noted["name"]
+    )
 
 
 def _spanning(schema: Any, index: pd.Index, total: int) -> Any:

@@ -31,7 +31,8 @@ def predict_parquet(
 
     Args:
         model: A fitted estimator, or an exported one.
-        source: A parquet file, a folder of them, or a pattern; labels need not be there.
+        source: A parquet file, a folder of them, or a glob, here or at a URL that fsspec knows;
+            labels need not be there.
         out: The parquet file to write, whole or not at all: one row per row of the log, in its
             order. The index of one file is kept; the rows of several are numbered through.
         rows: How many rows are in memory at a time.
@@ -45,11 +46,7 @@ def predict_parquet(
         DataError: No rows, or values that cannot be used.
         NotFittedError: Nothing was fitted.
     """
-    if isinstance(model, Exported):
-        schema = model.codec.schema
-    elif hasattr(model, "codec_"):
-        schema = model.codec_.schema
-    else:
+    if not isinstance(model, Exported) and not hasattr(model, "codec_"):
         raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
-    columns = [*schema.features, *schema.bag_weights.values()]
-    return map_parquet(source, out, model.predict, columns=columns, rows=rows)
+    codec = model.codec if isinstance(model, Exported) else model.codec_
+    return map_parquet(source, out, model.predict, columns=codec.columns(labels=False), rows=rows)

@@ -1,7 +1,6 @@
 """Parquet to parquet, some rows at a time."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_seq.data import map_parquet, parquet_files
+from mtl_seq.data import map_parquet
 from mtl_seq.errors import ArtifactError, DataError, SchemaError
 
 
@@ -82,18 +81,28 @@ def test_a_file_that_pandas_did_not_write_is_numbered_through(tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "o.parquet"), expected)
 
 
-def test_a_pattern_names_files_in_the_order_of_their_names(tmp_path):
-    for name in ("day-2", "day-1", "other", ".day-0"):
-        log_of(1).to_parquet(tmp_path / f"{name}.parquet")
-    assert [p.name for p in parquet_files(tmp_path / "day-*.parquet")] == [
-        "day-1.parquet",
-        "day-2.parquet",
-    ]
-    assert [p.name for p in parquet_files(tmp_path)] == [
-        "day-1.parquet",
-        "day-2.parquet",
-        "other.parquet",
-    ]
+def test_large_ids_beside_gaps_stay_what_they_are(tmp_path):
+    ids = [2**63 - 1, None, 2**53 + 1, -(2**63)]
+    table = pa.table({"x": pa.array(ids, pa.int64())})
+    pq.write_table(table, tmp_path / "log.parquet")
+    seen = []
+
+    def note(rows):
+        seen.extend(rows["x"].tolist())
+        return pd.DataFrame({"n": [0.0] * len(rows)}, index=rows.index)
+
+    map_parquet(tmp_path / "log.parquet", tmp_path / "o.parquet", note, columns=["x"])
+    assert [None if x is pd.NA else x for x in seen] == ids
+
+
+def test_a_glob_names_files_in_the_order_of_their_names(tmp_path):
+    for place, name in enumerate(("day-2", "day-1", "other", ".day-0")):
+        log_of(1, place).to_parquet(tmp_path / f"{name}.parquet")
+    out = tmp_path / "out" / "o.parquet"
+    map_parquet(f"{tmp_path}/day-*.parquet", out, double, columns=["x"])
+    assert pd.read_parquet(out)["double"].tolist() == [2.0, 0.0]
+    map_parquet(f"file://{tmp_path}", out, double, columns=["x"])
+    assert pd.read_parquet(out)["double"].tolist() == [2.0, 0.0, 4.0]
 
 
 def torn(folder):
@@ -108,6 +117,10 @@ def damaged(folder):
     (folder / "b.parquet").write_bytes(content)
 
 
+def other_type(folder):
+    log_of(5).assign(x="text").to_parquet(folder / "b.parquet")
+
+
 def other_columns(folder):
     log_of(5).rename(columns={"x": "z"}).to_parquet(folder / "b.parquet")
 
@@ -115,9 +128,10 @@ def other_columns(folder):
 @pytest.mark.parametrize(
     ("harm", "error", "said"),
     [
-        (torn, ArtifactError, "b.parquet is no parquet file that can be read"),
-        (damaged, ArtifactError, "b.parquet cannot be read to its end"),
-        (other_columns, SchemaError, r"b.parquet must hold the declared columns \['x'\]"),
+        (torn, ArtifactError, "b.parquet cannot be read as parquet"),
+        (damaged, ArtifactError, "b.parquet cannot be read as parquet"),
+        (other_columns, SchemaError, r"b.parquet must hold the columns \['x'\]"),
+        (other_type, SchemaError, "int64 in .*a.parquet and .*string in .*b.parquet"),
     ],
 )
 def test_a_bad_file_is_named_and_earlier_results_stay(harm, error, said, tmp_path):
@@ -146,7 +160,7 @@ def test_a_file_that_vanishes_is_named_and_earlier_results_stay(tmp_path):
         (folder / "b.parquet").unlink(missing_ok=True)
         return double(frame)
 
-    with pytest.raises(ArtifactError, match=r"b.parquet is no parquet file that can be read"):
+    with pytest.raises(ArtifactError, match=r"no file .*b\.parquet: it is gone"):
         map_parquet(folder, out, vanish, columns=["x"])
     assert out.read_bytes() == b"earlier"
 
@@ -170,7 +184,10 @@ def test_no_rows_no_files_and_the_log_itself_are_refused(tmp_path):
     with pytest.raises(DataError, match="must hold at least one row"):
         map_parquet(tmp_path / "log.parquet", out, double, columns=["x"])
     for absent in (tmp_path / "absent.parquet", tmp_path / "absent-*.parquet"):
-        with pytest.raises(ArtifactError, match=re.escape(f"no parquet file {absent}")):
+        with pytest.raises(
+            ArtifactError,
+            match=r"no file .*absent\.parquet|no parquet file in .*absent-\*\.parquet",
+        ):
             map_parquet(absent, out, double, columns=["x"])
     log_of(3).to_parquet(tmp_path / "log.parquet")
     with pytest.raises(ArtifactError, match="is the log itself"):
@@ -181,7 +198,8 @@ def test_no_rows_no_files_and_the_log_itself_are_refused(tmp_path):
 
 
 _PEAK = """
-import resource, sys
+import sys
+from pathlib import Path
 import pandas as pd
 from mtl_seq.data import map_parquet
 
@@ -189,20 +207,22 @@ def double(frame):
     return pd.DataFrame({"double": 2.0 * frame["x"]}, index=frame.index)
 
 map_parquet(sys.argv[1], sys.argv[2], double, columns=["x", "z"])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+# Not `resource`: what the parent held when it began this process would count as well.
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")))
 """
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """Ten times the rows, 80 MB of them, cost less than 24 MB more."""
+    """Six times the rows, 96 MB of them, cost less than 24 MB more."""
     rng = np.random.default_rng(0)
     peaks = []
-    for rows in (500_000, 5_000_000):
+    for rows in (1_000_000, 6_000_000):
         path = tmp_path / f"{rows}.parquet"
         schema = pa.schema([("x", pa.float64()), ("z", pa.float64())])
         with pq.ParquetWriter(path, schema) as writer:
-            for _ in range(rows // 500_000):
-                columns = [rng.random(500_000) for _ in schema]
+            for _ in range(rows // 100_000):
+                columns = [rng.random(100_000) for _ in schema]
                 writer.write_table(pa.table(columns, schema=schema))
         done = subprocess.run(
             [sys.executable, "-c", _PEAK, str(path), str(tmp_path / "o.parquet")],
