@@ -1,6 +1,7 @@
 """`mtl-seq fit`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
 from mtl_seq.comparison import BUILDERS
 from mtl_seq.errors import DataError, Terminated
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
+from mtl_seq.fit.builders import name_of
 from mtl_seq.fit.precision import Precision
 from mtl_seq.fit.processes import is_first
 from mtl_seq.schema import Schema
@@ -20,6 +22,7 @@ from mtl_seq.schema import Schema
 __all__ = ["fit"]
 
 _WITH_RESUME = {"resume", "quiet", "json"}
+_TAKEN_OVER = ("model", "bottom", "impute", "wide", "target_encoding", "settings")
 
 
 def fit(
@@ -38,6 +41,13 @@ def fit(
     resume: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Go on with the unfinished fit in a folder."),
+    ] = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Train on from a fitted model, with new days; its model and encoding stay.",
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
     bottom: Annotated[
@@ -109,6 +119,8 @@ def fit(
     if resume is None:
         if log is None or schema is None or out is None:
             raise typer.BadParameter("LOG, --schema and --out are needed, or --resume alone")
+        if warm_start is not None:
+            _check_free(context, _TAKEN_OVER, "`--warm-start` takes over the model as it is")
         command = FitCommand(
             log=local(log),
             schema=Schema.from_json(schema).to_dict(),
@@ -129,6 +141,7 @@ def fit(
             calibrate=None if calibrate is None else calibrate.value,
             calibrate_weighted=calibrate_weighted,
             settings=None if settings is None else local(str(settings)),
+            warm_start=None if warm_start is None else local(str(warm_start)),
             precision=precision,
             accumulate=accumulate,
             clip=clip,
@@ -138,7 +151,11 @@ def fit(
         )
         command.begin()
     else:
-        _check_alone(context)
+        _check_free(
+            context,
+            [p.name for p in context.command.params if p.name not in _WITH_RESUME],
+            "`--resume` goes on with what was asked for at the start",
+        )
         found = FitCommand.kept_in(resume)
         if found is None:
             note(f"the fit in {resume} is finished: nothing to go on with", quiet=quiet)
@@ -163,21 +180,18 @@ def fit(
         _tell(command, estimator, quiet=quiet, json=json)
 
 
-def _check_alone(context: typer.Context) -> None:
-    """With ``--resume`` all else is as it was."""
+def _check_free(context: typer.Context, names: Sequence[str | None], reason: str) -> None:
+    """Refuse options that would not be heeded."""
     given = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name not in _WITH_RESUME
+        if parameter.name in names
         and parameter.name is not None
         and (source := context.get_parameter_source(parameter.name)) is not None
         and source.name == "COMMANDLINE"
     ]
     if given:
-        raise DataError(
-            f"`--resume` goes on with what was asked for at the start, so {', '.join(given)} "
-            "cannot be given with it"
-        )
+        raise DataError(f"{reason}, so {', '.join(given)} cannot be given with it")
 
 
 def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json: bool) -> None:
@@ -186,7 +200,7 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         print_json(
             {
                 "out": command.out,
-                "model": command.model,
+                "model": name_of(estimator.model),
                 "bottom": command.bottom,
                 "checkpoint_rule": CHECKPOINT_RULE,
                 "rule_by_epoch": list(run.rule),
@@ -197,8 +211,8 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         )
         return
     note(
-        f"{command.model} in {command.out}; kept epoch {run.best_epoch + 1} of {len(run.rule)} by "
-        f"{CHECKPOINT_RULE}",
+        f"{name_of(estimator.model)} in {command.out}; kept epoch {run.best_epoch + 1} of "
+        f"{len(run.rule)} by {CHECKPOINT_RULE}",
         quiet=quiet,
     )
     if calibration is not None:

@@ -51,6 +51,7 @@ class FitCommand:
     calibrate: str | None
     calibrate_weighted: bool | None
     settings: str | None
+    warm_start: str | None
     precision: Literal["float32", "bfloat16", "auto"]
     accumulate: int
     clip: float | None
@@ -120,12 +121,13 @@ class FitCommand:
             estimator = self._estimator(progress=progress)
             steps, seconds = checkpoint_rule(self.checkpoint_every)
             kept = Checkpoints(self.kept, steps=steps, seconds=seconds, resume=resume)
+            start = None if self.warm_start is None else FunnelEstimator.load(self.warm_start)
             if self.truth is None:
-                estimator.fit(self.log, checkpoints=kept)
+                estimator.fit(self.log, checkpoints=kept, warm_start=start)
             else:
                 frame = read_frame(self.log)
                 truth = truth_of(frame, read_frame(self.truth))
-                estimator.fit(frame, truth, checkpoints=kept)
+                estimator.fit(frame, truth, checkpoints=kept, warm_start=start)
             if is_first():
                 estimator.save(self.out)
         except BaseException:
@@ -171,6 +173,9 @@ class FitCommand:
         )
         if self.settings is not None:
             Tuned.from_json(self.settings).apply(estimator)
+        if self.warm_start is not None:
+            before = FunnelEstimator.load(self.warm_start)
+            estimator.model, estimator.encoding = before.model, before.encoding
         return estimator
 
     def _logger(self, name: Logger) -> Any:

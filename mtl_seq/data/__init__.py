@@ -12,6 +12,7 @@ from mtl_seq.data.compared import ListLoader, PairLoader
 from mtl_seq.data.convert import Converted, convert_csv
 from mtl_seq.data.csv_files import CsvFiles
 from mtl_seq.data.encoding import Encoding, Impute
+from mtl_seq.data.extending import extended, fold_tables, moved_rows
 from mtl_seq.data.fitting import SourceFit, fit_source
 from mtl_seq.data.frames import (
     read_frame,
@@ -54,10 +55,13 @@ __all__ = [
     "check_population",
     "check_row_values",
     "convert_csv",
+    "extended",
     "find_leaks",
     "fit_source",
+    "fold_tables",
     "guess_schema",
     "map_parquet",
+    "moved_rows",
     "read_frame",
     "split_source",
     "truth_from_frame",

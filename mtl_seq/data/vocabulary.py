@@ -62,6 +62,12 @@ class Vocabulary:
         return cls(column, keys[counts >= min_count], missing=bool(null.any()))
 
     @property
+    def keys(self) -> NDArray[Any]:
+        """``(N,)`` the ids, in the order of their rows."""
+        keys: NDArray[Any] = self._index.to_numpy()
+        return keys
+
+    @property
     def rows(self) -> int:
         """How many rows a table for this column needs."""
         return 1 + len(self._index) + self.missing

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtl_seq.errors import ArtifactError
 
-__all__ = ["builder_from_dict", "builder_to_dict"]
+__all__ = ["builder_from_dict", "builder_to_dict", "name_of"]
 
 _ROOMS = (
     "mtl_seq.models",
@@ -17,6 +17,11 @@ _ROOMS = (
     "mtl_seq.fit.balance",
     "mtl_seq.fit.optim",
 )
+
+
+def name_of(builder: Callable[..., Any]) -> str:
+    """A builder's name, also where it is a partial."""
+    return str(getattr(getattr(builder, "func", builder), "__name__", "model"))
 
 
 def builder_to_dict(builder: Callable[..., Any]) -> dict[str, Any] | None:

@@ -9,14 +9,15 @@ import pandas as pd
 from mtl_seq.data import Codec, Encoding, read_frame
 from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
-from mtl_seq.fit.builders import builder_to_dict
+from mtl_seq.fit.builders import builder_to_dict, name_of
 from mtl_seq.fit.calibrate import Calibrate, Calibration
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.correction import Correction
 from mtl_seq.fit.dependent import Found, fit_dependence, hold
+from mtl_seq.fit.growing import Fitted
 from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.precision import Precision
-from mtl_seq.fit.prepared import Prepared
+from mtl_seq.fit.prepared import epochs_of
 from mtl_seq.fit.preparing import prepare
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.saved import (
@@ -34,8 +35,6 @@ from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
 __all__ = ["FunnelEstimator"]
-
-_FEWEST_STEPS = 400
 
 
 class FunnelEstimator:
@@ -136,6 +135,7 @@ class FunnelEstimator:
         *,
         validation: pd.DataFrame | str | Path | None = None,
         checkpoints: Checkpoints | None = None,
+        warm_start: "FunnelEstimator | None" = None,
     ) -> "FunnelEstimator":
         """Fit a log.
 
@@ -147,6 +147,8 @@ class FunnelEstimator:
             validation: Rows for the checkpoint rule; by default a share of the log.
             checkpoints: Where the fit is kept while it is unfinished, and gone on with after a
                 stop; None for nowhere. What is kept there is left when the fit is over.
+            warm_start: Fitted to earlier rows, to go on from with these: old ids keep their
+                vectors, new ones are appended, scaling stays.
 
         Returns:
             The estimator.
@@ -162,6 +164,7 @@ class FunnelEstimator:
             raise CompositionError(
                 f"`model` must be a builder such as models.esmm, found {self.model!r}"
             )
+        start = None if warm_start is None else warm_start._fitted()
         if checkpoints is not None:
             checkpoints.begin()
         prepared = prepare(
@@ -176,9 +179,10 @@ class FunnelEstimator:
             allow_leak=self.allow_leak,
             seed=self.seed,
             codec=None if checkpoints is None else checkpoints.codec(),
+            start=start,
         )
         if checkpoints is not None:
-            checkpoints.agree(prepared.codec, self._plan(prepared))
+            checkpoints.agree(prepared.codec, self._plan(prepared.size))
         model = prepared.model
         weighted = self.calibrate is not None and self.calibrate.check(model.objective)
         if model.dependence is not None:
@@ -187,14 +191,14 @@ class FunnelEstimator:
             model,
             prepared.rows,
             prepared.validation,
-            epochs=self._epochs(prepared.size),
+            epochs=epochs_of(self.epochs, prepared.size, self.batch_size),
             batch_size=self.batch_size,
             lr=self.lr,
             weight_decay=self.weight_decay,
             id_dropout=self.id_dropout,
             patience=self.patience,
             seed=self.seed,
-            title=self._title() if self.progress else None,
+            title=name_of(self.model) if self.progress else None,
             trainer=self.trainer or {},
             balance=self.balance,
             checkpoints=checkpoints,
@@ -227,7 +231,7 @@ class FunnelEstimator:
             SchemaError: A feature is absent.
             DataError: No rows, or values that cannot be used.
         """
-        self._check_fitted()
+        self._fitted()
         log = read_frame(frame)
         network, dependence = self.model_.network, self.dependence_
         if dependence is not None and not dependence.by_network:
@@ -250,10 +254,9 @@ class FunnelEstimator:
             ArtifactError: The folder holds something else, which would be lost.
             NotFittedError: Nothing was fitted.
         """
-        self._check_fitted()
-        settings = {name: getattr(self, name) for name in SETTINGS}
+        self._fitted()
         put_behind = (self.calibration_, self.dependence_)
-        saved = Saved(self.model, self.codec_, settings, self.run_, *put_behind)
+        saved = Saved(self.model, self.codec_, self._settings(), self.run_, *put_behind)
         save_folder(path, saved, self.model_)
 
     @classmethod
@@ -281,20 +284,16 @@ class FunnelEstimator:
         return estimator
 
     def _again(self, builder: Builder, frame: pd.DataFrame) -> "FunnelEstimator":
-        settings = {name: getattr(self, name) for name in SETTINGS}
-        return type(self)(builder, self.schema, **settings, trainer=self.trainer).fit(frame)
+        return type(self)(builder, self.schema, **self._settings(), trainer=self.trainer).fit(frame)
 
-    def _epochs(self, rows: int) -> int:
-        few = -(-_FEWEST_STEPS * self.batch_size // rows)
-        return few if self.epochs is None else self.epochs
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
 
-    def _plan(self, prepared: Prepared) -> dict[str, Any]:
-        settings = settings_to_json({name: getattr(self, name) for name in SETTINGS})
-        return {"model": builder_to_dict(self.model), **settings, "rows": prepared.size}
+    def _plan(self, rows: int) -> dict[str, Any]:
+        made: dict[str, Any] = {"model": builder_to_dict(self.model), "rows": rows}
+        return made | settings_to_json(self._settings())
 
-    def _check_fitted(self) -> None:
+    def _fitted(self) -> Fitted:
         if not hasattr(self, "model_"):
             raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
-
-    def _title(self) -> str:
-        return str(getattr(getattr(self.model, "func", self.model), "__name__", "model"))
+        return Fitted(self.codec_, self.model_)

@@ -19,7 +19,9 @@ from mtl_seq.fit.rows import Rows
 from mtl_seq.models import FunnelModel
 from mtl_seq.schema import Schema
 
-__all__ = ["Prepared", "check_rows"]
+__all__ = ["Prepared", "check_rows", "epochs_of"]
+
+_FEWEST_STEPS = 400
 
 
 class Prepared(NamedTuple):
@@ -38,6 +40,11 @@ class Prepared(NamedTuple):
     rows: Rows
     validation: Rows
     size: int
+
+
+def epochs_of(given: int | None, rows: int, batch_size: int) -> int:
+    """What is given; else one pass, or on a small log as many as make 400 steps."""
+    return -(-_FEWEST_STEPS * batch_size // rows) if given is None else given
 
 
 def check_rows(

@@ -6,13 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtl_seq.data import (
-    Codec,
-    Encoding,
-    read_frame,
-)
+from mtl_seq.data import Codec, Encoding, extended, read_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.calibrate import Calibrate
+from mtl_seq.fit.growing import Fitted, grow
 from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.prepared import Prepared, check_rows
 from mtl_seq.fit.preparing_stream import prepare_stream
@@ -39,6 +36,7 @@ def prepare(
     allow_leak: Collection[str],
     seed: int,
     codec: Codec | None = None,
+    start: Fitted | None = None,
 ) -> Prepared:
     """Check a log, part and encode it, and build the model.
 
@@ -54,6 +52,7 @@ def prepare(
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights and of the parting.
         codec: Fitted to the same training rows before; None to fit it.
+        start: A fit to earlier rows, to go on from; None to begin with nothing.
 
     Raises:
         SchemaError: A declared column is absent.
@@ -76,6 +75,7 @@ def prepare(
             calibrate=calibrate,
             allow_leak=allow_leak,
             seed=seed,
+            start=start,
         )
     log = read_frame(frame)
     check_rows(schema, log, encoding, allow_leak)
@@ -85,13 +85,18 @@ def prepare(
     else:
         fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)
         check_rows(schema, held_rows, encoding, allow_leak)
-    codec = codec or Codec.fit_with(encoding, schema, rows)
+    if codec is None:
+        codec = Codec.fit_with(encoding, schema, rows)
+        codec = codec if start is None else extended(start.codec, codec)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
     if calibrate is not None:
         calibrate.check(model.objective)
     batch = codec.encode_training(rows)
     assert batch.labels is not None
-    model.network.start_at(base_rates(schema.funnel, batch.labels.stages))
+    if start is None:
+        model.network.start_at(base_rates(schema.funnel, batch.labels.stages))
+    else:
+        grow(start, codec, model)
     if model.objective.needs_potential:
         batch = with_potential(batch, truth, len(log), fitted)
     return Prepared(codec, model, batch, codec.encode(held_rows), len(rows))

@@ -12,12 +12,15 @@ from mtl_seq.data import (
     Source,
     check_leaks,
     check_population,
+    extended,
     fit_source,
+    fold_tables,
     read_frame,
     split_source,
 )
 from mtl_seq.errors import DataError
 from mtl_seq.fit.calibrate import Calibrate
+from mtl_seq.fit.growing import Fitted, grow
 from mtl_seq.fit.prepared import Prepared, check_rows
 from mtl_seq.fit.rates import base_rates
 from mtl_seq.fit.rows import Rows, Streamed, is_streamed
@@ -38,6 +41,7 @@ def prepare_stream(
     calibrate: Calibrate | None,
     allow_leak: Collection[str],
     seed: int,
+    start: Fitted | None = None,
 ) -> Prepared:
     """Part a log on disk, learn its codec in one pass that checks every row, and build the model.
 
@@ -54,6 +58,7 @@ def prepare_stream(
         calibrate: How pCVR is to be calibrated; refused early where it cannot be.
         allow_leak: Features that may predict a label almost perfectly.
         seed: Seed of the weights and of the parting.
+        start: A fit to earlier rows, to go on from; None to begin with nothing.
 
     Raises:
         SchemaError: A declared column is absent, or of another type in one of the files.
@@ -68,9 +73,12 @@ def prepare_stream(
     else:
         rows, held = log, None
     learned = fit_source(schema, rows, encoding)
-    codec = learned.codec
+    codec, folds = learned.codec, learned.folds
     check_population(schema, pd.DataFrame(learned.stages, columns=[*schema.labels.values()]))
     check_leaks(schema, learned.sample, allow_leak)
+    if start is not None:
+        codec = extended(start.codec, codec)
+        folds = fold_tables(codec, rows)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
     if calibrate is not None:
         calibrate.check(model.objective)
@@ -79,15 +87,18 @@ def prepare_stream(
             "this model trains on potential outcomes, which only a simulator knows: hand in a "
             "frame in memory, `fit(log, truth=truth)`"
         )
-    stages, counts = torch.from_numpy(learned.stages), torch.from_numpy(learned.counts)
-    model.network.start_at(base_rates(schema.funnel, stages, counts))
+    if start is None:
+        stages, counts = torch.from_numpy(learned.stages), torch.from_numpy(learned.counts)
+        model.network.start_at(base_rates(schema.funnel, stages, counts))
+    else:
+        grow(start, codec, model)
     kept: Rows
     if held is not None:
         kept = Streamed(held, codec)
     else:
         assert validation is not None
         kept = _held(validation, codec, encoding, allow_leak)
-    return Prepared(codec, model, Streamed(rows, codec, learned.folds), kept, rows.rows)
+    return Prepared(codec, model, Streamed(rows, codec, folds), kept, rows.rows)
 
 
 def _held(

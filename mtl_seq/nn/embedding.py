@@ -65,6 +65,17 @@ class _Lookup(nn.Module):
         nn.init.normal_(table.weight, std=_INITIAL_STD)
         self.tables[str(size)] = table
 
+    def place_of(self, name: str) -> tuple[nn.Embedding, int]:
+        """The table of an id or a bag, and its first row there."""
+        if name in self.start_of_bag:
+            size, start = self.size_of_bag[name], self.start_of_bag[name]
+        else:
+            size, position = self.place[name]
+            start = int(self.get_buffer(f"offset_{size}")[position])
+        table = self.tables[str(size)]
+        assert isinstance(table, nn.Embedding)
+        return table, start
+
     def forward(self, features: Mapping[str, Tensor]) -> dict[int, Tensor]:
         """Look up the ids: size -> ``(B, number of ids of that size, size)``."""
         found = {}

@@ -31,7 +31,8 @@ class Wide(nn.Module):
         super().__init__()
         self.ids = tuple(name for name in spec.ids if name in spec.wide)
         self.dense = tuple(name for name in spec.dense if name in spec.wide)
-        rows = [spec.ids[name] for name in self.ids]
+        self.rows = {name: spec.ids[name] for name in self.ids}
+        rows = list(self.rows.values())
         starts = [sum(rows[:index]) for index in range(len(rows))]
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
         hidden = [spec.hidden_from.get(stage, ()) for stage in towers.values()]
@@ -43,6 +44,11 @@ class Wide(nn.Module):
         if self.table is not None:
             nn.init.zeros_(self.table.weight)
         self.weight = nn.Parameter(torch.zeros(len(self.dense), len(towers)))
+
+    def place_of(self, name: str) -> tuple[nn.Embedding, int]:
+        """The table of an id, and its first row there."""
+        assert self.table is not None
+        return self.table, int(self.offsets[self.ids.index(name)])
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Features by name -> ``(B, T)`` terms to add to the towers' logits."""

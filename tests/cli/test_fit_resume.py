@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_seq import FunnelEstimator
 from mtl_seq.cli import main
 from mtl_seq.cli.fit_command import checkpoint_rule
 from mtl_seq.errors import DataError
@@ -198,3 +199,19 @@ def test_a_fit_that_never_began_leaves_nothing(world, tmp_path, capsys, monkeypa
 def test_how_often_is_batches_seconds_or_minutes(every):
     with pytest.raises(DataError, match="must be batches, seconds or minutes"):
         checkpoint_rule(every)
+
+
+def test_a_warm_start_takes_over_the_model(world, tmp_path, capsys, monkeypatch):
+    place, *_ = world
+    monkeypatch.chdir(place)
+    later, _ = LogisticFunnel(users=60, items=30, seed=0).sample(1000, np.random.default_rng(6))
+    later.to_parquet(tmp_path / "later.parquet")
+    files = ["fit", str(tmp_path / "later.parquet"), "--schema", "schema.json", "--epochs", "1"]
+    on = [*files, "--warm-start", "whole", "--out", str(tmp_path / "on"), "--json"]
+    said = fails([*on, "--bottom", "mmoe"], capsys)
+    assert "`--warm-start` takes over the model as it is, so --bottom cannot be given" in said
+    assert main([*on, "--quiet"]) == 0
+    before, after = (FunnelEstimator.load(path) for path in ("whole", tmp_path / "on"))
+    known, more = (one.codec_.vocabularies["user_id"].keys for one in (before, after))
+    assert list(more[: len(known)]) == list(known)
+    assert len(more) > len(known)
