@@ -159,50 +159,62 @@ def run(cells: Sequence[Cell], out: Path, part: tuple[int, int]) -> None:
 
 
 def figures(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The cells, one a row, by rows, encoding, method and seed."""
-    return pd.DataFrame(found).set_index(["rows", "encoding", "method", "seed"]).sort_index()
+    """The cells by rows, encoding, method and seed, of seeds that have all the order is about."""
+    table = pd.DataFrame(found).set_index(["rows", "encoding", "method", "seed"]).sort_index()
+    whole = {
+        group
+        for group, some in table.groupby(["rows", "encoding", "seed"])
+        if set(FIRST) <= set(some.index.get_level_values("method"))
+    }
+    return table[[(size, encoding, seed) in whole for size, encoding, _, seed in table.index]]
+
+
+def columns(table: pd.DataFrame) -> list[tuple[int, str]]:
+    """Sizes and encodings."""
+    return list(dict.fromkeys((size, encoding) for size, encoding, *_ in table.index))
 
 
 def method_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Means over the seeds: a method a line, AUC on clicks and over all impressions."""
     table = figures(found)
-    groups = list(dict.fromkeys((size, encoding) for size, encoding, *_ in table.index))
     lines = []
     for method in METHODS:
         cells = []
-        for group in groups:
+        for group in columns(table):
             if (*group, method) in table.index.droplevel("seed"):
                 mean = table.loc[(*group, method)].mean()
                 cells.append(f"{mean['AUC, clicks']:.4f}, {mean['AUC, all']:.4f}")
             else:
                 cells.append("")
         lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
-    return lines
+    return [line for line in lines if "0." in line]
 
 
 def difference_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """AUC on clicks, the second minus the first, paired over the seeds, ± standard error."""
     table = figures(found)["AUC, clicks"]
-    groups = list(dict.fromkeys((size, encoding) for size, encoding, *_ in table.index))
     lines = []
     for one, other in DIFFERENCES:
         cells = []
-        for group in groups:
+        for group in columns(table):
             methods = table.loc[group].index.unique("method")
             if one in methods and other in methods:
                 apart = (table.loc[(*group, other)] - table.loc[(*group, one)]).dropna()
-                cells.append(f"{apart.mean():+.4f} ± {apart.sem():.4f}")
+                error = f" ± {apart.sem():.4f}" if len(apart) > 1 else ""
+                cells.append(f"{apart.mean():+.4f}{error}")
             else:
                 cells.append("")
         lines.append(f"| `{other}` - `{one}` | " + " | ".join(cells) + " |")
-    return lines
+    return [line for line in lines if "0." in line]
 
 
 def head(found: Sequence[Mapping[str, Any]]) -> str:
     """The columns of both tables."""
     table = figures(found)
-    groups = list(dict.fromkeys((size, encoding) for size, encoding, *_ in table.index))
-    cells = [f"{size:,} rows, {encoding}" for size, encoding in groups]
+    cells = []
+    for size, encoding in columns(table):
+        seeds = table.loc[(size, encoding)].index.unique("seed")
+        cells.append(f"{size:,} rows, {encoding}, {len(seeds)} seeds")
     return "| | " + " | ".join(cells) + " |\n|" + "---|" * (len(cells) + 1)
 
 
@@ -219,6 +231,9 @@ def main(arguments: list[str] | None = None) -> int:
         cells = planned(given.rows, given.seeds)
         run([cell for cell in cells if cell[-1] in given.methods], given.out, given.part)
     found = list(read(given.out).values())
+    if figures(found).empty:
+        print("no seed has all that the order is about yet")
+        return 0
     print(f"AUC against the true CVR, on clicks and over all impressions\n\n{head(found)}")
     print(*method_lines(found), sep="\n")
     print(f"\nAUC on clicks, paired over the seeds, ± standard error\n\n{head(found)}")

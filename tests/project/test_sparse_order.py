@@ -1,6 +1,7 @@
 """The bookkeeping of benchmarks/sparse_order.py, and that docs/methods.md states what it kept."""
 
 import importlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,47 @@ def test_own_history_hides_the_click_histories_and_nothing_else(bench):
     network = bench.own_history(spec, seed=0).network
     assert network.embedding.own == {"click": ("user:click",), "conversion": ()}
     assert network.embedding.shared == ("user", "price", "user:conversion")
+
+
+def test_a_seed_that_lacks_a_method_is_left_out(bench, tmp_path):
+    found = run(bench, tmp_path / "a.json", "--methods", *bench.FIRST)
+    del found[10, 2, bench.RAW, "esmm_ns"]
+    table = bench.figures(list(found.values()))
+    assert set(table.loc[(10, bench.RAW)].index.get_level_values("seed")) == {0, 1}
+    assert "10 rows, raw ids, 2 seeds | 10 rows, target encodings, 3 seeds" in bench.head(
+        list(found.values())
+    )
+    assert len(bench.method_lines(list(found.values()))) == len(bench.FIRST)
+
+
+def test_the_page_has_what_was_kept(bench):
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    found = list(bench.read(bench.RESULT).values())
+    head = bench.head(found)
+    for lines in (bench.method_lines(found), bench.difference_lines(found)):
+        assert "\n" + "\n".join([head, *lines]) + "\n" in page
+    section = page[page.index("## The order where clicks are sparse") : page.index("## Bias")]
+    prose = " ".join(line for line in section.splitlines() if not line.startswith("|"))
+    table = "".join(bench.difference_lines(found))
+    said = re.findall(r"[+-]0\.\d{4} ± 0\.\d{4}", prose)
+    assert len(said) >= 5
+    assert all(difference in table for difference in said)
+
+
+def test_what_the_page_says_of_the_order_is_so(bench):
+    table = bench.figures(list(bench.read(bench.RESULT).values()))["AUC, clicks"]
+
+    def errors(group, one, other):
+        """How many standard errors the other is ahead."""
+        apart = (table.loc[(*group, other)] - table.loc[(*group, one)]).dropna()
+        return apart.mean() / apart.sem()
+
+    few = (200_000, bench.RAW)
+    assert errors(few, "click_space", "esmm") > 4
+    assert errors(few, "click_space", "multitask") > 4
+    for group in bench.columns(table.to_frame()):
+        assert abs(errors(group, "click_space", "esmm_ns")) < 2
+    assert errors((200_000, bench.DEFAULT), "click_space", "esmm") < 4
+    naive = table.xs("click_space", level="method")
+    told = (naive.loc[200_000, bench.DEFAULT] - naive.loc[200_000, bench.RAW]).dropna()
+    assert told.mean() > 0.02
