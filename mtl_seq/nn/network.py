@@ -9,7 +9,7 @@ from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.funnel import Funnel
 from mtl_seq.nn.bottoms import Bottom, BottomFactory
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
-from mtl_seq.nn.heads import HeadFactory, ParallelHead, join_own
+from mtl_seq.nn.heads import Head, HeadFactory, ParallelHead, join_own
 from mtl_seq.nn.mlp import Tower
 from mtl_seq.nn.wide import Wide
 from mtl_seq.records import FunnelPrediction
@@ -85,11 +85,11 @@ class FunnelNetwork(nn.Module):
                 "FeatureSpec does"
             )
         shared, own = self.embedding(features)
-        hidden: Tensor = self.bottom(self._input(shared))
-        conditionals = hidden.shape[1] - len(self.aux)
-        logits = self.head(hidden[:, :conditionals], own)
+        rows = self._bottom().rows(self._input(shared))
+        conditionals = len(rows) - len(self.aux)
+        logits = self._head().read(rows[:conditionals], own)
         aux = {
-            name: tower(join_own(hidden[:, conditionals + index], own.get(name)))
+            name: tower(join_own(rows[conditionals + index], own.get(name)))
             for index, (name, tower) in enumerate(self.aux_towers.items())
         }
         if self.wide is not None:
@@ -168,6 +168,10 @@ class FunnelNetwork(nn.Module):
     def _bottom(self) -> Bottom:
         assert isinstance(self.bottom, Bottom)
         return self.bottom
+
+    def _head(self) -> Head:
+        assert isinstance(self.head, Head)
+        return self.head
 
     def _input(self, shared: Tensor) -> Tensor:
         if self._bottom().per_tower and shared.dim() == 2:

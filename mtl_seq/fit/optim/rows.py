@@ -139,7 +139,8 @@ class RowOptimizer(Optimizer):
             gradient = table.grad.index_select(0, rows).float()
         if len(rows):
             move = self._rule.move(rows, gradient, state, state["step"])
-            table.index_add_(0, rows, move.to(table.dtype), alpha=-lr)
+            # Times the rate beforehand: with `alpha` torch adds one row at a time, on a CPU.
+            table.index_add_(0, rows, move.mul_(-lr).to(table.dtype))
 
     def _summed(self, table: Parameter, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """``(U,)`` rows, each once, and their ``(U, D)`` gradients in at least float32.

@@ -28,6 +28,15 @@ class Bottom(nn.Module, ABC):
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, D)``, or ``(B, T, F) -> (B, T, D)`` where `per_tower`."""
 
+    def rows(self, shared: Tensor) -> tuple[Tensor, ...]:
+        """The input of `forward` -> its output by tower: T times ``(B, D)``.
+
+        A bottom whose towers read one tensor hands it to each as it is: put together and taken
+        apart it would be copied, and so would its gradient.
+        """
+        hidden: Tensor = self(shared)
+        return hidden.unbind(1)
+
     def gates(self, shared: Tensor) -> Tensor:  # noqa: ARG002  # what a gated bottom reads
         """Each tower's share of each expert: the input of `forward` -> ``(B, T, E)``.
 

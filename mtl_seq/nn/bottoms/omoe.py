@@ -57,10 +57,16 @@ class OMoE(Bottom):
 
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, D)``, the same for every tower."""
-        hidden = mix(self.gate(shared), run_experts(self.experts, shared))
-        return hidden.expand(-1, self.towers, -1)
+        return self._mixed(shared).expand(-1, self.towers, -1)
+
+    def rows(self, shared: Tensor) -> tuple[Tensor, ...]:
+        """One tensor for every tower; see `Bottom.rows`."""
+        return (self._mixed(shared).squeeze(1),) * self.towers
 
     def gates(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, E)``, the same for every tower."""
         gates: Tensor = self.gate(shared)
         return gates.expand(-1, self.towers, -1)
+
+    def _mixed(self, shared: Tensor) -> Tensor:
+        return mix(self.gate(shared), run_experts(self.experts, shared))

@@ -29,3 +29,7 @@ class SharedBottom(Bottom):
         """``(B, F) -> (B, T, D)``, the same for every tower."""
         hidden: Tensor = self.stack(shared)
         return hidden.unsqueeze(1).expand(-1, self.towers, -1)
+
+    def rows(self, shared: Tensor) -> tuple[Tensor, ...]:
+        """One tensor for every tower; see `Bottom.rows`."""
+        return (self.stack(shared),) * self.towers

@@ -39,6 +39,10 @@ class SingleTask(Bottom):
         """``(B, T, F) -> (B, T, D)``."""
         return torch.cat([bottom(x) for bottom, x in self._each(shared)], dim=1)
 
+    def rows(self, shared: Tensor) -> tuple[Tensor, ...]:
+        """Each tower's bottom on its input; see `Bottom.rows`."""
+        return tuple(bottom.rows(x)[0] for bottom, x in self._each(shared))
+
     def gates(self, shared: Tensor) -> Tensor:
         """``(B, T, F) -> (B, T, E)``, the experts of tower 0 first, then those of tower 1, ...
 

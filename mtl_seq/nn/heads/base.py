@@ -1,9 +1,10 @@
 """What every head promises."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from mtl_seq.funnel import Funnel
@@ -45,6 +46,11 @@ class Head(nn.Module, ABC):
 
         Own features join that tower's row only.
         """
+
+    def read(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+        """As `forward`, from what each tower reads: T times ``(B, D)``."""
+        logits: Tensor = self(torch.stack(tuple(rows), dim=1), own)
+        return logits
 
     @abstractmethod
     def start_at(self, rates: Mapping[str, float]) -> None:

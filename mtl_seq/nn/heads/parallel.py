@@ -40,9 +40,13 @@ class ParallelHead(Head):
 
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, T, D)`` and own features by tower -> ``(B, C)``."""
+        return self.read(hidden.unbind(1), own)
+
+    def read(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+        """T times ``(B, D)`` and own features by tower -> ``(B, C)``."""
         logits = [
             tower(join_own(row, own.get(name)))
-            for tower, name, row in zip(self.towers, self.names, hidden.unbind(1), strict=True)
+            for tower, name, row in zip(self.towers, self.names, rows, strict=True)
         ]
         return torch.stack(logits, dim=1)
 
