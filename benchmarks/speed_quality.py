@@ -45,13 +45,12 @@ Settings = dict[str, Any]
 # Dense Adam has one learning rate for all; the others keep it for what is no table.
 RATES: Mapping[str, Mapping[float, Settings]] = {
     "dense Adam": {lr: {"lr": lr, "optimizer": DenseAdam()} for lr in (2.5e-3, 5e-3, 1e-2)},
-    "row-wise Adagrad": {r: {"optimizer": RowWiseAdagrad(rate=r)} for r in (1.0, 3.0, 10.0, 30.0)},
-    "row-wise Adam": {r: {"optimizer": RowWiseAdam(rate=r)} for r in (0.1, 0.3, 1.0, 3.0)},
+    "row-wise Adagrad": {r: {"optimizer": RowWiseAdagrad(rate=r)} for r in (3.0, 10.0, 30.0)},
+    "row-wise Adam": {r: {"optimizer": RowWiseAdam(rate=r)} for r in (0.3, 1.0, 3.0)},
 }
 BASE = ("dense Adam", "float32")
 COMPARED = [BASE, ("row-wise Adagrad", "float32"), ("row-wise Adam", "float32")]
 COMPARED += [("dense Adam", "bfloat16"), ("row-wise Adagrad", "bfloat16")]
-COMPARED += [("row-wise Adam", "bfloat16")]
 HIGHER = ("AUC",)
 Rows = tuple[pd.DataFrame, pd.DataFrame, Schema, Callable[[pd.DataFrame], dict[str, float]]]
 
@@ -205,8 +204,8 @@ def main() -> int:
             for rate, settings in rates.items():
                 name = key(world, optimizer, "float32", rate, TUNING_SEED)
                 keep(name, partial(one_fit, rows_of, world, settings, TUNING_SEED))
-    for world in worlds:
-        for seed in range(given.seeds):
+    for seed in range(given.seeds):
+        for world in worlds:
             for optimizer, precision in COMPARED:
                 rate = choose(cells, world, optimizer)
                 if rate is None:

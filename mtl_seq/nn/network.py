@@ -85,6 +85,9 @@ class FunnelNetwork(nn.Module):
                 "FeatureSpec does"
             )
         shared, own = self.embedding(features)
+        if torch.is_autocast_enabled(shared.device.type):
+            # Once, and not again for every expert and gate.
+            shared = shared.to(torch.get_autocast_dtype(shared.device.type))
         rows = self._bottom().rows(self._input(shared))
         conditionals = len(rows) - len(self.aux)
         logits = self._head().read(rows[:conditionals], own)

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtl_seq.errors import CompositionError
+from mtl_seq.nn.bottoms.forms import few_rows, form_of
 from mtl_seq.nn.mlp import MLP
 
 __all__ = ["ExpertFactory", "Gate", "build_experts", "mix", "run_experts", "width_of"]
 
 ExpertFactory = Callable[[int], nn.Module]
 """Builds an expert, ``(B, F) -> (B, D)``, from F; its attribute ``out_features`` says D."""
-
-_MANY_ROWS = 1024
 
 
 class Gate(nn.Linear):
@@ -68,8 +67,7 @@ class Gate(nn.Linear):
             kept = kept | ~kept.any(dim=2, keepdim=True)
             # Before the softmax: shares that are left may be too small to be divided by their sum.
             logits = logits.masked_fill(~kept, -math.inf)
-        # What is exported or compiled is for any number of rows.
-        if torch.compiler.is_compiling() or logits.shape[0] < _MANY_ROWS:
+        if few_rows(logits):
             return torch.softmax(logits, dim=2)
         # With the few experts outermost the softmax runs along rows: several times faster on a CPU.
         along_rows = logits.permute(1, 2, 0).contiguous()
@@ -114,9 +112,11 @@ def width_of(expert: nn.Module) -> int:
     return width
 
 
-def run_experts(experts: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
-    """Every expert on one input: ``(B, F)`` -> E times ``(B, D)``."""
-    return [expert(x) for expert in experts]
+def run_experts(experts: Iterable[nn.Module], x: Tensor) -> Sequence[Tensor]:
+    """Every expert on one input, in the form that is fastest: ``(B, F)`` -> E times ``(B, D)``."""
+    experts = list(experts)
+    form = form_of(experts, x)
+    return [expert(x) for expert in experts] if form is None else form(experts, x)
 
 
 def mix(gates: Tensor, outputs: Sequence[Tensor]) -> Tensor:
