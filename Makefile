@@ -37,8 +37,8 @@ test-slow: $(VENV)/dev
 claims: $(VENV)/user
 	$(BIN)/python benchmarks/claims.py
 
-leaderboard: $(VENV)/user
-	$(BIN)/python benchmarks/leaderboard.py --workers 2
+leaderboard: $(VENV)/dev
+	$(BIN)/python benchmarks/leaderboard.py --workers 2 --reuse benchmarks/results/methods.json
 
 docs: $(VENV)/dev
 	$(BIN)/mkdocs build --strict

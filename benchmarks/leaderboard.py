@@ -1,17 +1,18 @@
 """The leaderboard: every method in every named scenario, and what follows for a practitioner.
 
-    make leaderboard        # python benchmarks/leaderboard.py --workers 2
-    python benchmarks/leaderboard.py --table      # of the cells that are there; runs nothing
+    make leaderboard
+    python benchmarks/leaderboard.py --table --reuse benchmarks/results/methods.json
 
 Cells are those of benchmarks/methods.py: a method in a scenario under a seed, the estimator's
 defaults, the one checkpoint rule, the same rows for every method. First every method with three
 seeds; then the control, ESMM, the two ends of the gap (naive and oracle) and the five methods of
-least mean regret with ten. Cells are kept one
-at a time, so that an interrupted run goes on; `--reuse` takes finished cells of the same settings
-from another result. Written are benchmarks/results/leaderboard.json and docs/leaderboard.html.
+least mean regret with ten. Cells are kept one at a time, so that an interrupted run goes on;
+`--reuse` takes finished cells of the same settings from another result, `--table` runs nothing.
+Written are benchmarks/results/leaderboard.json and docs/leaderboard.html.
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def board(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "standings": _rows(overall),
         "by scenario": _rows(by_scenario),
-        "conclusions": conclusions(overall, by_scenario),
+        "conclusions": conclusions(records, overall, by_scenario),
     }
 
 
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = dict(methods.read_cells(given.cells, settings))
     for other in given.reuse:
         found = {**methods.read_cells(other, settings), **found}
-    if given.reuse:
+    if given.reuse and not given.table:
         methods.write_cells(given.cells, found, settings)
 
     def cells_of(seeds: int, names: Sequence[str]) -> list[methods.Cell]:
@@ -120,13 +121,15 @@ def main(arguments: list[str] | None = None) -> int:
         print("no finished cell yet")
         return 0
     made = {
-        "command": f"python benchmarks/leaderboard.py --rows {given.rows} "
-        f"--test-rows {given.test_rows} --seeds {given.seeds} --final-seeds {given.final_seeds}",
+        "command": shlex.join(
+            ["python", "benchmarks/leaderboard.py", *(arguments or sys.argv[1:])]
+        ),
         "versions": versions(),
         "settings": settings,
         "checkpoint_rule": CHECKPOINT_RULE,
         "spaces": "all impressions, against the true CVR",
         "noise": NOISE,
+        "scenarios": f"{len({cell[1] for cell in found})} of {len(simulate.scenarios())}",
         "cells left": len(set(every) - set(found)),
         **board(records),
     }

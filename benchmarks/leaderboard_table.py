@@ -1,16 +1,18 @@
 """Standings, conclusions and page of benchmarks/leaderboard.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from methods_table import SCALING
+from scipy.stats import t as student
 
 __all__ = ["CONTROL", "NOISE", "conclusions", "page", "standings"]
 
 CONTROL, NAIVE, ORACLE = "multitask", "click_space", "oracle"
-NOISE = "a difference is noise within two standard errors of the mean difference, seed by seed"
+NOISE = "a difference is noise where the 95% t interval of its mean over the seeds holds 0"
 LOSS, BIAS = "log loss, all", "relative bias, all"
 
 
@@ -21,7 +23,8 @@ def standings(
 
     The regret of a method in a scenario is its log loss over all impressions minus that of the best
     method there, in nats. Methods may have different seeds, and seeds are different worlds: log
-    losses are compared by way of the control, seed by seed. The oracle competes with nobody. A
+    losses are compared by way of the control, seed by seed. The oracle competes with nobody, nor do
+    methods that move pCVR up or down in every world, so that where they are right is an accident. A
     method without probabilities, or with a scenario that it could not be fitted in, has no
     standing.
 
@@ -35,12 +38,12 @@ def standings(
         part = table.loc[scenario]
         gaps = {method: _paired(losses, scenario, method, CONTROL) for method in part.index}
         contest = pd.Series({method: gap for method, (gap, _) in gaps.items()}, dtype=float)
-        contest = contest.drop(ORACLE, errors="ignore").dropna()
+        contest = contest.drop([ORACLE, *SCALING], errors="ignore").dropna()
         best = contest.idxmin() if len(contest) else None
         width, _ = _paired(losses, scenario, NAIVE, ORACLE)
         for method in part.index:
             row = part.loc[method]
-            gap, error = gaps[method]
+            gap, half = gaps[method]
             # Where the table says that naive and oracle are not told apart, there is no gap.
             closed = np.nan if pd.isna(row["gap closed"]) else 1.0
             closed *= _paired(losses, scenario, NAIVE, method)[0] / width
@@ -57,7 +60,7 @@ def standings(
                     "regret": float(contest.get(method, np.nan) - contest.min()),
                     "best": method == best,
                     "minus control": gap,
-                    "minus control, error": error,
+                    "minus control, half width": half,
                     "seconds": float(row.get("seconds", np.nan)),
                 }
             )
@@ -70,7 +73,7 @@ def standings(
         regrets = part["regret"].droplevel("method")
         if len(part) < len(scenarios) or regrets.isna().any():
             continue
-        worse = part["minus control"] > 2 * part["minus control, error"]
+        worse = part["minus control"] > part["minus control, half width"]
         overall.append(
             {
                 "method": method,
@@ -89,7 +92,9 @@ def standings(
     return ordered.set_index("method"), by_scenario
 
 
-def conclusions(overall: pd.DataFrame, by_scenario: pd.DataFrame) -> list[str]:
+def conclusions(
+    records: Sequence[Mapping[str, Any]], overall: pd.DataFrame, by_scenario: pd.DataFrame
+) -> list[str]:
     """What a practitioner needs: where to start, and when to change."""
     if overall.empty:
         return ["No method was fitted in every scenario: nothing can be concluded."]
@@ -101,18 +106,32 @@ def conclusions(overall: pd.DataFrame, by_scenario: pd.DataFrame) -> list[str]:
     ]
     if CONTROL in overall.index and start != CONTROL:
         lines.append(f"The control has {overall.loc[CONTROL, 'mean regret']:.4f}.")
-    for scenario in by_scenario.index.unique("scenario"):
+    losses, scenarios = _losses(records), by_scenario.index.unique("scenario")
+    level = {s: _not_behind(losses, s, start, overall.index) for s in scenarios}
+    lines.append(
+        "Within noise of it in every world: "
+        f"{_named(m for m in overall.index[1:] if all(m in level[s] for s in scenarios))}."
+    )
+    for scenario in scenarios:
         part = by_scenario.loc[scenario]
-        (best,) = part.index[part["best"]]
-        if best != start:
+        ahead = {
+            method: _paired(losses, scenario, start, method) for method in overall.index.drop(start)
+        }
+        ahead = {m: gap for m, (gap, half) in ahead.items() if gap > half and gap > 0}
+        if ahead:
+            best = max(ahead, key=lambda method: ahead[method])
             lines.append(
-                f"{scenario}: {best} is ahead of it by {part.loc[start, 'regret']:.4f}, and closes "
-                f"{_share(part.loc[best, 'gap closed'])} of the gap between naive and oracle to "
-                f"{_share(part.loc[start, 'gap closed'])}."
+                f"{scenario}: change to {best}, which is ahead of it by {ahead[best]:.4f} and "
+                f"closes {_share(part.loc[best, 'gap closed'])} of the gap between naive and "
+                f"oracle to {_share(part.loc[start, 'gap closed'])}."
+            )
+        else:
+            lines.append(
+                f"{scenario}: nobody is ahead of it by more than noise; it closes "
+                f"{_share(part.loc[start, 'gap closed'])} of the gap."
             )
     never = overall.index[overall["worse than the control in"] == 0].drop(CONTROL, errors="ignore")
-    named = ", ".join(never) if len(never) else "none"
-    lines.append(f"Nowhere worse than the control by more than noise: {named}.")
+    lines.append(f"Nowhere worse than the control by more than noise: {_named(never)}.")
     return lines
 
 
@@ -132,8 +151,8 @@ def page(made: Mapping[str, Any]) -> str:
     )
     said = "".join(f"<li>{escape(line)}</li>" for line in made["conclusions"])
     facts = (
-        f"{made['settings']['rows']:,} impressions trained on. Checkpoint rule: "
-        f"{made['checkpoint_rule']}. {made['noise'].capitalize()}. Made by "
+        f"{made['scenarios']} named scenarios; {made['settings']['rows']:,} impressions trained "
+        f"on. Checkpoint rule: {made['checkpoint_rule']}. {made['noise'].capitalize()}. Made by "
         f"{made['command']}; {made['cells left']} cells left."
     )
     return (
@@ -165,12 +184,22 @@ def _losses(records: Sequence[Mapping[str, Any]]) -> pd.Series:
 
 
 def _paired(losses: pd.Series, scenario: str, method: str, other: str) -> tuple[float, float]:
-    """Mean difference of two methods over the seeds they share, and its standard error."""
+    """Mean difference of two methods over the seeds they share, and half its 95% t interval."""
     known = losses.index.droplevel("seed")
     if (scenario, method) not in known or (scenario, other) not in known:
         return float("nan"), float("nan")
     gap = (losses[scenario, method] - losses[scenario, other]).dropna()
-    return float(gap.mean()), float(gap.sem())
+    return float(gap.mean()), float(student.ppf(0.975, len(gap) - 1) * gap.sem())
+
+
+def _not_behind(losses: pd.Series, scenario: str, start: str, methods: Iterable[str]) -> set[str]:
+    """Methods whose log loss is within the noise of that of one of them."""
+    gaps = {method: _paired(losses, scenario, method, start) for method in methods}
+    return {method for method, (gap, half) in gaps.items() if abs(gap) <= half}
+
+
+def _named(methods: Iterable[str]) -> str:
+    return "; ".join(methods) or "none"  # a name may hold a comma
 
 
 def _share(value: float) -> str:
