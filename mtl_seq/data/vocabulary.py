@@ -253,7 +253,7 @@ def _whole(column: str, kept: pd.Series) -> NDArray[np.int64]:
     )
     if bad.any():
         raise DataError(
-            f"id column {column!r} must hold integers or strings, found {values[bad][0]!r}: "
+            f"id column {column!r} must hold integers or strings, found {values[bad][0]}: "
             "declare it as `dense`, or convert it to integers or strings where it is read"
         )
     whole: NDArray[np.int64] = values.astype(np.int64)
