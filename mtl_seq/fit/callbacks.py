@@ -2,13 +2,18 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 from torch import Tensor
+
+from mtl_seq.fit.figures import SPACES
 
 __all__ = ["KeepBest", "ProgressLine"]
 
@@ -67,6 +72,8 @@ class ProgressLine(Callback):
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._rule = "-"
+        self._figures = Text("", style="dim")
+        self._live: Live | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Draw the empty bar."""
@@ -76,9 +83,9 @@ class ProgressLine(Callback):
             TextColumn("epoch {task.fields[epoch]:>5}  loss {task.fields[loss]}  "),
             TextColumn("click-space rule {task.fields[rule]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
         )
-        self._progress.start()
+        self._live = Live(Group(self._progress, self._figures), console=Console(stderr=True))
+        self._live.start()
         total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
         self._task = self._progress.add_task(
             self.title, total=total, epoch="1", loss="-", rule=self._rule
@@ -108,6 +115,7 @@ class ProgressLine(Callback):
         if self._progress is not None:
             value = float(trainer.callback_metrics["valid/rule"])
             self._progress.update(self._task, rule=f"{value:.4f}")
+            self._figures.plain = _figures(trainer.callback_metrics)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Fill the bar, since training may have stopped early."""
@@ -127,5 +135,19 @@ class ProgressLine(Callback):
             if complete:
                 total = self._progress.tasks[0].total
                 self._progress.update(self._task, completed=total)
-            self._progress.stop()
             self._progress = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _figures(found: Mapping[str, Tensor]) -> str:
+    """What is logged of the three probabilities, in one line; empty for a ranker."""
+    names = {"pctr": "pCTR", "pcvr": "pCVR", "pctcvr": "pCTCVR"}
+    parts = [
+        f"{names[quantity]} {found[f'valid/{quantity}/log_loss']:.4f}, PCOC "
+        f"{found[f'valid/{quantity}/pcoc']:.2f} ({space})"
+        for quantity, space in SPACES.items()
+        if f"valid/{quantity}/pcoc" in found
+    ]
+    return "validation log loss: " + "   ".join(parts) if parts else ""

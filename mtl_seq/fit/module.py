@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.balance import Balance, parts_of
+from mtl_seq.fit.figures import ValidationFigures
 from mtl_seq.fit.loaders import Loader
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWise, table_gradients
 from mtl_seq.fit.phases import copy_towers, take_turns
@@ -29,7 +30,9 @@ class FunnelModule(LightningModule):
 
     After every epoch it logs each weighted risk's mean as ``train/<risk>``; of a risk that divides
     by propensities also ``train/<risk>/effective_size``, ``clipped_share`` and ``largest_share``;
-    and the checkpoint rule as ``valid/rule``.
+    the checkpoint rule as ``valid/rule``; and log loss and PCOC on validation rows of pCTR and
+    pCTCVR over all impressions and of pCVR over clicks, such as ``valid/pcvr/pcoc``. Where there is
+    a logger, it logs the loss of steps as ``train/loss``.
 
     Args:
         model: The model.
@@ -80,6 +83,7 @@ class FunnelModule(LightningModule):
             )
         self._losses: dict[str, Tensor] = {}
         self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
+        self.figures = None if model.objective.ranks_only else ValidationFigures()
         self.tallies: list[dict[str, float]] = []
         self._tally = Tally()
         self._position: dict[str, Any] | None = None
@@ -163,6 +167,11 @@ class FunnelModule(LightningModule):
         moved: FunnelBatch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
+    def on_train_batch_end(self, outputs: Any, *_: Any) -> None:
+        """Log the loss of a step where anybody logs."""
+        if self.trainer.loggers:
+            self.log("train/loss", outputs["loss"])
+
     def on_train_epoch_end(self) -> None:
         """Log the risks and how far their weights are to be trusted."""
         figures = self._tally.figures()
@@ -179,12 +188,19 @@ class FunnelModule(LightningModule):
     def validation_step(self, batch: FunnelBatch, batch_index: int) -> None:  # noqa: ARG002
         """Add a batch to the checkpoint rule."""
         features, labels = _parts(batch)
-        self.rule.update(self.predicted(features), labels)
+        prediction = self.predicted(features)
+        if self.figures is not None:
+            self.figures.update(prediction, labels)
+        self.rule.update(prediction, labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the checkpoint rule and start it anew."""
         self.log("valid/rule", self.rule.compute().float())
         self.rule.reset()
+        if self.figures is not None:
+            for name, value in self.figures.compute().items():
+                self.log(f"valid/{name}", value.float())
+            self.figures.reset()
 
     def configure_optimizers(self) -> Any:
         """The optimiser; its rates fall linearly to 0 over the whole run."""

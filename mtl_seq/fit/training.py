@@ -93,7 +93,7 @@ def train(
     if epochs < 1 or lr <= 0:
         raise DataError(f"`epochs` must be at least 1 and `lr` above 0, found {epochs} and {lr}")
     keep = KeepBest(patience)
-    settings = engine_settings(trainer, finds_unused=balance is None)
+    settings = engine_settings(trainer, finds_unused=not model.network.head.independent)
     _check_turns(model, settings)
     callbacks: list[Callback] = [keep]
     if title is not None and is_first():
