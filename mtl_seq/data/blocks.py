@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mtl_seq.records import FunnelBatch, FunnelLabels
 
-__all__ = ["Block", "gathered"]
+__all__ = ["Block", "batch_of"]
 
 
 class Block(NamedTuple):
@@ -31,8 +31,13 @@ class Block(NamedTuple):
     rows: int
 
     @classmethod
-    def of(cls, batches: Sequence[FunnelBatch]) -> "Block":
-        """Batches with the same features, one after the other."""
+    def of(cls, batches: Sequence[FunnelBatch], old: "Block | None" = None) -> "Block":
+        """Batches with the same features, one after the other.
+
+        Args:
+            batches: The batches.
+            old: A block that is not needed any more; its memory is used where that is enough.
+        """
         flat = {name: x for name, x in batches[0].features.items() if x.dim() == 1}
         ids = tuple(name for name, x in flat.items() if x.dtype == torch.int64)
         dense = tuple(name for name in flat if name not in ids)
@@ -44,26 +49,37 @@ class Block(NamedTuple):
         }
         return cls(
             (ids, dense),
-            _packed(batches, ids, rows, torch.int64),
-            _packed(batches, dense, rows, torch.float32),
+            _packed(batches, ids, _space(old and old.ids, rows, len(ids), torch.int64)),
+            _packed(batches, dense, _space(old and old.dense, rows, len(dense), torch.float32)),
             bags,
             joined([batch.labels for batch in batches]),
             rows,
         )
 
+    def take(self, index: Tensor) -> "Block":
+        """A copy of some rows."""
+        labels = None
+        if self.labels is not None:
+            parts = (None if part is None else part.index_select(0, index) for part in self.labels)
+            labels = FunnelLabels(*parts)  # type: ignore[arg-type]
+        return Block(
+            self.names,
+            self.ids.index_select(0, index),
+            self.dense.index_select(0, index),
+            {name: bag.index_select(0, index) for name, bag in self.bags.items()},
+            labels,
+            len(index),
+        )
 
-def gathered(parts: Sequence[tuple[Block, Tensor]]) -> FunnelBatch:
-    """One batch of some rows of each block."""
-    ids = torch.cat([block.ids.index_select(0, index) for block, index in parts])
-    dense = torch.cat([block.dense.index_select(0, index) for block, index in parts])
-    first = parts[0][0]
-    features = {
-        name: padded([block.bags[name].index_select(0, index) for block, index in parts])
-        for name in first.bags
-    }
-    features.update(zip(first.names[0], ids.unbind(1), strict=True))
-    features.update(zip(first.names[1], dense.unbind(1), strict=True))
-    return FunnelBatch(features, joined([_taken(*part) for part in parts]))
+
+def batch_of(blocks: Sequence[Block]) -> FunnelBatch:
+    """Blocks one after the other, as a batch."""
+    ids, dense = blocks[0].names
+    features = {name: padded([block.bags[name] for block in blocks]) for name in blocks[0].bags}
+    features.update(zip(ids, torch.cat([block.ids for block in blocks]).unbind(1), strict=True))
+    columns = torch.cat([block.dense for block in blocks]).unbind(1)
+    features.update(zip(dense, columns, strict=True))
+    return FunnelBatch(features, joined([block.labels for block in blocks]))
 
 
 def padded(bags: Sequence[Tensor]) -> Tensor:
@@ -83,17 +99,18 @@ def joined(labels: Sequence[FunnelLabels | None]) -> FunnelLabels | None:
     return FunnelLabels(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]
 
 
-def _taken(block: Block, index: Tensor) -> FunnelLabels | None:
-    if block.labels is None:
-        return None
-    parts = (None if part is None else part.index_select(0, index) for part in block.labels)
-    return FunnelLabels(*parts)  # type: ignore[arg-type]
+def _space(old: Tensor | None, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    if old is not None and len(old) >= rows:
+        return old[:rows]
+    return torch.empty((rows, columns), dtype=dtype)
 
 
-def _packed(
-    batches: Sequence[FunnelBatch], names: Sequence[str], rows: int, dtype: torch.dtype
-) -> Tensor:
-    packed = torch.empty((rows, len(names)), dtype=dtype)
-    for column, name in enumerate(names):
-        torch.cat([batch.features[name] for batch in batches], out=packed[:, column])
-    return packed
+def _packed(batches: Sequence[FunnelBatch], names: Sequence[str], space: Tensor) -> Tensor:
+    """Columns side by side."""
+    start = 0
+    for batch in batches if names else ():
+        columns = [batch.features[name] for name in names]
+        part = space[start : start + len(columns[0])]
+        torch.stack(columns, dim=1, out=part)
+        start += len(part)
+    return space

@@ -189,7 +189,7 @@ class Codec:
         """
         features = self._features(frame, labels=labels)
         for column, table in self._tables.items():
-            features.update(self._told(column, table[features[column].numpy()]))
+            features.update(self._told(column, table.take(features[column].numpy(), axis=0)))
         return FunnelBatch(features, encode_labels(self.schema, frame) if labels else None)
 
     def encode_training(self, frame: pd.DataFrame) -> FunnelBatch:
@@ -222,7 +222,9 @@ class Codec:
         """
         features = self._features(frame, labels=True)
         for column, table in tables.items():
-            told = table[positions % FOLDS, features[column].numpy()]
+            # One index into all folds' rows: several times as fast as one for each axis.
+            place = positions % FOLDS * table.shape[1] + features[column].numpy()
+            told = table.reshape(-1, table.shape[2]).take(place, axis=0)
             features.update(self._told(column, told))
         return FunnelBatch(features, encode_labels(self.schema, frame))
 

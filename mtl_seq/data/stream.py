@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mtl_seq.data.blocks import Block, gathered
+from mtl_seq.data.blocks import Block, batch_of
 from mtl_seq.data.codec import Codec
 from mtl_seq.data.labels import user_codes
 from mtl_seq.data.lanes import Plan
@@ -178,15 +177,19 @@ class StreamLoader:
         for lane, rows in lanes.items():
             rows.begin_at(plan.done(lane, start))
         for batch in range(start, plan.batches):
-            parts = [
-                part for lane, rows in lanes.items() for part in rows.take(plan.share(batch, lane))
-            ]
-            yield gathered(parts)
+            yield batch_of(
+                [
+                    part
+                    for lane, rows in lanes.items()
+                    for part in rows.take(plan.share(batch, lane))
+                ]
+            )
 
     def _blocks(
         self, plan: Plan, lane: int, batch: int
     ) -> Iterator[tuple[int, Block, NDArray[np.int64]]]:
         """A lane's windows: where each begins, its rows, and their order."""
+        block: Block | None = None
         pieces: Iterator[Piece] | None = None
         rest: list[Piece] = []
         for window in plan.windows(lane, batch):
@@ -201,7 +204,7 @@ class StreamLoader:
                 size -= len(piece.numbers)
                 encoded.append(self._encoded(piece))
             rng = plan.rng(lane, window.number)
-            block = Block.of(encoded)
+            block = Block.of(encoded, block)
             order = rng.permutation(block.rows) if plan.window else np.arange(block.rows)
             if self.id_dropout:
                 drop = rng.random(block.ids.shape, dtype=np.float32) < self.id_dropout
@@ -240,8 +243,8 @@ class _Lane:
         """Leave out the rows before one, counted within the lane."""
         self._begin = row
 
-    def take(self, rows: int) -> Iterator[tuple[Block, Tensor]]:
-        """The next rows: blocks, and which rows of each."""
+    def take(self, rows: int) -> Iterator[Block]:
+        """The next rows, copied: the memory of a block is used again for the next."""
         while rows:
             if not len(self._order):
                 start, self._block, order = next(self._blocks)
@@ -249,4 +252,4 @@ class _Lane:
             assert self._block is not None
             taken, self._order = self._order[:rows], self._order[rows:]
             rows -= len(taken)
-            yield self._block, taken
+            yield self._block.take(taken)
