@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.hf_storage import (
 )
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.tensor import DTensor
 
 from mtl_seq._files import check_folder, read_json, write_json
 from mtl_seq.errors import ArtifactError
@@ -54,7 +55,10 @@ def save_sharded(path: str | Path, network: nn.Module, *optimizers: torch.optim.
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
     _wait()
-    writer = HuggingFaceStorageWriter(str(aside), save_distributed=True)
+    # A file is made in memory before it is written: each spread tensor has one of its own.
+    spread = [name for name, x in state.items() if isinstance(x, DTensor)]
+    files = dict.fromkeys(state, 1) | {name: 2 + i for i, name in enumerate(spread)}
+    writer = HuggingFaceStorageWriter(str(aside), files, save_distributed=True)
     with _alone():
         save(state, storage_writer=writer, no_dist=not dist.is_initialized())
     _wait()
