@@ -76,8 +76,18 @@ class WriteCheckpoints(Checkpoint):
         self._generators: dict[str, list[torch.Tensor]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have the generators go on where they were, and wait for SIGTERM."""
+        """Have the generators go on where they were, and wait for SIGTERM.
+
+        Raises:
+            ArtifactError: The checkpoint is of another number of processes.
+        """
         if self._generators:
+            processes = len(self._generators["cpu"])
+            if processes != trainer.world_size:
+                raise ArtifactError(
+                    f"{self.checkpoints.folder} holds a fit of {processes} processes, found "
+                    f"{trainer.world_size}: go on with as many as it was begun with"
+                )
             torch.set_rng_state(self._generators["cpu"][trainer.global_rank])
             if pl_module.device.type == "cuda":
                 cuda = self._generators["cuda"][trainer.global_rank]

@@ -11,6 +11,7 @@ import time
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -215,3 +216,17 @@ def test_a_warm_start_takes_over_the_model(world, tmp_path, capsys, monkeypatch)
     known, more = (one.codec_.vocabularies["user_id"].keys for one in (before, after))
     assert list(more[: len(known)]) == list(known)
     assert len(more) > len(known)
+
+
+def test_figures_are_logged_beside_the_model(world, tmp_path, monkeypatch):
+    place, start, *_ = world
+    monkeypatch.chdir(place)
+    more = ["--logger", "csv", "--clip", "1", "--accumulate", "2", "--patience", "9"]
+    assert main([*start, *more, "--out", str(tmp_path / "run")]) == 0
+    log = pd.read_csv(tmp_path / "run-logs" / "version_0" / "metrics.csv")
+    run = FunnelEstimator.load(tmp_path / "run").run_
+    assert log["valid/rule"].dropna().tolist() == pytest.approx(run.rule)
+    for quantity in ("pctr", "pcvr", "pctcvr"):
+        assert len(log[f"valid/{quantity}/pcoc"].dropna()) == 3
+        assert len(log[f"valid/{quantity}/log_loss"].dropna()) == 3
+    assert log["train/ctr"].dropna().tolist() == pytest.approx([t["ctr"] for t in run.tallies])

@@ -71,6 +71,9 @@ def assumed(log, tmp_path):
     }  # fmt: skip
 
 
+# Lightning's remarks on devices, workers and torch, of which `fit` spares its users.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_every_python_block_runs(page, assumed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -7,11 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from lightning import Callback
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from mtl_seq import FunnelEstimator, Schema, models, nn, risks
+from mtl_seq.data import BatchLoader, Codec
 from mtl_seq.errors import ArtifactError, DataError, Terminated
-from mtl_seq.fit import DWA, Checkpoints, GradNorm, Uncertainty
+from mtl_seq.fit import DWA, Checkpoints, FunnelModule, GradNorm, Uncertainty
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -166,3 +168,42 @@ def test_a_checkpoint_that_is_none_is_refused_and_what_was_being_written_is_swep
 def test_how_often_must_be_a_positive_number(name):
     with pytest.raises(DataError, match=f"`{name}` must be above 0"):
         Checkpoints("kept", **{name: 0})
+
+
+def test_a_fit_of_two_processes_does_not_go_on_with_one(tmp_path):
+    kept = Checkpoints(tmp_path / "kept", steps=2)
+    with pytest.raises(Gone):
+        estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
+    state = torch.load(kept.state, weights_only=True)
+    for callback in state["callbacks"].values():
+        if "generators" in callback:
+            callback["generators"]["cpu"] *= 2
+    torch.save(state, kept.state)
+    with pytest.raises(ArtifactError, match="a fit of 2 processes, found 1"):
+        estimator().fit(LOG, checkpoints=Checkpoints(tmp_path / "kept", resume=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.parametrize("batches", [3, 10, 14])
+def test_a_trainer_of_ones_own_resumes_with_its_own_checkpoints(batches, tmp_path):
+    codec = Codec.fit(WORLD.schema, LOG)
+
+    def fitted(callbacks, begun=None):
+        model = models.esmm(codec.spec, bottom=SMALL, seed=0)
+        draws = torch.Generator().manual_seed(3)
+        loader = BatchLoader(codec.encode(LOG), 100, generator=draws, id_dropout=0.2)
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        trainer = Trainer(max_epochs=3, accelerator="cpu", callbacks=callbacks, **quiet)
+        held = BatchLoader(codec.encode(LOG), 500)
+        trainer.fit(FunnelModule(model), loader, held, ckpt_path=begun)
+        return model.state_dict()
+
+    def keeping(folder):
+        return ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+
+    whole = fitted([keeping(tmp_path / "whole")])
+    with pytest.raises(Gone):
+        fitted([Stop(batches + 1), keeping(tmp_path / "kept")])
+    again = fitted([keeping(tmp_path / "more")], tmp_path / "kept" / f"step={batches}.ckpt")
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
