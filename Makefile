@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test test-slow lint types unit claims docs leaderboard clean
+.PHONY: demo test test-slow lint types unit claims bench docs leaderboard clean
 
 $(VENV)/user: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,6 +39,10 @@ claims: $(VENV)/user
 
 leaderboard: $(VENV)/dev
 	$(BIN)/python benchmarks/leaderboard.py --workers 2 --reuse benchmarks/results/methods.json
+
+bench: $(VENV)/user
+	$(PIP) -e '.[bench]'
+	$(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/dev
 	$(BIN)/mkdocs build --strict

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed_cases import OURS, TASKS, Case, contestants, floors
+from speed_cases import BFLOAT16, FLOAT32, OURS, TASKS, Case, Ours, contestants, floors
 from speed_page import draw_chart, print_tables
+from speed_parts import parts
 from speed_peers import main as missing_peers
 from speed_work import MODELS, SIZES, Floor, Work, draw, timed
 
@@ -68,6 +69,18 @@ def measure(
                 records.append(record(model, threads, task, name, found[1:], work))
                 print(records[-1], flush=True)
     return records
+
+
+def where(given: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Seconds of each part of our training step, by model and precision; on one thread."""
+    torch.set_num_threads(1)
+    found = {}
+    for model in given.models:
+        work, sizes = laid_out(model, given.batch, given.small)
+        for name in (FLOAT32, BFLOAT16):
+            case = Ours(model, work, sizes, OURS[name], given.device)
+            found[f"{model}, {name.removeprefix('mtl_seq, ')}"] = parts(case, 3 * given.rounds)
+    return found
 
 
 def once(case: Case | Floor, method: str, device: str) -> tuple[float, float]:
@@ -195,6 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
         "processor": processor() if given.device == "cpu" else torch.cuda.get_device_name(),
         "ours": {name: repr(how) for name, how in OURS.items()},
         "measured": measured,
+        "parts, seconds": where(given),
         "memory, MB": {
             model: {name: memory(model, name, given) for name in names(model, given.device)}
             for model in given.models

@@ -87,6 +87,7 @@ class FunnelModule(LightningModule):
         self.tallies: list[dict[str, float]] = []
         self._tally = Tally()
         self._position: dict[str, Any] | None = None
+        self._steps: int | None = None
         # Turns take an optimiser step each.
         self.automatic_optimization = model.schedule is None
 
@@ -249,8 +250,11 @@ class FunnelModule(LightningModule):
         # How many steps there are is asked late: to ask while a checkpoint is being restored has
         # Lightning (2.6) begin the epoch's rows anew and count on from the middle.
         if step == 0:
+            self._steps = None
             return 1.0
-        return 1 - step / max(int(self.trainer.estimated_stepping_batches), 1)
+        if self._steps is None:
+            self._steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        return 1 - step / self._steps
 
     def _move_on(self) -> None:
         if self.propensity is not None:

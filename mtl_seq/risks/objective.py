@@ -79,7 +79,10 @@ class Objective(nn.Module):
             terms: Tensor = risk(prediction, labels)
             if labels.weight is not None:
                 terms = terms * labels.weight.to(terms.dtype)
-            losses[name] = self.weights[name] * terms.sum() / max(terms.shape[0], 1)
+            total = terms.sum()
+            if self.weights[name] != 1:
+                total = self.weights[name] * total
+            losses[name] = total / max(terms.shape[0], 1)
         return losses
 
     def total(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:

@@ -1,0 +1,106 @@
+"""The figures of docs/speed.md, from the kept results of benchmarks/speed.py and speed_quality.py.
+
+    python benchmarks/speed_markdown.py
+
+writes them anew between the page's marks; a test holds the page to them.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from speed_page import goals, wide
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parents[0] / "docs" / "speed.md"
+RESULTS = {name: FOLDER / "results" / f"{name}.json" for name in ("speed", "speed_quality")}
+Content = Mapping[str, Any]
+
+
+def figures(speed: Content, quality: Content) -> dict[str, str]:
+    """Markdown by the name of its mark."""
+    threads = list(dict.fromkeys(row["threads"] for row in speed["measured"]))
+    return {
+        "setting": f"`{speed['command']}` on {speed['processor']}; {speed['versions']}.",
+        "milliseconds": "\n\n".join(milliseconds(speed, n) for n in threads),
+        "goals": "\n\n".join(reached(speed, n) for n in threads),
+        "parts": parts(speed),
+        "memory": markdown(pd.DataFrame(speed["memory, MB"]).T.fillna(""), "model"),
+        "quality": compared(quality),
+    }
+
+
+def milliseconds(speed: Content, threads: int) -> str:
+    """A table a model: median milliseconds of every contestant at every task."""
+    lines = [f"{threads} thread{'s' if threads > 1 else ''}, milliseconds:"]
+    for model, part in wide(speed, threads).T.groupby(level=0, sort=False):
+        lines += ["", markdown(part.droplevel(0).T.dropna(how="all").fillna(""), str(model))]
+    return "\n".join(lines)
+
+
+def reached(speed: Content, threads: int) -> str:
+    """Every goal and what became of it."""
+    frame = pd.DataFrame(goals(speed, threads)).rename(columns={"goal": f"{threads} thread(s)"})
+    frame["reached"] = frame["reached"].map({True: "yes", False: "**no**"})
+    return markdown(frame.set_index(frame.columns[0]), frame.columns[0])
+
+
+def parts(speed: Content) -> str:
+    """Where a step's time goes."""
+    frame = 1000 * pd.DataFrame(speed["parts, seconds"])
+    frame.loc["together"] = frame.sum()
+    return markdown(frame.round(1), "milliseconds of one thread")
+
+
+def compared(quality: Content) -> str:
+    """Differences to dense Adam in float32, seed by seed."""
+    frame = pd.DataFrame(quality["compared"])
+    frame = frame[(frame["optimiser"] != "dense Adam") | (frame["precision"] != "float32")]
+    said = frame["better by"].map("{:+.5f}".format) + frame["standard error"].map(
+        " ± {:.5f}".format
+    )
+    said += frame["as good"].map({True: "", False: " **worse**"})
+    how = frame["optimiser"] + ", " + frame["precision"]
+    frame = frame.assign(how=how, said=said)
+    table = frame.pivot_table(
+        index=["world", "how"], columns="figure", values="said", aggfunc="first"
+    )
+    blocks = []
+    for world, part in table.groupby(level=0, sort=False):
+        blocks.append(markdown(part.droplevel(0).dropna(axis=1, how="all"), f"`{world}`"))
+    return "\n\n".join(blocks)
+
+
+def markdown(frame: pd.DataFrame, corner: str) -> str:
+    """A table."""
+    lines = [
+        f"| {' | '.join([corner, *map(str, frame.columns)])} |",
+        "|---" * (frame.shape[1] + 1) + "|",
+    ]
+    for name, row in zip(frame.index, frame.itertuples(index=False), strict=True):
+        lines.append(f"| {' | '.join([str(name), *map(str, row)])} |")
+    return "\n".join(lines)
+
+
+def filled(page: str, blocks: Mapping[str, str]) -> str:
+    """The page with every block between its marks."""
+    for name, block in blocks.items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        if not re.search(pattern, page, flags=re.DOTALL):
+            raise ValueError(f"the page has no mark {name!r}")
+        page = re.sub(pattern, lambda m, b=block: f"{m[1]}{b}\n{m[2]}", page, flags=re.DOTALL)
+    return page
+
+
+def main() -> int:
+    kept = [json.loads(path.read_text("utf-8")) for path in RESULTS.values()]
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(*kept)), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
