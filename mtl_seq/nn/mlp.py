@@ -61,7 +61,10 @@ class Tower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, F) -> (B,)``."""
-        hidden = self.stack(x)
+        return self.conclude(self.stack(x))
+
+    def conclude(self, hidden: Tensor) -> Tensor:
+        """What the stack said, ``(B, D)``, to the logit, ``(B,)``."""
         if torch.is_autocast_enabled(hidden.device.type):
             # A logit has too few digits in half a type: at 4% they are 1.5% of the probability.
             logit: Tensor = (hidden.float() * self.logit.weight).sum(1, keepdim=True)

@@ -4,17 +4,17 @@ Shapes: B rows, F input features, G gates, E experts, D output features.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mtl_seq.errors import CompositionError
-from mtl_seq.nn.bottoms.forms import few_rows, form_of
+from mtl_seq.nn.forms import few_rows
 from mtl_seq.nn.mlp import MLP
 
-__all__ = ["ExpertFactory", "Gate", "build_experts", "mix", "run_experts", "width_of"]
+__all__ = ["ExpertFactory", "Gate", "build_experts", "mix", "width_of"]
 
 ExpertFactory = Callable[[int], nn.Module]
 """Builds an expert, ``(B, F) -> (B, D)``, from F; its attribute ``out_features`` says D."""
@@ -110,13 +110,6 @@ def width_of(expert: nn.Module) -> int:
     width = expert.out_features
     assert isinstance(width, int)
     return width
-
-
-def run_experts(experts: Iterable[nn.Module], x: Tensor) -> Sequence[Tensor]:
-    """Every expert on one input, in the form that is fastest: ``(B, F)`` -> E times ``(B, D)``."""
-    experts = list(experts)
-    form = form_of(experts, x)
-    return [expert(x) for expert in experts] if form is None else form(experts, x)
 
 
 def mix(gates: Tensor, outputs: Sequence[Tensor]) -> Tensor:

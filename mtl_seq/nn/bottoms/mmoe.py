@@ -11,9 +11,9 @@ from mtl_seq.nn.bottoms.gates import (
     Gate,
     build_experts,
     mix,
-    run_experts,
     width_of,
 )
+from mtl_seq.nn.forms import run_alike
 
 __all__ = ["MMoE"]
 
@@ -59,7 +59,7 @@ class MMoE(Bottom):
 
     def forward(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, D)``."""
-        return mix(self.gates(shared), run_experts(self.experts, shared))
+        return mix(self.gates(shared), run_alike(list(self.experts), shared))
 
     def gates(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, E)``: each tower's share of each expert."""

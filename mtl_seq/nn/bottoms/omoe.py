@@ -11,9 +11,9 @@ from mtl_seq.nn.bottoms.gates import (
     Gate,
     build_experts,
     mix,
-    run_experts,
     width_of,
 )
+from mtl_seq.nn.forms import run_alike
 
 __all__ = ["OMoE"]
 
@@ -69,4 +69,4 @@ class OMoE(Bottom):
         return gates.expand(-1, self.towers, -1)
 
     def _mixed(self, shared: Tensor) -> Tensor:
-        return mix(self.gate(shared), run_experts(self.experts, shared))
+        return mix(self.gate(shared), run_alike(list(self.experts), shared))

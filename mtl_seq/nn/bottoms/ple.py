@@ -18,9 +18,9 @@ from mtl_seq.nn.bottoms.gates import (
     Gate,
     build_experts,
     mix,
-    run_experts,
     width_of,
 )
+from mtl_seq.nn.forms import run_alike
 
 __all__ = ["CGC", "PLE"]
 
@@ -185,8 +185,8 @@ class _Level(nn.Module):
 
         Without a shared gate nothing is to read what stands for the shared experts, and it stays.
         """
-        own = [run_experts(e.children(), x) for e, x in zip(self.own, inputs, strict=True)]
-        shared = run_experts(self.shared, common)
+        own = [run_alike(list(e.children()), x) for e, x in zip(self.own, inputs, strict=True)]
+        shared = run_alike(list(self.shared), common)
         gates = self.gates(inputs)
         fused = [
             mix(gate, (*mine, *shared)).squeeze(1) for gate, mine in zip(gates, own, strict=True)

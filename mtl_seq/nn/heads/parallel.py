@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.nn.compose import tower_rates
+from mtl_seq.nn.forms import run_alike
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.mlp import Tower
 
@@ -44,9 +45,15 @@ class ParallelHead(Head):
 
     def read(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         """T times ``(B, D)`` and own features by tower -> ``(B, C)``."""
+        towers = [tower for tower in self.towers if isinstance(tower, Tower)]
+        if not own and all(row is rows[0] for row in rows):
+            # Towers of one input are like experts: narrow ones are faster side by side.
+            hidden = run_alike([tower.stack for tower in towers], rows[0])
+            logits = [tower.conclude(x) for tower, x in zip(towers, hidden, strict=True)]
+            return torch.stack(logits, dim=1)
         logits = [
             tower(join_own(row, own.get(name)))
-            for tower, name, row in zip(self.towers, self.names, rows, strict=True)
+            for tower, name, row in zip(towers, self.names, rows, strict=True)
         ]
         return torch.stack(logits, dim=1)
 

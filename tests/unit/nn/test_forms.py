@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 import torch
 
-from mtl_seq import nn
-from mtl_seq.nn.bottoms import forms
-from mtl_seq.nn.bottoms.forms import form_of, run_fused, run_wide
-from mtl_seq.nn.bottoms.gates import Gate, build_experts, run_experts
+from mtl_seq import Funnel, nn
+from mtl_seq.nn import forms
+from mtl_seq.nn.bottoms.gates import Gate, build_experts
+from mtl_seq.nn.forms import form_of, run_alike, run_fused, run_wide
 
 ROWS, WIDTH = 1500, 12
 FORMS = [run_wide, run_fused]
@@ -81,7 +81,7 @@ def test_experts_of_ones_own_are_called():
 
     own = experts(expert=lambda width: Own(width, 4))
     assert form_of(own, inputs()) is None
-    torch.testing.assert_close(run_experts(own, inputs())[1], own[1](inputs()))
+    torch.testing.assert_close(run_alike(own, inputs())[1], own[1](inputs()))
     assert form_of(experts(hidden=()), inputs()) is None
 
 
@@ -109,3 +109,12 @@ def test_a_gates_shares_are_the_same_along_rows(monkeypatch):
     monkeypatch.setattr(forms, "_MANY_ROWS", ROWS + 1)
     torch.testing.assert_close(fast, gate(x), rtol=0, atol=1e-6)
     torch.testing.assert_close(fast.sum(2), torch.ones(ROWS, 2))
+
+
+def test_towers_of_one_input_say_the_same_side_by_side():
+    head = nn.ParallelHead(Funnel.chain("click", "conversion"), WIDTH, {}, hidden=(16, 8))
+    x = inputs()
+    assert form_of([tower.stack for tower in head.towers], x) is run_wide
+    expected = torch.stack([tower(x) for tower in head.towers], dim=1)
+    torch.testing.assert_close(head.read((x, x), {}), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(head.read((x, x + 0), {}), expected, rtol=0, atol=0)

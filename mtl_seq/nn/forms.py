@@ -1,4 +1,4 @@
-"""Experts of one shape, side by side: forms that give what a loop over them gives, and when to.
+"""Experts, or towers, of one shape side by side: forms of the same result, and when each is used.
 
 What is fastest was measured (docs/speed.md). On a CPU a loop is, except that narrow first layers
 gain from being one matrix product, half as much time again, once a batch has enough rows. Products
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mtl_seq.nn.mlp import MLP
 
-__all__ = ["Form", "few_rows", "form_of", "run_fused", "run_wide"]
+__all__ = ["Form", "few_rows", "form_of", "run_alike", "run_fused", "run_wide"]
 
 Form = Callable[[Sequence[nn.Module], Tensor], Sequence[Tensor]]
 """Experts and their input ``(B, F)`` -> E times ``(B, D)``."""
@@ -41,6 +41,12 @@ def form_of(experts: Sequence[nn.Module], x: Tensor) -> Form | None:
         return run_fused
     narrow = _layers(experts[0])[0].out_features <= _NARROW
     return run_wide if narrow and x.device.type == "cpu" else None
+
+
+def run_alike(several: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
+    """Every module on one input, in the form that is fastest: ``(B, F)`` -> E times ``(B, D)``."""
+    form = form_of(several, x)
+    return [module(x) for module in several] if form is None else form(several, x)
 
 
 def run_wide(experts: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
