@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Piece", "Source"]
+__all__ = ["READ_ROWS", "Piece", "Source", "joined_pieces"]
 
 READ_ROWS = 32_768
 """Rows decoded at a time."""
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
         file: Where they are from.
     """
 
-    rows: "pa.RecordBatch"
+    rows: "pa.RecordBatch | pa.Table"
     position: int
     numbers: NDArray[np.int64]
     file: str
@@ -48,6 +48,29 @@ class Piece(NamedTuple):
         first = self._replace(rows=self.rows.slice(0, rows), numbers=self.numbers[:rows])
         after = Piece(self.rows.slice(rows), self.position + rows, self.numbers[rows:], self.file)
         return first, after
+
+
+def joined_pieces(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces in their order, where those that follow each other in one file are made one."""
+    import pyarrow as pa
+
+    runs: list[list[Piece]] = []
+    for piece in pieces:
+        last = runs[-1][-1] if runs else None
+        after = last is not None and last.position + len(last.numbers) == piece.position
+        if last is not None and after and last.file == piece.file:
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    return [
+        run[0]
+        if len(run) == 1
+        else run[0]._replace(
+            rows=pa.Table.from_batches([piece.rows for piece in run]).combine_chunks(),
+            numbers=np.concatenate([piece.numbers for piece in run]),
+        )
+        for run in runs
+    ]
 
 
 class Source:

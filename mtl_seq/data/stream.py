@@ -12,7 +12,7 @@ from mtl_seq.data.codec import Codec
 from mtl_seq.data.labels import user_codes
 from mtl_seq.data.lanes import Plan
 from mtl_seq.data.prefetch import prefetched
-from mtl_seq.data.source import READ_ROWS, Piece, Source
+from mtl_seq.data.source import READ_ROWS, Piece, Source, joined_pieces
 from mtl_seq.data.target_encoding import FloatTable
 from mtl_seq.errors import DataError, MtlSeqError
 from mtl_seq.records import FunnelBatch
@@ -195,16 +195,16 @@ class StreamLoader:
         for window in plan.windows(lane, batch):
             if pieces is None:
                 pieces = self._pieces(plan, lane, window.start)
-            size, encoded = window.stop - window.start, []
+            size, found = window.stop - window.start, []
             while size:
                 piece = rest.pop() if rest else next(pieces)
                 if len(piece.numbers) > size:
                     piece, after = piece.cut(size)
                     rest.append(after)
                 size -= len(piece.numbers)
-                encoded.append(self._encoded(piece))
+                found.append(piece)
             rng = plan.rng(lane, window.number)
-            block = Block.of(encoded, block)
+            block = Block.of([self._encoded(one) for one in joined_pieces(found)], block)
             order = rng.permutation(block.rows) if plan.window else np.arange(block.rows)
             if self.id_dropout:
                 drop = rng.random(block.ids.shape, dtype=np.float32) < self.id_dropout
