@@ -191,7 +191,7 @@ class FitCommand:
         except ModuleNotFoundError as error:
             raise CompositionError(
                 "`--logger tensorboard` needs TensorBoard, which is not installed: "
-                "`pip install tensorboard`, or use `--logger csv`"
+                "`pip install 'mtl_seq[log]'`, or use `--logger csv`"
             ) from error
 
 

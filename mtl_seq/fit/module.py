@@ -110,7 +110,10 @@ class FunnelModule(LightningModule):
         """Choose the arithmetic by the first batch of a run."""
         if self.arithmetic is None:
             network, features = self.model.network, batch.features
-            self.arithmetic = arithmetic_for(self.precision, network, features, train=True)
+            found = arithmetic_for(self.precision, network, features, train=True)
+            # What one process measured may differ from what another did.
+            alone = self.precision != "auto" or self.trainer.world_size == 1
+            self.arithmetic = found if alone else self.trainer.strategy.broadcast(found)
 
     def on_train_epoch_start(self) -> None:
         """Let towers take over the weights of others where the model's schedule says so."""

@@ -1,12 +1,16 @@
 """Two processes that exchange over gloo fit what one process fits on the same global batches."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import multiprocessing
 
 from mtl_seq import FunnelEstimator, Schema, models, nn, risks
@@ -124,3 +128,21 @@ def test_what_torchrun_started_is_used(monkeypatch):
         monkeypatch.setenv(name, str(value))
     assert launched() == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
     assert not is_first()
+
+
+@pytest.mark.slow
+def test_torchrun_fits_from_the_shell_what_one_process_fits(tmp_path):
+    LOG.to_parquet(tmp_path / "log.parquet")
+    WORLD.schema.to_json(tmp_path / "schema.json")
+    fit = ["-m", "mtl_seq", "fit", "log.parquet", "--schema", "schema.json", "--quiet"]
+    small = ["--epochs", "2", "--batch-size", "101", "--bottom", "shared", "--json"]
+    rules = []
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node=2"]
+    for out, start in {"one": [], "two": torchrun}.items():
+        command = [sys.executable, *start, *fit, *small, "--out", out]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        rules.append(json.loads(done.stdout)["rule_by_epoch"])  # said once, not by both
+    np.testing.assert_allclose(rules[0], rules[1], rtol=0, atol=1e-5)
+    one, two = (load_file(tmp_path / out / "model.safetensors") for out in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4)

@@ -1,5 +1,6 @@
 """A fit that goes on after a stop ends as one that was not stopped, to the bit."""
 
+import errno
 import os
 import signal
 from functools import partial
@@ -207,3 +208,24 @@ def test_a_trainer_of_ones_own_resumes_with_its_own_checkpoints(batches, tmp_pat
         fitted([Stop(batches + 1), keeping(tmp_path / "kept")])
     again = fitted([keeping(tmp_path / "more")], tmp_path / "kept" / f"step={batches}.ckpt")
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    whole, written = estimator().fit(LOG), []
+
+    def save(content, path):
+        written.append(path)
+        if len(written) == 4:
+            path.write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        plain(content, path)
+
+    plain = torch.save
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(OSError, match="No space left"):
+        estimator().fit(LOG, checkpoints=Checkpoints(tmp_path / "kept", steps=2))
+    monkeypatch.undo()
+    names = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert names == {"plan.json", "codec.json", "state.pt"}
+    again = Checkpoints(tmp_path / "kept", resume=True)
+    same(estimator().fit(LOG, checkpoints=again), whole)
