@@ -172,7 +172,11 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path):
         text=True,
         env={**os.environ, "COLUMNS": "99"},
     )
-    time.sleep(12)
+    # However long the imports take, the command has then begun.
+    while not (tmp_path / "model" / "checkpoint" / "fit.json").exists():
+        assert running.poll() is None
+        time.sleep(0.1)
+    time.sleep(6)
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
