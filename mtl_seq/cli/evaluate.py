@@ -20,6 +20,7 @@ from mtl_seq.data import read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.report import BiasReport
 from mtl_seq.report.html import write_report
+from mtl_seq.report.selection import read_evidence
 from mtl_seq.schema import Schema
 
 __all__ = ["evaluate"]
@@ -43,6 +44,9 @@ def evaluate(
     random: Annotated[
         str | None,
         typer.Option(help="Column of the log that is 1 where the impression was shown at random."),
+    ] = None,
+    selection: Annotated[
+        Path | None, typer.Option(help="What `test-selection --json` printed, to be reported too.")
     ] = None,
     control: Annotated[
         str | None, typer.Option(help="Model to hold the others against; default: multitask.")
@@ -80,9 +84,12 @@ def evaluate(
         "seed": seed,
     }
     if truth is None:
-        report = BiasReport.from_log(named, frame, random=random, **settings)
-    elif random is not None:
-        raise DataError("`--random` is for a log without a truth: leave out one of the two")
+        test = None if selection is None else read_evidence(selection)
+        report = BiasReport.from_log(named, frame, random=random, selection=test, **settings)
+    elif random is not None or selection is not None:
+        raise DataError(
+            "`--random` and `--selection` are for a log without a truth: leave out either"
+        )
     else:
         known = truth_of(frame, read_frame(truth))
         report = BiasReport.against_truth(

@@ -16,6 +16,7 @@ from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWiseAdagrad, RowWiseAdam
 from mtl_seq.fit.run import Run
+from mtl_seq.fit.selection import selection_test
 from mtl_seq.fit.training import CHECKPOINT_RULE
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "Run",
     "Uncertainty",
     "dependence_moment",
+    "selection_test",
 ]
 
 

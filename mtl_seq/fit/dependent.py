@@ -205,8 +205,7 @@ def find_dependence(
     levels = Levels.fit(schema, log)
     level = levels.codes(log)
     features = codec.encode(log, labels=False).features
-    spec = codec.spec
-    told = [name for name in spec.features if name not in levels.made(spec)]
+    told = [name for name in schema.features if name not in levels.columns]
     shares = fit_shares(how, log, features, level, len(levels), told, seed=seed)
     parts = np.random.default_rng([seed, 9]).permutation(len(log)) % how.folds
     click, rate = np.empty((len(log), len(levels))), np.empty(len(log))

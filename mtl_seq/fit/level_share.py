@@ -134,7 +134,7 @@ def fit_shares(
         features: The same rows, encoded.
         level: ``(N,)`` their levels.
         levels: K.
-        names: Encoded features that the conversion tower sees.
+        names: Features that are not of the levels.
         seed: Seed of the split and of the order of the rows.
 
     Raises:

@@ -13,6 +13,7 @@ from mtl_seq.report.orders import DIFFERENCE_COLUMNS, Contradiction, Lead
 from mtl_seq.report.overlap import WEIGHT_COLUMNS, Overlap
 from mtl_seq.report.reliability import RELIABILITY_COLUMNS
 from mtl_seq.report.segments import SEGMENT_COLUMNS
+from mtl_seq.report.selection import selection_from_dict, selection_to_dict
 from mtl_seq.report.sensitivity import ASSUMED_COLUMNS, Sensitivity
 from mtl_seq.report.summaries import Decile
 
@@ -57,6 +58,7 @@ def to_dict(report: Findings) -> dict[str, Any]:
         "overlap": report.overlap and _overlap(report.overlap),
         "sensitivity": report.sensitivity and _sensitivity(report.sensitivity),
         "random": None if report.random is None else _records(report.random),
+        "selection": selection_to_dict(report.selection),
         "changes": report.changes and _changes(report.changes),
     }
 
@@ -93,6 +95,7 @@ def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
         "overlap": _read_overlap(content.get("overlap")),
         "sensitivity": _read_sensitivity(content.get("sensitivity")),
         "random": None if random is None else _frame(random, _RANDOM_COLUMNS),
+        "selection": selection_from_dict(content.get("selection")),
         "changes": changes
         and Changes(
             _frame(changes["figures"], CHANGE_COLUMNS, text=_TEXT - {"before", "after"}),

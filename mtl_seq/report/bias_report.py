@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import DataError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FunnelTruth, SelectionTest
 from mtl_seq.report.archive import KIND, VERSION, fields_of, to_dict
 from mtl_seq.report.cells import Sampling
 from mtl_seq.report.changes import changes_between
@@ -26,6 +26,7 @@ from mtl_seq.report.inputs import (
 from mtl_seq.report.orders import contradictions, lead
 from mtl_seq.report.rankers import REASON, as_predictions, without_probabilities
 from mtl_seq.report.scores import Scores, check_scores
+from mtl_seq.report.selection import selection_under
 from mtl_seq.report.sources import Columns, Source
 from mtl_seq.report.summaries import deciles, gap_closed, gap_replicates
 from mtl_seq.schema import Schema
@@ -156,6 +157,7 @@ class BiasReport(Findings):
         row_id: str | None = None,
         by: Sequence[str] = (),
         random: str | None = None,
+        selection: SelectionTest | None = None,
         control: str | None = None,
         checkpoint_rule: str | None = None,
         facts: Mapping[str, Any] | None = None,
@@ -182,6 +184,7 @@ class BiasReport(Findings):
             by: Columns of the log to part the rows by.
             random: Column of the log that is 1 where the impression was chosen at random rather
                 than by a ranking; figures on those rows stand beside those on the rest.
+            selection: A test for hidden selection, such as that of `fit.selection_test`.
             control: Model that the others are held against; by default ``multitask``, else
                 ``click_space``, where it is among them.
             checkpoint_rule: How every model's checkpoint was picked; printed with the table.
@@ -236,6 +239,7 @@ class BiasReport(Findings):
             overlap=inputs.overlap(logged, propensity) if propensity else None,
             sensitivity=inputs.sensitivity(base, found[base], {}) if base else None,
             random=None if marked is None else inputs.on_slices(marked),
+            selection=selection_under(selection, found[base]) if selection and base else None,
             **inputs.compared(measured, questions, known=False),
         )
         return without_probabilities(report, rankers)

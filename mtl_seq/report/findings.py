@@ -11,6 +11,7 @@ from mtl_seq.report.changes import Changes
 from mtl_seq.report.columns import LOG_COLUMNS, TRUTH_COLUMNS
 from mtl_seq.report.orders import Contradiction, Lead
 from mtl_seq.report.overlap import Overlap
+from mtl_seq.report.selection import Selection
 from mtl_seq.report.sensitivity import Sensitivity
 from mtl_seq.report.summaries import Decile
 
@@ -56,6 +57,7 @@ class Findings:
         sensitivity: The mean CVR over all impressions by assumed odds ratio.
         random: Figures on the rows shown at random and on the rest, long form with the column
             ``slice``; None where the log marks none.
+        selection: A test for hidden selection and what it leaves open; None where none was given.
         changes: What is new against an older report; None where none was named.
     """
 
@@ -75,6 +77,7 @@ class Findings:
     overlap: Overlap | None
     sensitivity: Sensitivity | None
     random: pd.DataFrame | None = None
+    selection: Selection | None = None
     changes: Changes | None = None
 
     @property

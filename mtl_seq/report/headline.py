@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mtl_seq.report.evidence import selection_lines
 from mtl_seq.report.findings import CEILING, Findings
 from mtl_seq.report.rankers import REASON
 from mtl_seq.report.wording import figure, percent, with_interval
@@ -109,6 +110,8 @@ def _from_log(report: Findings) -> list[str]:
     if graded:
         lines.append(f"Conversions predicted over observed (PCOC), all impressions: {said}.")
     lines += _rankers(report, graded)
+    if report.selection is not None:
+        lines += selection_lines(report.selection)
     found = report.sensitivity
     if found is not None and found.reason is None:
         low, high = found.ranges[2.0]

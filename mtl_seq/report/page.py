@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from mtl_seq.report.evidence import selection_lines
 from mtl_seq.report.findings import Findings
 from mtl_seq.report.grids import (
     Grid,
@@ -66,6 +67,7 @@ def sections(report: Findings) -> list[Section]:
             _overlap(report, drawn),
         ]
         found += [section._replace(kind="shown") for section in shown]
+        found.append(_selection(report)._replace(kind="open"))
         found.append(_sensitivity(report, drawn)._replace(kind="open"))
     undefined = undefined_lines(report)
     note = ["Not defined: " + "; ".join(undefined) + "."] if undefined else []
@@ -140,6 +142,13 @@ def _overlap(report: Findings, drawn: dict[str, Picture]) -> Section:
     return Section(
         "overlap", "Weights and overlap", [*_some(drawn, "overlap"), weight_grid(report)]
     )
+
+
+def _selection(report: Findings) -> Section:
+    title = "Whether something hidden moves both, by features that move clicks only"
+    if report.selection is None:
+        return Section("selection", title, [])
+    return Section("selection", title, [*selection_lines(report.selection)])
 
 
 def _sensitivity(report: Findings, drawn: dict[str, Picture]) -> Section:
