@@ -44,8 +44,8 @@ ALL: Mapping[str, Builder] = {
     **{
         name: builder
         for name, builder in BUILDERS.items()
-        if (taken := inspect.signature(builder).parameters)["funnel"].default == CLICK_CONVERSION
-        and "dependence" not in taken
+        if inspect.signature(builder).parameters["funnel"].default == CLICK_CONVERSION
+        and name not in ("esmm_dependent", "esmm_gaussian")
     },
 }
 """Every named model that any log of clicks and conversions will do for: `MODELS`, then the others.

@@ -87,9 +87,8 @@ def evaluate(
         test = None if selection is None else read_evidence(selection)
         report = BiasReport.from_log(named, frame, random=random, selection=test, **settings)
     elif random is not None or selection is not None:
-        raise DataError(
-            "`--random` and `--selection` are for a log without a truth: leave out either"
-        )
+        option = "--selection" if random is None else "--random"
+        raise DataError(f"`{option}` is for a log without a truth: leave out one of the two")
     else:
         known = truth_of(frame, read_frame(truth))
         report = BiasReport.against_truth(

@@ -29,6 +29,7 @@ from mtl_seq.functional.dependence import (
 from mtl_seq.functional.dependent_chain import DependentChain, dependent_chain
 from mtl_seq.functional.error_correlation import error_correlation
 from mtl_seq.functional.field_rce import field_rce
+from mtl_seq.functional.gaussian_pair import GaussianPair, gaussian_pair
 from mtl_seq.functional.grouped_auc import GroupedAUC, grouped_auc
 from mtl_seq.functional.ks import ks
 from mtl_seq.functional.log_estimates import (
@@ -82,6 +83,7 @@ __all__ = [
     "CalibrationBins",
     "DependentCells",
     "DependentChain",
+    "GaussianPair",
     "GroupedAUC",
     "PairIndex",
     "Pairs",
@@ -109,6 +111,7 @@ __all__ = [
     "expected_null_ece",
     "field_rce",
     "float_rows",
+    "gaussian_pair",
     "grouped_auc",
     "index_pairs",
     "inverse_propensity",

@@ -19,6 +19,7 @@ from mtl_seq.models.escm2 import escm2_dr, escm2_ips
 from mtl_seq.models.esm2 import CLICK_ACTION_PURCHASE, esm2
 from mtl_seq.models.esmm import esmm
 from mtl_seq.models.esmm_dependent import esmm_dependent
+from mtl_seq.models.esmm_gaussian import esmm_gaussian
 from mtl_seq.models.esmm_ns import esmm_ns
 from mtl_seq.models.ips import ips, multi_ipw, snips
 from mtl_seq.models.mmoe import mmoe
@@ -68,6 +69,7 @@ __all__ = [
     "esm2",
     "esmm",
     "esmm_dependent",
+    "esmm_gaussian",
     "esmm_ns",
     "ips",
     "lambda_ranker",

@@ -13,12 +13,14 @@ from mtl_seq.nn.bottoms import (
 )
 from mtl_seq.nn.compose import compose_conditionals
 from mtl_seq.nn.compose_dependent import compose_dependent
+from mtl_seq.nn.compose_gaussian import compose_gaussian
 from mtl_seq.nn.compose_joints import compose_joints
 from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
 from mtl_seq.nn.heads import (
     AITM,
     DBMTL,
     DependentHead,
+    GaussianHead,
     Head,
     HeadFactory,
     JointHead,
@@ -41,6 +43,7 @@ __all__ = [
     "EmbeddingFactory",
     "ExpertFactory",
     "FunnelNetwork",
+    "GaussianHead",
     "Head",
     "HeadFactory",
     "JointHead",
@@ -54,5 +57,6 @@ __all__ = [
     "Wide",
     "compose_conditionals",
     "compose_dependent",
+    "compose_gaussian",
     "compose_joints",
 ]

@@ -13,6 +13,7 @@ from mtl_seq.risks.dr import DoublyRobust
 from mtl_seq.risks.dr_bias import DRBiasImputation
 from mtl_seq.risks.dr_mse import DRMSEImputation
 from mtl_seq.risks.entire_space import EntireSpace
+from mtl_seq.risks.gaussian import GaussianLikelihood
 from mtl_seq.risks.imputation import Imputation, WeightedImputation, imputed_error
 from mtl_seq.risks.ips import IPS
 from mtl_seq.risks.lambdarank import LambdaRank
@@ -49,6 +50,7 @@ __all__ = [
     "DrawnPairs",
     "EntireSpace",
     "EvalMode",
+    "GaussianLikelihood",
     "Imputation",
     "LambdaRank",
     "MRDRImputation",

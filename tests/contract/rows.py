@@ -33,6 +33,7 @@ HEADS = {
     "JointHead": nn.JointHead,
     "DependentHead": nn.DependentHead,
     "DependentHead, lambda(x)": partial(nn.DependentHead, hidden=(), dependence=(8,)),
+    "GaussianHead": nn.GaussianHead,
     "DependentHead, held": partial(nn.DependentHead, lam=1.5, learned=False),
     "JointHead, linear": partial(nn.JointHead, hidden=()),
 }
@@ -75,6 +76,7 @@ RISKS = {
     "PotentialOutcome": risks.PotentialOutcome(),
     "Calibrator": risks.Calibrator(),
     "DependentLikelihood": risks.DependentLikelihood(),
+    "GaussianLikelihood": risks.GaussianLikelihood(),
     "DependentLikelihood, three stages": risks.DependentLikelihood(),
     "PathLoss": risks.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
 }
@@ -111,6 +113,7 @@ MODELS = {
     "lambda_ranker": models.lambda_ranker,
     "reweighted": models.reweighted,
     "esmm_dependent": models.esmm_dependent,
+    "esmm_gaussian": models.esmm_gaussian,
     "oracle": models.oracle,
     "esm2": models.esm2,
     "dbmtl": models.dbmtl,
@@ -173,6 +176,8 @@ ON = {
     "DependentHead": {"funnels": CHAINS},
     "DependentHead, lambda(x)": {"funnels": CHAINS},
     "DependentHead, held": {"funnels": CHAINS},
+    "GaussianHead": {"funnels": CHAINS[:1]},
+    "GaussianLikelihood": {"compose": nn.compose_gaussian, "logits_each": 3},
     "Calibrator": {"compose": nn.compose_joints},
     "DependentLikelihood": {"compose": nn.compose_dependent, "logits_each": 3},
     "DependentLikelihood, three stages": {

@@ -15,6 +15,7 @@ HEADS = {
     "AITM": nn.AITM,
     "JointHead": nn.JointHead,
     "DependentHead": nn.DependentHead,
+    "GaussianHead": nn.GaussianHead,
 }
 PLACES = {
     f"{name}, {' '.join(conditional.name for conditional in funnel.conditionals)}": (head, funnel)
@@ -47,4 +48,4 @@ def test_every_network_leaves_python(bottom, head, funnel):
 
 def test_a_place_is_there_for_every_head_and_funnel():
     assert set(HEADS.values()) == {part for part in rows.HEADS.values() if isinstance(part, type)}
-    assert len(PLACES) == 2 * len(FUNNELS) + 3 * len(CHAINS)
+    assert len(PLACES) == 2 * len(FUNNELS) + 3 * len(CHAINS) + 1

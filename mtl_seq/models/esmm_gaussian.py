@@ -1,0 +1,37 @@
+"""ESMM with correlated normal utilities of click and conversion."""
+
+from mtl_seq.funnel import Funnel
+from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.nn import BottomFactory, GaussianHead, MMoE
+from mtl_seq.nn.heads import HeadFactory
+from mtl_seq.risks import GaussianLikelihood, Objective
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["esmm_gaussian"]
+
+
+def esmm_gaussian(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    head: HeadFactory = GaussianHead,
+    seed: int,
+) -> FunnelModel:
+    """Heckman's selection model with networks: a bivariate probit, by its joint likelihood.
+
+    The sibling of `esmm_dependent` where what nobody logged is normal. Its correlation, too, is
+    identified by features that move clicks only, and lags behind with embeddings of ids.
+
+    Args:
+        spec: The features.
+        funnel: Two stages.
+        bottom: Builds the bottom.
+        head: Builds the head: `nn.GaussianHead` or a partial of it.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    objective = Objective({"outcomes": GaussianLikelihood()})
+    return assemble(spec, objective, funnel=funnel, bottom=bottom, head=head, seed=seed)
