@@ -6,8 +6,8 @@
 likelihood, on the worlds of benchmarks/dependence.py at the full effect of the position.
 
 *Policies*: `dense`, where nothing is hidden, with positions at random or given by a ranker that
-knows the click score; and with ids left out of the model, so that the ranker knows what the model
-lacks. Cells are written one at a time, so that an interrupted run goes on; `--limit` stops after so
+knows the click score; and with all that is said of items left out of the model, so that the ranker
+knows what the model lacks. Cells are written one at a time, so that an interrupted run goes on; `--limit` stops after so
 many.
 """
 
@@ -40,11 +40,12 @@ WAYS = {
     "joint": Dependence("joint"),
 }
 WORLDS = ("mnar", "hidden", "dense")
+ITEMS = ("item_id", "item_category", "item_brand", "price")
 POLICIES = {
     "random, all features": ("uniform", ()),
     "ranked, all features": ("top_k", ()),
-    "random, without ids": ("uniform", ("user_id", "item_id")),
-    "ranked, without ids": ("top_k", ("user_id", "item_id")),
+    "random, items left out": ("uniform", ITEMS),
+    "ranked, items left out": ("top_k", ITEMS),
 }
 Cell = tuple[str, str]
 
@@ -54,6 +55,7 @@ def world_of(scenario: str, policy: str) -> simulate.LogisticFunnel:
         "policy": policy,
         "slots": SLOTS,
         "candidates": 3 * SLOTS,
+        "strength": 3.0,
         "position_effect": 1.0,
     }
     return simulate.scenario(scenario, seed=SEED, exposure=exposure)
@@ -104,7 +106,8 @@ def under(scenario: str, name: str) -> dict[str, Any]:
     policy, left_out = POLICIES[name]
     world = world_of(scenario, policy)
     roles = world.schema.to_dict()
-    roles["ids"] = [column for column in roles["ids"] if column not in left_out]
+    for kind in ("ids", "dense"):
+        roles[kind] = [column for column in roles[kind] if column not in left_out]
     return measured(world, Schema.from_dict(roles), Dependence())
 
 

@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _ROWS, _BATCH, _EPOCHS, _LR = 65_536, 512, 10, 1e-2
-_HELD, _CLEAR = 0.2, 3.0
+_HELD, _CLEAR, _SMALL = 0.2, 3.0, 256
 
 
 class _Policy(nn.Module):
@@ -160,14 +160,29 @@ def fit_shares(
             f"{unknown}: what chose the level must be in the model"
         )
     plain = LevelShares("the log's own shares, whatever x is", own)
-    columns_of = {name: features[name] for name in wanted if features[name].dim() == 1}
+    columns_of = _told(wanted, features)
     if not columns_of:
         return plain
-    return _estimated(columns_of, torch.from_numpy(level), plain, seed)
+    return _estimated(columns_of, torch.from_numpy(level), plain, wanted, seed)
+
+
+def _told(names: Sequence[str], features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Numbers, small ids, and what target encodings tell of ids: large tables learn the noise."""
+    found = {}
+    for name, column in features.items():
+        made = any(name.startswith(f"{one}:") for one in names)
+        small = column.dtype != torch.int64 or int(column.max()) < _SMALL
+        if (name in names or made) and column.dim() == 1 and small:
+            found[name] = column
+    return found
 
 
 def _estimated(
-    features: dict[str, Tensor], level: Tensor, plain: LevelShares, seed: int
+    features: dict[str, Tensor],
+    level: Tensor,
+    plain: LevelShares,
+    names: Sequence[str],
+    seed: int,
 ) -> LevelShares:
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(level), generator=generator)
@@ -200,9 +215,9 @@ def _estimated(
             break
         best, kept = float(found.mean()), copy.deepcopy(policy)
     if kept is None:
-        source = f"{plain.source}: {', '.join(features)} foretell nothing"
+        source = f"{plain.source}: {', '.join(names)} foretell nothing"
         return LevelShares(source, plain.shares)
-    return LevelShares(f"estimated from {', '.join(features)}", plain.shares, (), kept)
+    return LevelShares(f"estimated from {', '.join(names)}", plain.shares, (), kept)
 
 
 def logged_shares(frame: pd.DataFrame, columns: Sequence[str]) -> FloatArray:
