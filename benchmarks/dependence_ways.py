@@ -7,8 +7,9 @@ likelihood, on the worlds of benchmarks/dependence.py at the full effect of the 
 
 *Policies*: `dense`, where nothing is hidden, with positions at random or given by a ranker that
 knows the click score; and with all that is said of items left out of the model, so that the ranker
-knows what the model lacks. Cells are written one at a time, so that an interrupted run goes on; `--limit` stops after so
-many.
+knows what the model lacks.
+
+Cells are written one at a time, so that an interrupted run goes on; `--limit` stops after so many.
 """
 
 import argparse
