@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["null_table", "print_tables", "summarise"]
+__all__ = ["OURS", "lambdas", "null_table", "print_tables", "summarise"]
 
 OURS = "esmm_dependent"
 SHOWN = ("relative bias, all", "log loss, all", "AUC, all")
@@ -40,10 +40,13 @@ def summarise(records: Sequence[Record]) -> pd.DataFrame:
 def lambdas(records: Sequence[Record]) -> pd.DataFrame:
     """What was found of lambda, by world."""
     frame = pd.DataFrame([r for r in records if r["method"] == OURS])
+    numbers = ["lambda", "standard error", "t", "strength"]
+    frame[numbers] = frame[numbers].astype(float)
     rejected = frame["t"].abs() > 1.959964
     groups = frame.assign(rejects=rejected).groupby(WORLD)
-    table = groups[["lambda", "standard error", "t", "strength"]].mean()
-    table.insert(1, "sd of lambda", groups["lambda"].std())
+    table = groups[["lambda", "standard error"]].median().add_prefix("median ")
+    table["sd of lambda"] = groups["lambda"].std()
+    table["strength"] = groups["strength"].median()
     for verdict in ("identified", "weak", "not identified"):
         table[verdict] = groups["verdict"].agg(lambda said, v=verdict: int((said == v).sum()))
     table["rejects"] = groups["rejects"].sum()
@@ -55,6 +58,9 @@ def null_table(records: Sequence[Record]) -> pd.DataFrame:
     """Where nothing is hidden: the shrunken form beside ESMM and its own base."""
     rows = rows_of(records)
     rows = rows[rows["scenario"].isin(["dense", "cvr_blind"])]
+    # Of the same seeds for all.
+    methods = rows.groupby(["scenario", "seed"])["method"].transform("nunique")
+    rows = rows[methods == methods.max()]
     rows = rows.assign(absolute=rows["relative bias, all"].abs())
     table = rows.groupby(["scenario", "method"])[["absolute", "log loss, all"]].mean()
     table["seeds"] = rows.groupby(["scenario", "method"]).size()

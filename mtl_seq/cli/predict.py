@@ -9,6 +9,7 @@ from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.errors import ArtifactError
 from mtl_seq.export import load_model, predict_parquet
+from mtl_seq.fit import FunnelEstimator
 
 __all__ = ["predict"]
 
@@ -32,10 +33,15 @@ def predict(
     """
     if out.is_dir():
         raise ArtifactError(f"`--out` must be a file, found the folder {out}")
-    found = predict_parquet(load_model(model), log, out, rows=rows)
+    fitted = load_model(model)
+    found = predict_parquet(fitted, log, out, rows=rows)
+    dependence = fitted.dependence_ if isinstance(fitted, FunnelEstimator) else None
     scored = int(found.pop("rows"))
     if json:
-        print_json({"out": str(out), "rows": scored, "mean": found})
+        mark = {} if dependence is None else {"dependence": dependence.mark()}
+        print_json({"out": str(out), "rows": scored, "mean": found, **mark})
         return
     said = ", ".join(f"mean {name} {value:.4f}" for name, value in found.items())
     note(f"{scored:,} rows in {out}: {said}", quiet=quiet)
+    if dependence is not None:
+        note(f"dependence of click and conversion: {dependence}", quiet=quiet)

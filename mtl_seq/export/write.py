@@ -61,6 +61,12 @@ def export_model(
         raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
     if program not in MODEL:
         raise ArtifactError(f"`program` must be one of {tuple(MODEL)}, found {program!r}")
+    found = estimator.dependence_
+    if found is not None and not found.by_network:
+        raise ArtifactError(
+            "pCVR of this model is corrected behind the network, which no program holds: fit "
+            "it with `Dependence(refit=True)`, whose network predicts by itself"
+        )
     check_folder(path, FILES)
     codec = estimator.codec_
     network = copy.deepcopy(estimator.model_.network).cpu().eval()

@@ -142,6 +142,11 @@ class Correction:
         frame.attrs["dependence"] = self.mark()
         return frame
 
+    def __str__(self) -> str:
+        """One line for a person."""
+        said = f"lambda {self.test.lam:.2f}, standard error {self.test.standard_error:.2f}"
+        return f"{said}, {self.test.verdict}; {self.lam:.2f} is used"
+
     def mark(self) -> dict[str, Any]:
         """What a prediction is marked with, JSON-ready."""
         return {

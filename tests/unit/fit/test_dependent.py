@@ -11,6 +11,7 @@ import torch
 from mtl_seq import FunnelEstimator, models, nn, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.errors import ArtifactError, CompositionError, SchemaError, SelectionWarning
+from mtl_seq.export import export_model
 from mtl_seq.fit import Calibrate
 from mtl_seq.fit.correction import nuisance_logits
 from mtl_seq.fit.dependent import used
@@ -114,6 +115,11 @@ def test_predictions_are_marked(fitted):
     assert mark["lam"] == fitted.dependence_.test.lam
     assert mark["verdict"] == fitted.dependence_.test.verdict
     assert mark["used_lam"] == fitted.dependence_.lam
+
+
+def test_a_correction_behind_the_network_is_not_exported(fitted, tmp_path):
+    with pytest.raises(ArtifactError, match=r"Dependence\(refit=True\)"):
+        export_model(fitted, tmp_path / "served")
 
 
 def test_what_was_saved_says_the_same(fitted, tmp_path):
