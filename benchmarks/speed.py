@@ -1,7 +1,7 @@
 """How fast mtl_seq trains and predicts, beside other packages and the least time it can take.
 
     pip install -c constraints.txt -e '.[bench]'
-    python benchmarks/speed.py [--rounds 5] [--threads 1 2] [--batch 4096] [--device cpu]
+    python benchmarks/speed.py [--rounds 4] [--threads 1 2] [--batch 4096] [--device cpu]
 
 23 id fields (6 of 200,000 ids, 7 of 10,000, 10 of 100; Zipf), embedding size 16. MMoE has 8 experts
 of 256 and 128 units, ESMM reads the embedding; towers of 64 and 32 units everywhere. ESMM on MMoE,
@@ -119,13 +119,13 @@ def record(
 
 
 def memory(model: str, name: str, given: argparse.Namespace) -> float:
-    """Megabytes at most that a process holds which trains one contestant end to end."""
+    """Megabytes at most that a process holds which trains one contestant on two batches."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import resource, torch, speed\n"
         "from speed_cases import contestants\n"
         f"torch.set_num_threads(1); work, sizes = speed.laid_out({model!r}, {given.batch}, "
-        f"{given.small})\n"
+        f"{given.small}, steps=2)\n"
         f"dict(contestants({model!r}, work, sizes, 'cpu'))[{name!r}]().train()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
@@ -148,11 +148,13 @@ def import_seconds(statement: str) -> float:
     return round(min(float(fresh(code)) for _ in range(3)), 3)
 
 
-def laid_out(model: str, batch: int, small: bool) -> tuple[Work, dict[str, int]]:
+def laid_out(
+    model: str, batch: int, small: bool, steps: int | None = None
+) -> tuple[Work, dict[str, int]]:
     """The rows, and the ids of each field."""
     sizes = {name: min(size, 50) for name, size in SIZES.items()} if small else SIZES
-    steps = 4 if small else PASS[model]
-    return draw(steps * batch, batch, sizes), sizes
+    taken = steps or (4 if small else PASS[model])
+    return draw(taken * batch, batch, sizes), sizes
 
 
 def names(model: str, device: str) -> list[str]:
@@ -174,13 +176,13 @@ def processor() -> str:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--batch", type=int, default=4096)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--small", action="store_true", help="tiny, to try it; keeps nothing")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, help=f"by default {RESULT.name}; none for --small")
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
         print(
@@ -216,10 +218,11 @@ def main(arguments: list[str] | None = None) -> int:
         "import, seconds": {name: import_seconds(code) for name, code in IMPORTS.items()},
     }
     print_tables(content)
-    if not given.small:
-        with atomic_path(given.out) as path:
+    out = given.out or (None if given.small else RESULT)
+    if out is not None:
+        with atomic_path(out) as path:
             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        draw_chart(content, CHART)
+        draw_chart(content, CHART if out == RESULT else out.with_suffix(".png"))
     return 0
 
 

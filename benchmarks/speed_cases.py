@@ -25,13 +25,12 @@ TASKS = {
 
 HAND, FLOOR = "by hand, Adam(fused=True)", "floor"
 FLOAT32, BFLOAT16 = "mtl_seq, float32", "mtl_seq, bfloat16"
-DENSE, DENSE_BFLOAT16 = "mtl_seq, dense Adam, float32", "mtl_seq, dense Adam, bfloat16"
+DENSE = "mtl_seq, dense Adam, float32"
 FLOORS = {f"{FLOOR}, float32": torch.float32, f"{FLOOR}, bfloat16": torch.bfloat16}
 OURS = {
     FLOAT32: (RowWiseAdagrad(), "float32"),
     BFLOAT16: (RowWiseAdagrad(), "bfloat16"),
     DENSE: (DenseAdam(), "float32"),
-    DENSE_BFLOAT16: (DenseAdam(), "bfloat16"),
 }
 _LR = 1e-3
 _TRAINER = {
