@@ -18,19 +18,41 @@ from speed_page import goals, wide
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parents[0] / "docs" / "speed.md"
 RESULTS = {name: FOLDER / "results" / f"{name}.json" for name in ("speed", "speed_quality")}
+COMMANDS = {
+    "speed": "python benchmarks/speed.py",
+    "speed_quality": "python benchmarks/speed_quality.py --raw RAW",
+}
 Content = Mapping[str, Any]
 
 
-def figures(speed: Content, quality: Content) -> dict[str, str]:
-    """Markdown by the name of its mark."""
+def figures(kept: Mapping[str, Content | None]) -> dict[str, str]:
+    """Markdown by the name of its mark; what was not measured is said to be so.
+
+    Args:
+        kept: By name of RESULTS, what the file holds; None where there is none.
+    """
+    unknown = {name: f"*Not measured yet: `{COMMANDS[name]}`.*" for name in RESULTS}
+    quality, speed = kept["speed_quality"], kept["speed"]
+    found = {"quality": compared(quality) if quality else unknown["speed_quality"]}
+    if speed is None:
+        names = ("setting", "chart", "milliseconds", "goals", "parts", "memory")
+        return found | dict.fromkeys(names, unknown["speed"])
     threads = list(dict.fromkeys(row["threads"] for row in speed["measured"]))
-    return {
+    return found | {
         "setting": f"`{speed['command']}` on {speed['processor']}; {speed['versions']}.",
+        "chart": "![Rows a second of training end to end, by model and package](speed.png)",
         "milliseconds": "\n\n".join(milliseconds(speed, n) for n in threads),
         "goals": "\n\n".join(reached(speed, n) for n in threads),
         "parts": parts(speed),
         "memory": markdown(pd.DataFrame(speed["memory, MB"]).T.fillna(""), "model"),
-        "quality": compared(quality),
+    }
+
+
+def read_kept() -> dict[str, Content | None]:
+    """What RESULTS hold."""
+    return {
+        name: json.loads(path.read_text("utf-8")) if path.exists() else None
+        for name, path in RESULTS.items()
     }
 
 
@@ -66,9 +88,10 @@ def compared(quality: Content) -> str:
     said += frame["as good"].map({True: "", False: " **worse**"})
     how = frame["optimiser"] + ", " + frame["precision"]
     frame = frame.assign(how=how, said=said)
-    table = frame.pivot_table(
-        index=["world", "how"], columns="figure", values="said", aggfunc="first"
-    )
+    # In the order they were compared in: a pivot would sort them.
+    order = list(dict.fromkeys(zip(frame["world"], frame["how"], strict=True)))
+    columns = list(dict.fromkeys(frame["figure"]))
+    table = frame.set_index(["world", "how", "figure"])["said"].unstack().loc[order, columns]
     blocks = []
     for world, part in table.groupby(level=0, sort=False):
         blocks.append(markdown(part.droplevel(0).dropna(axis=1, how="all"), f"`{world}`"))
@@ -97,8 +120,7 @@ def filled(page: str, blocks: Mapping[str, str]) -> str:
 
 
 def main() -> int:
-    kept = [json.loads(path.read_text("utf-8")) for path in RESULTS.values()]
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(*kept)), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(read_kept())), encoding="utf-8")
     return 0
 
 

@@ -192,7 +192,8 @@ def main() -> int:
     def rows_of(world: str, seed: int) -> Rows:
         at = (world, 0 if world == "kuairand" else seed)
         if at not in drawn:
-            drawn.clear()
+            for other in [one for one in drawn if one[0] != "kuairand"]:
+                del drawn[other]
             made = (
                 kuairand(given.raw) if world == "kuairand" else simulated(world, given.rows, seed)
             )
