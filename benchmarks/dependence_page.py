@@ -2,7 +2,7 @@
 
     python benchmarks/dependence_page.py    # puts them into the page
 
-Each stands behind a line ``<!-- name -->`` and ends at the next empty line.
+Each stands behind a line ``<!-- name -->`` and an empty one.
 """
 
 import json
@@ -100,7 +100,7 @@ def evidence(cells: Sequence[Mapping[str, Any]]) -> str:
                 world[1][4:],
                 world[2],
                 found,
-                f"{own['sd of lambda']:.2f}" if found != "none" else "",
+                f"{own['sd of lambda']:.2f}" if found != "none" and own["seeds"] > 1 else "",
                 f"{own['median standard error']:.2f}",
                 f"{own['strength']:.0f}",
                 verdicts,
@@ -150,49 +150,41 @@ def coverage() -> str:
     return grid([*head, "90% interval covers", "test rejects"], rows)
 
 
-def ways(cells: Sequence[Mapping[str, Any]], *, policies: bool) -> str:
-    """How lambda is found, or how positions came about."""
-    rows = []
-    for own in cells:
-        if (own["world"] == "policy") != policies:
-            continue
-        lam = (
-            "none"
-            if own["lambda"] is None
-            else f"{own['lambda']:.2f} ({own['standard error']:.2f})"
-        )
-        row = [own["way"]] if policies else [f"`{own['world']}`", own["way"]]
-        base = own.get("relative bias of the base, all")
-        row += [lam, f"{own['t']:.1f}", own["verdict"]]
-        if policies:
-            row += [f"{base:+.1%}"]
-        rows.append([*row, f"{own['relative bias, all']:+.1%}", f"{own['log loss, all']:.4f}"])
-    first = ["positions"] if policies else ["world", "way"]
-    middle = ["bias of the control"] if policies else []
-    head = [*first, "lambda (error)", "t", "verdict", *middle, "bias", "log loss"]
-    return grid(head, rows)
+def policy() -> str:
+    """Positions at random and chosen, seen and unseen: enumerated."""
+    kept = json.loads((RESULTS / "dependence_policy.json").read_text(encoding="utf-8"))
+    rows = [
+        [
+            own["position"],
+            "yes" if own["model sees the quality"] else "no",
+            f"{own['lambda'] + 0.0:.2f}",
+            f"{own['relative bias without'] + 0.0:+.1%}",
+            f"{own['relative bias with'] + 0.0:+.1%}",
+        ]
+        for own in kept["cases"]
+    ]
+    return grid(["position", "the model sees it", "lambda", "bias without", "bias with"], rows)
 
 
 def tables() -> dict[str, str]:
     """Every table of the page by name."""
-    cells, others = cells_of("dependence.json"), cells_of("dependence_ways.json")
+    cells = cells_of("dependence.json")
     return {
         "bias": bias(cells),
         "quality": quality(cells),
         "evidence": evidence(cells),
         "nothing hidden": nothing_hidden(cells),
         "coverage": coverage(),
-        "ways": ways(others, policies=False),
-        "policies": ways(others, policies=True),
+        "policy": policy(),
     }
 
 
 def main() -> int:
     text = PAGE.read_text(encoding="utf-8")
     for name, table in tables().items():
-        mark = f"<!-- {name} -->\n"
+        mark = f"<!-- {name} -->\n\n"
         text = re.sub(
-            re.escape(mark) + r"(?:[^\n]+\n)*", lambda _, t=table, m=mark: f"{m}{t}\n", text
+            re.escape(mark) + r"(?:\|[^\n]+\n)*", lambda _, t=table, m=mark: f"{m}{t}\n", text
         )
     PAGE.write_text(text, encoding="utf-8")
     return 0
