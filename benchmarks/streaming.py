@@ -149,10 +149,15 @@ def codec(path: Path) -> dict[str, float]:
 
     schema = Schema(labels={"click": "click", "conversion": "conversion"}, ids=["id"])
     source = Source.open(path)
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     found = fit_source(schema, source, Encoding(target_encoding=None))
-    wall = time.perf_counter() - start
-    return {"seconds": wall, "ids": found.codec.spec.ids["id"] - 1, "peak_mb": peak_mb()}
+    wall, cpu = time.perf_counter() - start, time.process_time() - used
+    return {
+        "seconds": wall,
+        "cpu_seconds": cpu,
+        "ids": found.codec.spec.ids["id"] - 1,
+        "peak_mb": peak_mb(),
+    }
 
 
 def arrow(path: Path) -> dict[str, float]:
@@ -162,16 +167,22 @@ def arrow(path: Path) -> dict[str, float]:
     from pyarrow import parquet as pq
 
     pa.set_cpu_count(1)
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     column = pq.read_table(path, columns=["id"], use_threads=False)["id"]
     counts = pc.value_counts(column)
     known = counts.field("values")
     known = known.take(pc.sort_indices(known))
     counted = time.perf_counter() - start
     codes = pc.index_in(column, known)
-    wall = time.perf_counter() - start
+    wall, cpu = time.perf_counter() - start, time.process_time() - used
     assert codes.null_count == 0
-    return {"seconds": wall, "count_only": counted, "ids": len(known), "peak_mb": peak_mb()}
+    return {
+        "seconds": wall,
+        "cpu_seconds": cpu,
+        "count_only": counted,
+        "ids": len(known),
+        "peak_mb": peak_mb(),
+    }
 
 
 def apart(way: str, *arguments: object) -> dict[str, float]:
@@ -226,7 +237,13 @@ def codec_part(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         if not path.exists():
             write_ids(path, arguments.rows, scattered=name == "scattered")
         rounds = [(apart("codec", path), apart("arrow", path)) for _ in range(arguments.rounds)]
-        ratios = [{"ratio": ours["seconds"] / theirs["seconds"]} for ours, theirs in rounds]
+        ratios = [
+            {
+                "ratio": ours["seconds"] / theirs["seconds"],
+                "cpu_ratio": ours["cpu_seconds"] / theirs["cpu_seconds"],
+            }
+            for ours, theirs in rounds
+        ]
         figures[name] = {
             "fit_source": summed([ours for ours, _ in rounds]),
             "pyarrow": summed([theirs for _, theirs in rounds]),
