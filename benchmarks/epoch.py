@@ -43,16 +43,13 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as made:
         folder = arguments.folder or Path(made)
-        start = time.perf_counter()
         world = simulate.scenario("aliccp", seed=0)
         simulate.write_shards(world, arguments.rows, folder, seed=0)
-        written = time.perf_counter() - start
         found = fit(folder, arguments.batch_size)
     result = {
         "target": TARGET,
         "rows": arguments.rows,
         "batch_size": arguments.batch_size,
-        "seconds to write": round(written, 1),
         **found,
         "checkpoint rule": CHECKPOINT_RULE,
         "command": f"python benchmarks/epoch.py --rows {arguments.rows} "

@@ -23,7 +23,7 @@ def spread(figures: list[float], form: str) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def table(streaming: dict[str, Any], epoch: dict[str, Any]) -> str:
+def table(streaming: dict[str, Any], epoch: dict[str, Any] | None) -> str:
     """The section's text."""
     stream, codec = streaming["stream"], streaming["codec"]
     rows = [
@@ -62,23 +62,34 @@ def table(streaming: dict[str, Any], epoch: dict[str, Any]) -> str:
         f"{spread(codec['scattered']['ratio'], '.2f')} where they are scattered over int64. "
         f"`{codec['command']}`",
         "",
-        f"One epoch of ESMM over {epoch['rows']:,} rows of an `aliccp` world in batches of "
-        f"{epoch['batch_size']:,}: {epoch['seconds of the epoch']:,.0f} s, after "
-        f"{epoch['seconds before the epoch']:,.0f} s for holding rows out and fitting the codec; "
-        f"{epoch['training rows per second']:,} training rows a second, at most "
-        f"{epoch['peak_mb']:,} MB; the model waited for rows for "
-        f"{epoch['share of the epoch that waits for data']:.2%} of the epoch. One run. "
-        f"`{epoch['command']}`",
-        "",
     ]
+    if epoch is not None:
+        rows += [
+            f"One epoch of ESMM over {epoch['rows']:,} rows of an `aliccp` world in batches of "
+            f"{epoch['batch_size']:,}: {epoch['seconds of the epoch']:,.0f} s, after "
+            f"{epoch['seconds before the epoch']:,.0f} s to hold rows out and fit the codec; "
+            f"{epoch['training rows per second']:,} training rows a second, at most "
+            f"{epoch['peak_mb']:,} MB; the model waited for rows for "
+            f"{epoch['share of the epoch that waits for data']:.2%} of the epoch. One run. "
+            f"`{epoch['command']}`",
+            "",
+        ]
     return "\n".join(rows) + "\n"
 
 
+def kept() -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The results; None for one that was not measured yet."""
+    streaming, epoch = (RESULTS / name for name in ("streaming.json", "epoch.json"))
+    return (
+        json.loads(streaming.read_text(encoding="utf-8")),
+        json.loads(epoch.read_text(encoding="utf-8")) if epoch.exists() else None,
+    )
+
+
 def main() -> None:
-    kept = (json.loads((RESULTS / name).read_text()) for name in ("streaming.json", "epoch.json"))
     text = PAGE.read_text(encoding="utf-8")
     between = re.compile("(?s)" + MARKS[0] + ".*" + MARKS[1])
-    filled = between.sub(lambda _: MARKS[0] + table(*kept) + MARKS[1], text)
+    filled = between.sub(lambda _: MARKS[0] + table(*kept()) + MARKS[1], text)
     PAGE.write_text(filled, encoding="utf-8")
 
 
