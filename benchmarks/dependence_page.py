@@ -166,9 +166,25 @@ def policy() -> str:
     return grid(["position", "the model sees it", "lambda", "bias without", "bias with"], rows)
 
 
+def ways(cells: Sequence[Mapping[str, Any]], *, policies: bool) -> str:
+    """How lambda is found, or how positions came about."""
+    rows = []
+    for own in cells:
+        if (own["world"] == "policy") != policies:
+            continue
+        row = [own["way"]] if policies else [f"`{own['world']}`", own["way"]]
+        row += [f"{own['lambda']:.2f} ({own['standard error']:.2f})", f"{own['t']:.1f}"]
+        if policies:
+            row += [f"{own['relative bias of the base, all']:+.1%}"]
+        rows.append([*row, f"{own['relative bias, all']:+.1%}", f"{own['log loss, all']:.4f}"])
+    first = ["positions"] if policies else ["world", "way"]
+    middle = ["bias of the control"] if policies else []
+    return grid([*first, "lambda (error)", "t", *middle, "bias", "log loss"], rows)
+
+
 def tables() -> dict[str, str]:
     """Every table of the page by name."""
-    cells = cells_of("dependence.json")
+    cells, others = cells_of("dependence.json"), cells_of("dependence_ways.json")
     return {
         "bias": bias(cells),
         "quality": quality(cells),
@@ -176,6 +192,8 @@ def tables() -> dict[str, str]:
         "nothing hidden": nothing_hidden(cells),
         "coverage": coverage(),
         "policy": policy(),
+        "ways": ways(others, policies=False),
+        "trained": ways(others, policies=True),
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "dependence.md").read_text(encoding="utf-8")
-NAMES = ("bias", "quality", "evidence", "nothing hidden", "coverage", "policy")
+NAMES = ("bias", "quality", "evidence", "nothing hidden", "coverage", "policy", "ways", "trained")
 
 
 @pytest.fixture
