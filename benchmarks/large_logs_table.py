@@ -68,6 +68,7 @@ def table(streaming: dict[str, Any], epoch: dict[str, Any] | None) -> str:
             f"One epoch of ESMM over {epoch['rows']:,} rows of an `aliccp` world in batches of "
             f"{epoch['batch_size']:,}: {epoch['seconds of the epoch']:,.0f} s, after "
             f"{epoch['seconds before the epoch']:,.0f} s to hold rows out and fit the codec; "
+            f"{epoch['processor seconds of the fit']:,.0f} s of processor time in all; "
             f"{epoch['training rows per second']:,} training rows a second, at most "
             f"{epoch['peak_mb']:,} MB; the model waited for rows for "
             f"{epoch['share of the epoch that waits for data']:.2%} of the epoch. One run. "
