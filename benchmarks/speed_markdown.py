@@ -44,7 +44,7 @@ def figures(kept: Mapping[str, Content | None]) -> dict[str, str]:
         "milliseconds": "\n\n".join(milliseconds(speed, n) for n in threads),
         "goals": "\n\n".join(reached(speed, n) for n in threads),
         "parts": parts(speed),
-        "memory": markdown(pd.DataFrame(speed["memory, MB"]).T.fillna(""), "model"),
+        "memory": markdown(pd.DataFrame(speed["memory, MB"]).T, "model"),
     }
 
 
@@ -60,7 +60,7 @@ def milliseconds(speed: Content, threads: int) -> str:
     """A table a model: median milliseconds of every contestant at every task."""
     lines = [f"{threads} thread{'s' if threads > 1 else ''}, milliseconds:"]
     for model, part in wide(speed, threads).T.groupby(level=0, sort=False):
-        lines += ["", markdown(part.droplevel(0).T.dropna(how="all").fillna(""), str(model))]
+        lines += ["", markdown(part.droplevel(0).T.dropna(how="all"), str(model))]
     return "\n".join(lines)
 
 
@@ -105,8 +105,12 @@ def markdown(frame: pd.DataFrame, corner: str) -> str:
         "|---" * (frame.shape[1] + 1) + "|",
     ]
     for name, row in zip(frame.index, frame.itertuples(index=False), strict=True):
-        lines.append(f"| {' | '.join([str(name), *map(str, row)])} |")
+        lines.append(f"| {' | '.join([str(name), *map(_cell, row)])} |")
     return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)
 
 
 def filled(page: str, blocks: Mapping[str, str]) -> str:

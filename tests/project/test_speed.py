@@ -156,3 +156,20 @@ def test_goals_are_ratios_of_medians_to_the_faster_peer(bench):
     assert (held["target"], held["reached"]) == ("<= 5", True)
     cost = goals["import mtl_seq beyond torch, pandas and torchmetrics, s"]
     assert (cost["found"], cost["reached"]) == (0.7, False)
+
+
+def test_a_kept_result_becomes_a_page_and_a_chart(bench, tmp_path):
+    markdown = bench("speed_markdown")
+    whole = content() | {
+        "command": "python benchmarks/speed.py",
+        "processor": "one",
+        "versions": "torch 2",
+        "parts, seconds": {"ESMM, float32": {"embedding": 0.001, "backward": 0.0025}},
+    }
+    found = markdown.figures({"speed": whole, "speed_quality": None})
+    assert "| torch-rechub | 10000.0 |" in found["milliseconds"]
+    assert "| together | 3.5 |" in found["parts"]
+    assert "| ESMM | 5 | 6 | 4 |" in found["memory"]
+    assert "| >= 12.0 | 10.0 | **no** |" in found["goals"]
+    bench("speed_page").draw_chart(whole, tmp_path / "speed.png")
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
