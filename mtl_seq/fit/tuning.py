@@ -17,7 +17,8 @@ from mtl_seq.fit.entire_space import Estimate, Reference, entire_space_loss
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.split import split_rows
 from mtl_seq.fit.tuned import SETTINGS, TRAINING, Tuned
-from mtl_seq.models import Builder, Choice, Range, Space, applied, search_space
+from mtl_seq.models import Builder, Choice, Range, Space
+from mtl_seq.models.space import applied, search_space
 from mtl_seq.schema import FeatureSpec, Schema
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from mtl_seq.models.schedule import Schedule
 from mtl_seq.models.shared_bottom import shared_bottom
 from mtl_seq.models.single_task import single_task
 from mtl_seq.models.sn_dr import sn_dr
-from mtl_seq.models.space import Choice, Range, Space, applied, search_space
+from mtl_seq.models.space import Choice, Range, Space
 from mtl_seq.models.unbias import unbias
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
     "Space",
     "aitm",
     "aman",
-    "applied",
     "assemble",
     "chorus_cvr",
     "click_space",
@@ -85,7 +84,6 @@ __all__ = [
     "pairwise_ranker",
     "ple",
     "reweighted",
-    "search_space",
     "shared_bottom",
     "single_task",
     "sn_dr",

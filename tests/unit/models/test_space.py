@@ -8,7 +8,8 @@ import pytest
 from mtl_seq import models, nn
 from mtl_seq.comparison import BUILDERS
 from mtl_seq.errors import CompositionError
-from mtl_seq.models import Choice, Range, applied, search_space
+from mtl_seq.models import Choice, Range
+from mtl_seq.models.space import applied, search_space
 from mtl_seq.risks import PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
