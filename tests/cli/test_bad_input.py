@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -171,6 +172,8 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "COLUMNS": "99"},
+        # What a shell starts in the background ignores it, and so do its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     # However long the imports take, the command has then begun.
     while not (tmp_path / "model" / "checkpoint" / "fit.json").exists():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,11 @@ def test_ctrl_c_keeps_whole_shards_and_the_same_command_goes_on(tmp_path):
     command = ["simulate", "--scenario", "clean", "--rows", "3000000", "--shard-rows", "100000"]
     command += ["--out", str(tmp_path / "w"), "--quiet"]
     running = subprocess.Popen(
-        [sys.executable, "-m", "mtl_seq", *command], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mtl_seq", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores it, and so do its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("w/log/part-*"))) < 2 and time.monotonic() < deadline:
