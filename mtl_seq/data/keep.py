@@ -122,7 +122,7 @@ def drawn(numbers: NDArray[np.int64], share: float, seed: int) -> NDArray[np.boo
     """Which rows are drawn: each with this probability, by a hash of its number and the seed.
 
     >>> drawn(np.arange(8), 0.5, seed=0).astype(int)
-    array([0, 0, 1, 1, 0, 0, 1, 0])
+    array([0, 0, 0, 0, 0, 0, 1, 1])
     """
     start = np.random.SeedSequence([0x6472617765, seed]).generate_state(1, np.uint64)[0]
     # The finaliser of splitmix64, by which neighbours become as good as independent.

@@ -145,7 +145,7 @@ class HashedVocabulary:
         DataError: Fewer than one.
 
     >>> HashedVocabulary("query", 1000).encode(pd.Series(["red shoes", "red shoes", None]))
-    array([ 566,  566, 1001])
+    array([ 840,  840, 1001])
     """
 
     def __init__(self, column: str, buckets: int) -> None:

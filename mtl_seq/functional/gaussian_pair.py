@@ -22,7 +22,14 @@ __all__ = ["LARGEST_CORRELATION", "GaussianPair", "gaussian_pair"]
 LARGEST_CORRELATION = 0.68
 """Correlations lie within; c^2 = 1/2 leaves room for those below 0.707."""
 
-_NODES = 48
+
+def _quadrature(size: int) -> tuple[list[float], list[float]]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(size)
+    return nodes.tolist(), np.log(weights / weights.sum()).tolist()
+
+
+# Numbers, and not made anew in every pass: a compiler cannot follow NumPy there.
+_NODES, _LOG_WEIGHTS = _quadrature(48)
 _LOADING = math.sqrt(0.5)
 
 
@@ -56,9 +63,8 @@ def gaussian_pair(logits: Tensor) -> GaussianPair:
         The log-probabilities, in at least float32.
     """
     a, b, z = promote(logits).unbind(1)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    h = torch.as_tensor(nodes, dtype=a.dtype, device=a.device)
-    log_weight = torch.as_tensor(np.log(weights / weights.sum()), dtype=a.dtype, device=a.device)
+    h = torch.tensor(_NODES, dtype=a.dtype, device=a.device)
+    log_weight = torch.tensor(_LOG_WEIGHTS, dtype=a.dtype, device=a.device)
     loading = LARGEST_CORRELATION * torch.tanh(z) / _LOADING
     click = (a[:, None] + _LOADING * h) / math.sqrt(1 - _LOADING**2)
     rest = torch.sqrt(1 - loading * loading)

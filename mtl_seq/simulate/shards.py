@@ -184,7 +184,7 @@ def _plan(rows: int, folder: str | Path, *, seed: int, shard_rows: int, stream: 
     ):
         if type(value) is not int or value < least:
             raise SimulationError(f"`{name}` must be a whole number >= {least}, found {value!r}")
-    plan = Plan(Path(folder), rows, shard_rows, seed, stream)
+    plan = Plan(Path(folder).absolute(), rows, shard_rows, seed, stream)
     if plan.shards > MOST_SHARDS:
         raise SimulationError(
             f"`shard_rows` must give at most {MOST_SHARDS:,} shards, found {plan.shards:,}: it "

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -23,6 +23,12 @@ class Bottom(nn.Module, ABC):
 
     per_tower: ClassVar[bool] = False
     out_features: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """What a class computes anew, it also hands to each tower anew."""
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls) and "rows" not in vars(cls):
+            cls.rows = Bottom.rows  # type: ignore[method-assign]
 
     @abstractmethod
     def forward(self, shared: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,12 @@ class Head(nn.Module, ABC):
     compose: ClassVar[Composition] = staticmethod(compose_conditionals)
     conditional: ClassVar[bool] = True
     independent: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """What a class computes anew, it also reads anew."""
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls) and "read" not in vars(cls):
+            cls.read = Head.read  # type: ignore[method-assign]
 
     @abstractmethod
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:

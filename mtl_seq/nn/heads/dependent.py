@@ -89,7 +89,7 @@ class DependentHead(Head):
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, K, D)`` and own features by tower -> ``(B, 2 K - 1)``: logits, then lambdas."""
         logits: Tensor = self.towers(hidden, own)
-        lam = (self.rate * self.lam).to(logits.dtype).expand(len(logits), -1)
+        lam = (self.rate * self.lam).to(logits.dtype).expand(logits.shape[0], -1)
         if len(self.edges):
             later = [tower(hidden[:, k + 1]) for k, tower in enumerate(self.edges)]
             lam = lam + torch.stack(later, dim=1)

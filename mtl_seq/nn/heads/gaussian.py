@@ -57,7 +57,7 @@ class GaussianHead(Head):
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, 2, D)`` and own features by tower -> ``(B, 3)``: indices, then z."""
         logits: Tensor = self.towers(hidden, own)
-        z = (self.rate * self.z).to(logits.dtype).expand(len(logits), 1)
+        z = (self.rate * self.z).to(logits.dtype).expand(logits.shape[0], 1)
         return torch.cat((logits, z), dim=1)
 
     def start_at(self, rates: Mapping[str, float]) -> None:

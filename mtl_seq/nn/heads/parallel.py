@@ -41,10 +41,13 @@ class ParallelHead(Head):
 
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, T, D)`` and own features by tower -> ``(B, C)``."""
-        return self.read(hidden.unbind(1), own)
+        return self._logits(hidden.unbind(1), own)
 
     def read(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         """T times ``(B, D)`` and own features by tower -> ``(B, C)``."""
+        return self._logits(rows, own)
+
+    def _logits(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         towers = [tower for tower in self.towers if isinstance(tower, Tower)]
         if not own and all(row is rows[0] for row in rows):
             # Towers of one input are like experts: narrow ones are faster side by side.

@@ -151,7 +151,8 @@ def test_an_isotonic_map_is_exact_but_for_its_jumps(tmp_path):
     estimator = fitted(models.esmm, calibrate=Calibrate("isotonic"))
     export_model(estimator, tmp_path / "exported")
     network = FunnelEstimator(estimator.model, SCHEMA)
-    network.codec_, network.model_, network.calibration_ = estimator.codec_, estimator.model_, None
+    network.codec_, network.model_ = estimator.codec_, estimator.model_
+    network.run_, network.calibration_, network.dependence_ = estimator.run_, None, None
     raw = network.predict(OTHER)["pcvr"].to_numpy()
     found = Exported.load(tmp_path / "exported").predict(OTHER)
     logit = np.log(raw) - np.log1p(-raw)

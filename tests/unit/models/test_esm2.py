@@ -174,5 +174,5 @@ def test_a_funnel_without_a_mediator_is_refused_with_the_way_out(names):
 
 
 def test_a_negative_path_weight_is_refused():
-    with pytest.raises(CompositionError, match="must be at least 0, found -1"):
+    with pytest.raises(CompositionError, match="must be at least 0 and finite, found -1"):
         models.esm2(SPEC, path_weight=-1.0, seed=0)
