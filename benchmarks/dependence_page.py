@@ -8,7 +8,7 @@ Each stands behind a line ``<!-- name -->`` and an empty one.
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,41 +47,35 @@ def worlds(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     ]
 
 
-def bias(cells: Sequence[Mapping[str, Any]]) -> str:
-    """Relative bias by world and method, and how many seeds; ours with its spread."""
-    table = summarise(cells)
+def by_method(table: pd.DataFrame, said: Callable[[pd.Series], str]) -> str:
+    """A row a world, a column a method; nothing stands where a method was not run."""
     rows = []
     for world in worlds(table):
         own = table.loc[world]
-        row = [f"`{world[0]}`", world[1][4:], world[2]]
-        for method in METHODS:
-            if method not in own.index:
-                row.append("")
-                continue
-            mean, spread = own.loc[method, "relative bias, all"], own.loc[method].iloc[1]
-            seeds = int(own.loc[method, "seeds"])
-            said = f"{mean:+.1%}" + ("" if np.isnan(spread) else f" ± {spread:.1%}")
-            row.append(f"{said} ({seeds})")
-        rows.append(row)
+        told = [said(own.loc[method]) if method in own.index else "" for method in METHODS]
+        rows.append([f"`{world[0]}`", world[1][4:], world[2], *told])
     return grid(["world", "CTR", "position", *(f"`{m}`" for m in METHODS)], rows)
+
+
+def bias(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Relative bias by world and method, and how many seeds; ours with its spread."""
+
+    def said(own: pd.Series) -> str:
+        mean, spread = own["relative bias, all"], own.iloc[1]
+        return (
+            f"{mean:+.1%}"
+            + ("" if np.isnan(spread) else f" ± {spread:.1%}")
+            + f" ({int(own['seeds'])})"
+        )
+
+    return by_method(summarise(cells), said)
 
 
 def quality(cells: Sequence[Mapping[str, Any]]) -> str:
     """Log loss and AUC over all impressions."""
-    table = summarise(cells)
-    rows = []
-    for world in worlds(table):
-        own = table.loc[world]
-        row = [f"`{world[0]}`", world[1][4:], world[2]]
-        for method in METHODS:
-            if method in own.index:
-                row.append(
-                    f"{own.loc[method, 'log loss, all']:.4f} / {own.loc[method, 'AUC, all']:.4f}"
-                )
-            else:
-                row.append("")
-        rows.append(row)
-    return grid(["world", "CTR", "position", *(f"`{m}`" for m in METHODS)], rows)
+    return by_method(
+        summarise(cells), lambda own: f"{own['log loss, all']:.4f} / {own['AUC, all']:.4f}"
+    )
 
 
 def evidence(cells: Sequence[Mapping[str, Any]]) -> str:
