@@ -122,14 +122,28 @@ def memory(model: str, name: str, given: argparse.Namespace) -> float:
     """Megabytes at most that a process holds which trains one contestant on two batches."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import resource, torch, speed\n"
+        "import torch, speed\n"
         "from speed_cases import contestants\n"
         f"torch.set_num_threads(1); work, sizes = speed.laid_out({model!r}, {given.batch}, "
         f"{given.small}, steps=2)\n"
         f"dict(contestants({model!r}, work, sizes, 'cpu'))[{name!r}]().train()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "print(speed.peak())"
     )
     return round(float(fresh(code).splitlines()[-1]))
+
+
+def memories(given: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """By model and contestant."""
+    return {
+        model: {name: memory(model, name, given) for name in names(model, given.device)}
+        for model in given.models
+    }
+
+
+def peak() -> float:
+    """Megabytes this process held at most, of its own: `ru_maxrss` starts at its parent's."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def fresh(code: str) -> str:
@@ -182,6 +196,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--small", action="store_true", help="tiny, to try it; keeps nothing")
+    parser.add_argument("--memory", action="store_true", help="only that, into the kept result")
     parser.add_argument("--out", type=Path, help=f"by default {RESULT.name}; none for --small")
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
@@ -199,6 +214,10 @@ def main(arguments: list[str] | None = None) -> int:
     if missing_peers():
         return 1
     warnings.simplefilter("ignore")
+    if given.memory:
+        content = json.loads(RESULT.read_text("utf-8"))
+        content["memory, MB"] = memories(given)
+        return keep(content, RESULT)
     measured = []
     for model in given.models:
         measured += measure(model, *laid_out(model, given.batch, given.small), given)
@@ -211,14 +230,15 @@ def main(arguments: list[str] | None = None) -> int:
         "ours": {name: repr(how) for name, how in OURS.items()},
         "measured": measured,
         "parts, seconds": where(given),
-        "memory, MB": {
-            model: {name: memory(model, name, given) for name in names(model, given.device)}
-            for model in given.models
-        },
+        "memory, MB": memories(given),
         "import, seconds": {name: import_seconds(code) for name, code in IMPORTS.items()},
     }
+    return keep(content, given.out or (None if given.small else RESULT))
+
+
+def keep(content: dict[str, Any], out: Path | None) -> int:
+    """Show all of it; write it and draw it, where it is to be kept."""
     print_tables(content)
-    out = given.out or (None if given.small else RESULT)
     if out is not None:
         with atomic_path(out) as path:
             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
