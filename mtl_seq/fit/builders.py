@@ -15,6 +15,7 @@ _ROOMS = (
     "mtl_seq.nn",
     "mtl_seq.risks",
     "mtl_seq.fit.balance",
+    "mtl_seq.fit.calibrate",
     "mtl_seq.fit.optim",
 )
 

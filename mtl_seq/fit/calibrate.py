@@ -1,7 +1,7 @@
-"""Calibration of pCVR after training, on clicked validation rows."""
+"""Calibration of pCVR after training, on clicked rows."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,80 +9,41 @@ from numpy.typing import NDArray
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.fit.monotone import fit_isotonic, fit_platt, fit_shift, sigmoid
 from mtl_seq.fit.scores import Scores
+from mtl_seq.models import CalibrationPolicy
 from mtl_seq.records import FunnelLabels
-from mtl_seq.risks import Objective
 
 __all__ = ["Calibrate", "Calibration"]
 
 FloatArray = NDArray[np.float64]
-Method = Literal["shift", "platt", "isotonic"]
 
-_METHODS = ("shift", "platt", "isotonic")
 _TINY = 1e-12
 _FLOOR_QUANTILE = 0.01
 _AGREE = 1e-3
 
 
-@dataclass(frozen=True)
-class Calibrate:
+class Calibrate(CalibrationPolicy):
     """How pCVR is calibrated once training is over.
 
-    A map of the logit of pCVR is fitted to the conversions of the clicked validation rows; pCTCVR
-    becomes pCTR times what the map makes of pCVR. Rows on clicks stand for clicks: fitted to them
-    as they are, the map pulls pCVR to P(conversion | x, click) on average and so undoes what a
-    model that debiases was trained for. Such a model has every clicked row weighted by its inverse
-    propensity, and refuses the plain form.
+    A map of the logit of pCVR is fitted to the conversions of clicked rows; pCTCVR becomes pCTR
+    times what the map makes of pCVR. Rows on clicks stand for clicks: fitted to them as they are,
+    the map pulls pCVR to P(conversion | x, click) on average and so undoes what a model that
+    debiases was trained for. Such a model has every clicked row weighted by its inverse propensity,
+    and refuses the plain form.
 
-    Attributes:
-        method: ``"shift"`` adds a constant to the logit; ``"platt"`` also has a slope (Platt,
-            1999); ``"isotonic"`` is any non-decreasing map (Zadrozny and Elkan, 2002), linear in
-            the logit between its blocks. The first two keep the order of impressions, the last may
-            tie some.
-        weighted: Whether clicks are weighted by 1 / propensity: that of the schema where there is
-            one, else pCTR, floored at the 1% quantile of the validation rows. None for what the
-            model needs: weighted where it debiases, else not.
-
-    Raises:
-        CompositionError: Another method.
+    Which map, in which weights and on which rows are the fields of `models.CalibrationPolicy`:
+    ``Calibrate(method="shift", weighted=None, on="validation")``.
     """
-
-    method: Method = "shift"
-    weighted: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.method not in _METHODS:
-            raise CompositionError(f"`method` must be one of {_METHODS}, found {self.method!r}")
-
-    def check(self, objective: Objective) -> bool:
-        """Whether a model's clicks are to be weighted.
-
-        Raises:
-            CompositionError: The plain form for a model that debiases, or any form for one that
-                gives no probabilities.
-        """
-        if objective.ranks_only:
-            raise CompositionError(
-                "`calibrate` needs probabilities, but the scores of this model only rank: leave it "
-                "out"
-            )
-        if objective.debiases and self.weighted is False:
-            raise CompositionError(
-                "`weighted=False` is refused for a model that debiases: fitted to clicks as they "
-                "are, any calibration pulls pCVR back to what clicks alone show and undoes the "
-                "model; leave `weighted` out, or set it to True"
-            )
-        return objective.debiases if self.weighted is None else self.weighted
 
     def fit(self, scores: Scores, labels: FunnelLabels, *, weighted: bool) -> "Calibration":
         """Fit the map.
 
         Args:
-            scores: Predictions of the validation rows.
+            scores: Predictions of the rows.
             labels: Of the same rows.
             weighted: Whether clicks are weighted by their inverse propensities.
 
         Raises:
-            DataError: Clicked validation rows of which none, or all, converted.
+            DataError: Clicked rows of which none, or all, converted.
             CompositionError: A model whose pCVR is not pCTCVR / pCTR.
         """
         stages = labels.stages.numpy().astype(np.float64)
@@ -97,7 +58,7 @@ class Calibrate:
             weight = weight * labels.weight.numpy()
         rows = clicked & (weight > 0)
         label, weight, pcvr = converted[rows], weight[rows], scores.pcvr[rows]
-        _check(label, scores.pctcvr[rows] / scores.pctr[rows], pcvr)
+        _check(label, scores.pctcvr[rows] / scores.pctr[rows], pcvr, self.on)
         return self.of(pcvr, label, weight, weighted=weighted)
 
     def of(
@@ -120,7 +81,7 @@ class Calibrate:
             slope, intercept = fit_platt(logit, label, weight)
             if slope <= 0:
                 raise DataError(
-                    f"Platt scaling found the slope {slope:.3g}: on the clicked validation rows "
+                    f"Platt scaling found the slope {slope:.3g}: on the clicked {self.on} rows "
                     "higher predictions convert less, so it would turn the order round; use the "
                     'method "shift", or look at the model'
                 )
@@ -140,6 +101,7 @@ class Calibrate:
             tuple(points.tolist()),
             tuple(values.tolist()),
             float(weight @ pcvr / (weight @ label)),
+            self.on,
         )
 
 
@@ -150,16 +112,17 @@ class Calibration:
     Attributes:
         method: Which kind of map.
         weighted: Whether clicks were weighted by inverse propensities.
-        rows: How many clicked validation rows it was fitted to.
+        rows: How many clicked rows it was fitted to.
         effective_size: As many equally weighted rows tell as much.
         slope: Factor of the logit.
         intercept: Added to the logit.
         points: Logits between which an isotonic map interpolates.
         values: Its values there, each at least ``0.5 / (rows + 1)`` from 0 and 1.
         pcoc: Mean prediction over mean conversion of those rows, in their weights, before.
+        on: Whether those were validation or training rows.
     """
 
-    method: Method
+    method: str
     weighted: bool
     rows: int
     effective_size: float
@@ -168,6 +131,7 @@ class Calibration:
     points: tuple[float, ...]
     values: tuple[float, ...]
     pcoc: float
+    on: str = "validation"
 
     def pcvr(self, predicted: FloatArray) -> FloatArray:
         """``(N,)`` pCVR, calibrated."""
@@ -198,7 +162,7 @@ class Calibration:
             if self.weighted
             else "as they are"
         )
-        return f"{told}, fitted to {self.rows:,} clicked validation rows {how}"
+        return f"{told}, fitted to {self.rows:,} clicked {self.on} rows {how}"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""
@@ -218,12 +182,13 @@ def _logit(probability: FloatArray) -> FloatArray:
     return found
 
 
-def _check(label: FloatArray, implied: FloatArray, pcvr: FloatArray) -> None:
+def _check(label: FloatArray, implied: FloatArray, pcvr: FloatArray, on: str) -> None:
     if len(label) == 0 or label.min() == label.max():
+        way = "enlarge `validation`, or hand in validation rows of your own"
         raise DataError(
-            f"calibration needs clicked validation rows with and without a conversion, found "
-            f"{int(label.sum())} conversions in {len(label)} clicks: enlarge `validation`, or hand "
-            "in validation rows of your own"
+            f"calibration needs clicked {on} rows with and without a conversion, found "
+            f"{int(label.sum())} conversions in {len(label)} clicks: "
+            f"{way if on == 'validation' else 'hand in more rows'}"
         )
     # Where two joints are the wrong way round, pCVR is their ratio clipped below 1.
     apart = np.abs(np.minimum(implied, 1) - pcvr)

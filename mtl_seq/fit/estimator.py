@@ -11,6 +11,7 @@ from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.builders import builder_to_dict, name_of
 from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.calibrating import calibrate_model, calibration_of
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.correction import Correction
 from mtl_seq.fit.dependent import Found, fit_dependence, hold
@@ -28,7 +29,7 @@ from mtl_seq.fit.saved import (
     save_folder,
     settings_to_json,
 )
-from mtl_seq.fit.scores import rank_rows, score_labelled, score_rows
+from mtl_seq.fit.scores import rank_rows, score_rows
 from mtl_seq.fit.training import train
 from mtl_seq.models import Builder, FunnelModel
 from mtl_seq.records import FunnelTruth
@@ -60,8 +61,8 @@ class FunnelEstimator:
         patience: Epochs without a better checkpoint before training stops.
         balance: Balances the losses, such as `fit.GradNorm`, or a partial of one; None for the sum
             that the objective's own weights make.
-        calibrate: How pCVR is calibrated on clicked validation rows once training is over; None for
-            not at all.
+        calibrate: How pCVR is calibrated on clicked rows once training is over; None for what the
+            model names, as `models.default` does, and for not at all where it names nothing.
         optimizer: Builds the optimiser: `fit.DenseAdam()`, the default, or one that moves only the
             rows of tables that a step touched, such as `fit.RowWiseAdagrad()`.
         precision: In what the network computes, here and in `predict`: ``"float32"``,
@@ -78,7 +79,7 @@ class FunnelEstimator:
         run_: The checkpoint rule's values and the epoch kept.
         dependence_: What was found of the dependence of click and conversion; None for a model
             without one, or whose lambda is held.
-        calibration_: The map that `predict` puts behind the network; None without `calibrate`.
+        calibration_: The map that `predict` puts behind the network; None without a calibration.
     """
 
     codec_: Codec
@@ -184,9 +185,9 @@ class FunnelEstimator:
         if checkpoints is not None:
             checkpoints.agree(prepared.codec, self._plan(prepared.size))
         model = prepared.model
-        weighted = self.calibrate is not None and self.calibrate.check(model.objective)
+        calibrate = calibration_of(model, self.calibrate)
         if model.dependence is not None:
-            hold(model, self.schema, frame, self.calibrate)
+            hold(model, self.schema, frame, calibrate)
         run = train(
             model,
             prepared.rows,
@@ -205,10 +206,7 @@ class FunnelEstimator:
             optimizer=self.optimizer,
             precision=self.precision,
         )
-        calibration = None
-        if self.calibrate is not None:
-            scores, labels = score_labelled(model.network, prepared.validation, run.arithmetic)
-            calibration = self.calibrate.fit(scores, labels, weighted=weighted)
+        calibration = calibrate_model(calibrate, prepared, run)
         found = Found(prepared.codec, model.eval(), run, None)
         found = fit_dependence(self.model, self.schema, frame, found, self._again, seed=self.seed)
         self.codec_, self.model_, self.run_, self.dependence_ = found

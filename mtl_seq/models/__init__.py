@@ -5,11 +5,13 @@ Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
 
 from mtl_seq.models.aitm import aitm
 from mtl_seq.models.aman import aman
+from mtl_seq.models.calibration import CalibrationPolicy
 from mtl_seq.models.chorus_cvr import chorus_cvr
 from mtl_seq.models.click_space import click_space
 from mtl_seq.models.dbmtl import dbmtl
 from mtl_seq.models.dcmt import dcmt
 from mtl_seq.models.ddpo import ddpo
+from mtl_seq.models.default import default
 from mtl_seq.models.dependence import Dependence
 from mtl_seq.models.division import division
 from mtl_seq.models.dr_bias import dr_bias
@@ -45,6 +47,7 @@ __all__ = [
     "CLICK_ACTION_PURCHASE",
     "CLICK_CONVERSION",
     "Builder",
+    "CalibrationPolicy",
     "Choice",
     "Dependence",
     "FunnelModel",
@@ -59,6 +62,7 @@ __all__ = [
     "dbmtl",
     "dcmt",
     "ddpo",
+    "default",
     "division",
     "dr_bias",
     "dr_jl",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
+from mtl_seq.models.calibration import CalibrationPolicy
 from mtl_seq.models.dependence import Dependence
 from mtl_seq.models.schedule import Schedule
 from mtl_seq.nn import BottomFactory, FunnelNetwork
@@ -35,6 +36,8 @@ class FunnelModel(nn.Module):
     Attributes:
         dependence: How an estimator finds the dependence of click and conversion; None where the
             model has none.
+        calibration: How an estimator calibrates pCVR once training is over, where the estimator is
+            not told otherwise; None for not at all.
 
     Raises:
         CompositionError: The network lacks a tower that a risk reads, or has one that none reads;
@@ -42,6 +45,7 @@ class FunnelModel(nn.Module):
     """
 
     dependence: Dependence | None = None
+    calibration: CalibrationPolicy | None = None
 
     def __init__(
         self, network: FunnelNetwork, objective: Objective, schedule: Schedule | None = None

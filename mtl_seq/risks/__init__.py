@@ -16,6 +16,7 @@ from mtl_seq.risks.entire_space import EntireSpace
 from mtl_seq.risks.gaussian import GaussianLikelihood
 from mtl_seq.risks.imputation import Imputation, WeightedImputation, imputed_error
 from mtl_seq.risks.ips import IPS
+from mtl_seq.risks.label_imputation import LabelImputation
 from mtl_seq.risks.lambdarank import LambdaRank
 from mtl_seq.risks.mrdr import MRDRImputation
 from mtl_seq.risks.nise import NISE
@@ -52,6 +53,7 @@ __all__ = [
     "EvalMode",
     "GaussianLikelihood",
     "Imputation",
+    "LabelImputation",
     "LambdaRank",
     "MRDRImputation",
     "MovingAverage",

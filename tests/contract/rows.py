@@ -50,6 +50,7 @@ RISKS = {
     "DoublyRobust, self-normalised": risks.DoublyRobust(
         risks.PropensityPolicy(self_normalise=True)
     ),
+    "LabelImputation": risks.LabelImputation(),
     "MRDRImputation": risks.MRDRImputation(),
     "DRBiasImputation": risks.DRBiasImputation(),
     "DRMSEImputation": risks.DRMSEImputation(),
@@ -81,6 +82,7 @@ RISKS = {
     "PathLoss": risks.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
 }
 MODELS = {
+    "default": models.default,
     "click_space": models.click_space,
     "multitask": models.multitask,
     "esmm": models.esmm,
