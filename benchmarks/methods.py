@@ -58,7 +58,7 @@ ORDER = (
     *("escm2_ips", "escm2_ips, floor .1", "dcmt", "dcmt, prior 1", "chorus_cvr"),
     *("multi_dr", "escm2_dr", "dr_jl", "sn_dr", "mrdr", "dr_bias", "dr_mse"),
     *("nise", "ddpo", "ddpo, hard labels", "reweighted"),
-    *("pairwise_ranker", "lambda_ranker", "oracle"),
+    *("pairwise_ranker", "lambda_ranker", "default", "oracle"),
 )
 METHODS: Mapping[str, Builder] = dict(
     sorted(

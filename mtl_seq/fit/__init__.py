@@ -11,6 +11,7 @@ from mtl_seq.fit.balance import (
     Uncertainty,
 )
 from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.calibrating import calibrate_model
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
@@ -40,6 +41,7 @@ __all__ = [
     "RowWiseAdam",
     "Run",
     "Uncertainty",
+    "calibrate_model",
     "dependence_moment",
     "selection_test",
 ]

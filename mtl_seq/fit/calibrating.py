@@ -1,12 +1,15 @@
 """Which calibration a fit has, and its map once training is over."""
 
+from mtl_seq.errors import CompositionError
 from mtl_seq.fit.calibrate import Calibrate, Calibration
+from mtl_seq.fit.precision import Arithmetic
 from mtl_seq.fit.prepared import Prepared
 from mtl_seq.fit.run import Run
 from mtl_seq.fit.scores import score_labelled
 from mtl_seq.models import FunnelModel
+from mtl_seq.records import FunnelBatch
 
-__all__ = ["calibrate_model", "calibration_of"]
+__all__ = ["calibrate_model", "calibration_of", "calibration_run"]
 
 
 def calibration_of(model: FunnelModel, asked: Calibrate | None) -> Calibrate | None:
@@ -22,8 +25,8 @@ def calibration_of(model: FunnelModel, asked: Calibrate | None) -> Calibrate | N
     return how
 
 
-def calibrate_model(how: Calibrate | None, prepared: Prepared, run: Run) -> Calibration | None:
-    """Fit the map of a trained model to the rows it is to be fitted to.
+def calibration_run(how: Calibrate | None, prepared: Prepared, run: Run) -> Calibration | None:
+    """Fit the map of a trained model to the rows it is to be fitted to; None for no map.
 
     Training rows are scored as they were trained on: their target encodings are those of the other
     folds.
@@ -34,7 +37,33 @@ def calibrate_model(how: Calibrate | None, prepared: Prepared, run: Run) -> Cali
     """
     if how is None:
         return None
-    model = prepared.model
     rows = prepared.rows if how.on == "training" else prepared.validation
-    scores, labels = score_labelled(model.network, rows, run.arithmetic)
+    scores, labels = score_labelled(prepared.model.network, rows, run.arithmetic)
+    return how.fit(scores, labels, weighted=how.check(prepared.model.objective))
+
+
+def calibrate_model(
+    model: FunnelModel, rows: FunnelBatch, how: Calibrate | None = None
+) -> Calibration:
+    """Fit the calibration of a model that a loop of one's own has trained.
+
+    Args:
+        model: The model; it is put into eval mode.
+        rows: Labelled rows, those that ``how.on`` names: training rows as `Codec.encode_training`
+            gives them, or validation rows.
+        how: The calibration; None for what the model names.
+
+    Returns:
+        The map: its `pcvr` takes pCVR of the network to the calibrated one.
+
+    Raises:
+        DataError: Clicked rows of which none, or all, converted.
+        CompositionError: No calibration, or one that does not go with the model.
+    """
+    how = calibration_of(model, how)
+    if how is None:
+        raise CompositionError(
+            "this model names no calibration: hand one in, `how=fit.Calibrate()`"
+        )
+    scores, labels = score_labelled(model.network, rows, Arithmetic.FLOAT32)
     return how.fit(scores, labels, weighted=how.check(model.objective))

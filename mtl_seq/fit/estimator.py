@@ -11,7 +11,7 @@ from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.builders import builder_to_dict, name_of
 from mtl_seq.fit.calibrate import Calibrate, Calibration
-from mtl_seq.fit.calibrating import calibrate_model, calibration_of
+from mtl_seq.fit.calibrating import calibration_of, calibration_run
 from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.correction import Correction
 from mtl_seq.fit.dependent import Found, fit_dependence, hold
@@ -206,7 +206,7 @@ class FunnelEstimator:
             optimizer=self.optimizer,
             precision=self.precision,
         )
-        calibration = calibrate_model(calibrate, prepared, run)
+        calibration = calibration_run(calibrate, prepared, run)
         found = Found(prepared.codec, model.eval(), run, None)
         found = fit_dependence(self.model, self.schema, frame, found, self._again, seed=self.seed)
         self.codec_, self.model_, self.run_, self.dependence_ = found

@@ -9,6 +9,7 @@ from mtl_seq.risks.comparisons import Comparisons, DrawnPairs, WholeLists
 from mtl_seq.risks.dcmt import DCMT
 from mtl_seq.risks.ddpo import DDPO, ConversionPropensity
 from mtl_seq.risks.dependence import DependentLikelihood
+from mtl_seq.risks.direct import DirectMethod
 from mtl_seq.risks.dr import DoublyRobust
 from mtl_seq.risks.dr_bias import DRBiasImputation
 from mtl_seq.risks.dr_mse import DRMSEImputation
@@ -47,6 +48,7 @@ __all__ = [
     "DRBiasImputation",
     "DRMSEImputation",
     "DependentLikelihood",
+    "DirectMethod",
     "DoublyRobust",
     "DrawnPairs",
     "EntireSpace",

@@ -43,6 +43,7 @@ RISKS = {
     "ClickSpace": risks.ClickSpace(),
     "IPS": risks.IPS(),
     "IPS, absolute floor": risks.IPS(risks.PropensityPolicy(floor=0.1)),
+    "DirectMethod": risks.DirectMethod(),
     "DoublyRobust": risks.DoublyRobust(),
     "Imputation": risks.Imputation(),
     "IPS, self-normalised": risks.IPS(risks.PropensityPolicy(self_normalise=True)),

@@ -124,6 +124,11 @@ def conversion_propensity(o, r, c):
     return mean(bce(ci, ri) if oi else 0.0 for oi, ri, ci in rows(o, r, c))
 
 
+def direct(q, c):
+    """The twin's probability is the label, on every impression."""
+    return mean(bce(qi, ci) for qi, ci in rows(q, c))
+
+
 def click_unconverted(o, r, p, u):
     return mean(bce(pi * ui, oi * (1 - ri)) for oi, ri, pi, ui in rows(o, r, p, u))
 

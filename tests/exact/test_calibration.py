@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from exact.test_optima import World, sigmoid, solve
 
+from mtl_seq import FeatureSpec, models
 from mtl_seq.fit import Calibrate
 
 
@@ -60,3 +61,36 @@ def test_a_shift_makes_the_mean_on_clicks_right_and_that_is_the_harm():
     moved = Calibrate("shift").of(pcvr, world.q, clicks, weighted=False).pcvr(pcvr)
     assert clicks @ moved == pytest.approx(clicks @ world.q, rel=1e-12)
     assert clicks @ pcvr < 0.75 * (clicks @ world.q)
+
+
+def shifted(world, pcvr, propensity):
+    """pCVR after the weighted shift of `models.default`, with this propensity in the weights."""
+    policy = models.default(FeatureSpec(dense=["x2"]), seed=0).calibration
+    fitted = Calibrate(policy.method).of(
+        pcvr, world.q, world.mass * world.p / propensity, weighted=True
+    )
+    return fitted.pcvr(pcvr)
+
+
+@pytest.mark.parametrize("rho", [0.4, 0.8, -0.8])
+def test_the_mean_of_the_default_is_right_if_the_propensity_is(rho):
+    """Whatever pCVR it had learned: here that of clicks, from what does not drive them."""
+    world = World(rho)
+    clicks = world.mass * world.p
+    design = np.stack((np.ones_like(world.x2), world.x2))
+    naive = sigmoid(
+        solve(lambda b: design @ (clicks * (sigmoid(b @ design) - world.q)), np.zeros(2)) @ design
+    )
+    assert abs(bias(world, naive)) > 0.2
+    assert abs(bias(world, shifted(world, naive, world.p))) <= 1e-9
+
+
+def test_a_right_pcvr_stays_what_it_is_whatever_the_propensity():
+    world = World(0.8)
+    wrong = np.clip(world.p**0.5, 0.05, 0.9)
+    np.testing.assert_allclose(shifted(world, world.q, wrong), world.q, atol=1e-9)
+
+
+def test_with_both_wrong_it_is_not_right():
+    world = World(0.8)
+    assert abs(bias(world, shifted(world, sigmoid(world.x2 - 1), np.full_like(world.p, 0.2)))) > 0.2

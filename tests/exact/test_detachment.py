@@ -22,6 +22,8 @@ TEACHES = {
     "IPS, not detached": (risks.IPS(LEAKY), {CTR, CVR}),
     "DoublyRobust": (risks.DoublyRobust(), {CVR}),
     "DoublyRobust, self-normalised": (risks.DoublyRobust(SCALED), {CVR}),
+    "DirectMethod": (risks.DirectMethod(), {CVR}),
+    "LabelImputation": (risks.LabelImputation(), {EXTRA}),
     "Imputation": (risks.Imputation(), {EXTRA}),
     "Imputation, not detached": (risks.Imputation(LEAKY), {CTR, EXTRA}),
     "MRDRImputation": (risks.MRDRImputation(), {EXTRA}),

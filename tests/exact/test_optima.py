@@ -24,7 +24,7 @@ FUNNEL = Funnel.chain("click", "conversion")
 NODES = 32
 UNCLIPPED = risks.PropensityPolicy(quantile=0.0)
 SCALED = risks.PropensityPolicy(quantile=0.0, self_normalise=True)
-REPAIRING = ["IPS", "SNIPS", "DR", "self-normalised DR", "MRDR", "DR-MSE"]
+REPAIRING = ["IPS", "SNIPS", "DR", "self-normalised DR", "default", "MRDR", "DR-MSE"]
 
 
 def sigmoid(x):
@@ -78,6 +78,7 @@ OBJECTIVES = {
         "cvr": risks.DoublyRobust(SCALED),
         "imputation": risks.Imputation(SCALED),
     },
+    "default": {"cvr": risks.DirectMethod(), "imputation": risks.LabelImputation()},
     "MRDR": {
         "cvr": risks.DoublyRobust(UNCLIPPED),
         "imputation": risks.MRDRImputation(UNCLIPPED),

@@ -99,6 +99,7 @@ METHODS = {
         risks.DDPO(SCALED, soft_labels=False),
         lambda b: references.ddpo(b.o, b.r, b.p, b.q, b.a, False),
     ),
+    "direct method": (risks.DirectMethod(), lambda b: references.direct(b.q, b.a)),
     "DDPO's teacher": (
         risks.ConversionPropensity(),
         lambda b: references.conversion_propensity(b.o, b.r, b.a),

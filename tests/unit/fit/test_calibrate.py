@@ -106,6 +106,20 @@ def test_any_model_can_be_weighted():
     assert one.calibration_.effective_size < one.calibration_.rows - 1
 
 
+def test_training_rows_are_scored_as_they_were_trained_on():
+    """Their target encodings are those of the other folds, and their clicks set the mean."""
+    one = estimator(calibrate=Calibrate(on="training")).fit(LOG, validation=HELD)
+    clicks = int(LOG["click"].sum())
+    assert (one.calibration_.rows, one.calibration_.on) == (clicks, "training")
+    assert f"fitted to {clicks:,} clicked training rows as they are" in str(one.calibration_)
+    rows = one.codec_.encode_training(LOG)
+    with torch.no_grad():
+        raw = one.model_.network(rows.features).pcvr.double().numpy()
+    clicked = LOG["click"].to_numpy() == 1
+    mean = one.calibration_.pcvr(raw[clicked]).mean()
+    assert mean == pytest.approx(LOG["conversion"][clicked].mean(), rel=1e-5)
+
+
 def scored(rows=400, seed=0):
     rng = np.random.default_rng(seed)
     p, q = rng.uniform(0.1, 0.9, rows), rng.uniform(0.1, 0.9, rows)
