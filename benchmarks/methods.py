@@ -71,10 +71,10 @@ Cell = tuple[int, str, str]
 """Seed, scenario, method."""
 
 
-def fit_and_measure(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
-    """Draw, fit, predict, and hold the prediction to the truth."""
+def fit_and_measure(cell: Cell, rows: int, test_rows: int, **knobs: Any) -> dict[str, Any]:
+    """Draw, fit, predict, and hold the prediction to the truth; knobs are the world's."""
     seed, scenario, method = cell
-    world = simulate.scenario(scenario, seed=seed)
+    world = simulate.scenario(scenario, seed=seed, **knobs)
     log, truth = world.sample(rows, np.random.default_rng([seed, 1]))
     test, test_truth = world.sample(test_rows, np.random.default_rng([seed, 2]))
     start = time.perf_counter()
