@@ -6,13 +6,13 @@ writes them anew between the page's marks; a test holds the page to them.
 """
 
 import json
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pages import filled, markdown
 from speed_page import goals, wide
 
 FOLDER = Path(__file__).parent
@@ -96,31 +96,6 @@ def compared(quality: Content) -> str:
     for world, part in table.groupby(level=0, sort=False):
         blocks.append(markdown(part.droplevel(0).dropna(axis=1, how="all"), f"`{world}`"))
     return "\n\n".join(blocks)
-
-
-def markdown(frame: pd.DataFrame, corner: str) -> str:
-    """A table."""
-    lines = [
-        f"| {' | '.join([corner, *map(str, frame.columns)])} |",
-        "|---" * (frame.shape[1] + 1) + "|",
-    ]
-    for name, row in zip(frame.index, frame.itertuples(index=False), strict=True):
-        lines.append(f"| {' | '.join([str(name), *map(_cell, row)])} |")
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)
-
-
-def filled(page: str, blocks: Mapping[str, str]) -> str:
-    """The page with every block between its marks."""
-    for name, block in blocks.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        if not re.search(pattern, page, flags=re.DOTALL):
-            raise ValueError(f"the page has no mark {name!r}")
-        page = re.sub(pattern, lambda m, b=block: f"{m[1]}{b}\n{m[2]}", page, flags=re.DOTALL)
-    return page
 
 
 def main() -> int:
