@@ -149,10 +149,13 @@ def the_map(records: Records) -> Figure:
         biases = _values(found, lambda p, m=method: found.bias(p, m).mean)
         _panel(axes[0, column], found, biases, "RdBu_r", (-0.6, 0.6))
         axes[0, column].set_title(method, fontsize=9)
+        if method == ORACLE:  # all of it, by definition
+            axes[1, column].set_axis_off()
+            continue
         closed = _values(found, lambda p, m=method: found.closed(p, m))
         _panel(axes[1, column], found, closed, "RdYlBu", (-1.0, 1.0))
         axes[1, column].set_xlabel("rho", fontsize=8)
-    for row, title in enumerate(("relative bias", "gap closed")):
+    for row, title in enumerate(("relative bias, %", "gap closed, %")):
         axes[row, 0].set_yticks(
             range(len(found.worlds)), [TITLES[w] for w in found.worlds], fontsize=8
         )
@@ -162,7 +165,7 @@ def the_map(records: Records) -> Figure:
     figure.suptitle(
         "pCVR over all impressions, held to the true CVR. Above: relative bias. Below: share of "
         "the log loss between\nthe naive model and the oracle that is closed; grey: no gap beyond "
-        f"two standard errors. Mean of {found.seeds} seed(s)",
+        f"two standard errors. Seeds: {found.seeds}",
         fontsize=10,
     )
     return figure
@@ -188,7 +191,7 @@ def _panel(
                 column, row, text, ha="center", va="center", fontsize=7.5,
                 color="white" if dark else "#222222",
             )  # fmt: skip
-    axes.set_xticks(range(len(found.rhos)), [f"{rho:+g}" for rho in found.rhos], fontsize=7)
+    axes.set_xticks(range(len(found.rhos)), [f"{rho:g}" for rho in found.rhos], fontsize=7)
     axes.tick_params(length=0)
 
 
