@@ -45,11 +45,11 @@ METHODS: Mapping[str, Builder] = {
     "control": partial(models.multitask, bottom=_OWN),
     "oracle": partial(models.oracle, bottom=_OWN),
 }
-# Users and items of `aliccp`, and the rows that it is meant for, divided by ten: as many
+# Users and items of `aliccp`, and the rows that it is meant for, divided by twenty: as many
 # impressions a user and an item.
 WORLDS: Mapping[str, tuple[Mapping[str, int], int]] = {
     "sparse": ({}, 200_000),
-    "aliccp": ({"users": 10_000, "items": 2_000}, 1_000_000),
+    "aliccp": ({"users": 5_000, "items": 1_000}, 500_000),
 }
 TEST_ROWS = 200_000
 ENCODING = Encoding(target_encoding=None)

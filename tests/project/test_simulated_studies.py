@@ -39,7 +39,7 @@ def test_the_esmm_paper_runs_and_all_methods_share_one_pctr(bench, tmp_path, mon
     few(monkeypatch, study, "BASE", "ESMM")
     given = ["--scale", "0.02", "--worlds", "sparse"]
     first = ran(study, tmp_path, *given)
-    assert first["settings"]["rows"] == {"sparse": 4_000, "aliccp": 20_000}
+    assert first["settings"]["rows"] == {"sparse": 4_000, "aliccp": 10_000}
     base, esmm = first["cells"]
     assert (base["method"], esmm["method"]) == ("BASE", "ESMM")
     # The common pCTR is that of BASE itself, and of nobody else.
