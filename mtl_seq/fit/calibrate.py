@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.fit.monotone import fit_isotonic, fit_platt, fit_shift, sigmoid
 from mtl_seq.fit.scores import Scores
+from mtl_seq.functional import recalibration
 from mtl_seq.models import CalibrationPolicy
 from mtl_seq.records import FunnelLabels
 
@@ -31,7 +32,7 @@ class Calibrate(CalibrationPolicy):
     and refuses the plain form.
 
     Which map, in which weights and on which rows are the fields of `models.CalibrationPolicy`:
-    ``Calibrate(method="shift", weighted=None, on="validation")``.
+    ``Calibrate(method="shift", weighted=None, on="validation", recalibrated=False)``.
     """
 
     def fit(self, scores: Scores, labels: FunnelLabels, *, weighted: bool) -> "Calibration":
@@ -51,7 +52,10 @@ class Calibrate(CalibrationPolicy):
         weight = np.ones(len(stages))
         if weighted:
             logged = labels.propensity
-            propensity = scores.pctr if logged is None else logged.numpy().astype(np.float64)
+            if logged is not None:
+                propensity = logged.numpy().astype(np.float64)
+            else:
+                propensity = self._propensity(scores.pctr, clicked, labels)
             floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
             weight = 1 / np.maximum(propensity, max(floor, _TINY))
         if labels.weight is not None:
@@ -60,6 +64,16 @@ class Calibrate(CalibrationPolicy):
         label, weight, pcvr = converted[rows], weight[rows], scores.pcvr[rows]
         _check(label, scores.pctcvr[rows] / scores.pctr[rows], pcvr, self.on)
         return self.of(pcvr, label, weight, weighted=weighted)
+
+    def _propensity(
+        self, pctr: FloatArray, clicked: NDArray[np.bool_], labels: FunnelLabels
+    ) -> FloatArray:
+        """``(N,)`` pCTR, recalibrated if asked and if that is defined."""
+        if not self.recalibrated:
+            return pctr
+        mass = None if labels.weight is None else labels.weight.numpy()
+        intercept, slope = map(float, recalibration(pctr, clicked.astype(np.float64), mass))
+        return sigmoid(slope * _logit(pctr) + intercept) if slope > 0 else pctr
 
     def of(
         self, pcvr: FloatArray, label: FloatArray, weight: FloatArray, *, weighted: bool

@@ -31,6 +31,11 @@ class CalibrationPolicy:
             which there are many more. A map with a slope takes what a model remembers of its
             training rows for skill; a shift sets the mean alone, which few rows tell badly.
 
+        recalibrated: Whether pCTR is itself set right before clicks are weighted by it: by slope
+            and intercept of a logistic regression of the same rows' clicks on its logit (Cox,
+            1958). Embeddings of ids that were seen a few times fall short of what their ids tell,
+            and the slope is above 1. Propensities of the schema are left as they are.
+
     Raises:
         CompositionError: Another method, or other rows.
     """
@@ -38,6 +43,7 @@ class CalibrationPolicy:
     method: Literal["shift", "platt", "isotonic"] = "shift"
     weighted: bool | None = None
     on: Literal["validation", "training"] = "validation"
+    recalibrated: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in _METHODS:

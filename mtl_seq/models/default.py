@@ -10,7 +10,7 @@ from mtl_seq.schema import FeatureSpec
 
 __all__ = ["default"]
 
-_CALIBRATION = CalibrationPolicy("shift", weighted=True, on="training")
+_CALIBRATION = CalibrationPolicy("shift", weighted=True, on="training", recalibrated=True)
 
 
 def default(
@@ -28,7 +28,7 @@ def default(
        (`DirectMethod`). No weight is in training, so that nothing costs pCTR.
     2. Once training is over a constant is added to the logit of pCVR, such that its mean over the
        clicked training rows, weighted by 1 / pCTR, is that of their conversions. pCTR is detached,
-       and floored at its 1% quantile.
+       recalibrated on the training rows' clicks, and floored at its 1% quantile.
 
     This is the shape of targeted learning (van der Laan and Rubin, 2006). With infinite data mean
     pCVR over all impressions is right where the propensity is, whatever the imputation; or where

@@ -147,6 +147,30 @@ def test_logged_propensities_and_row_weights_count():
     )
 
 
+def test_recalibrated_propensities_are_those_of_the_log_whatever_pctr_was():
+    """A slope and an intercept on pCTR's logit change nothing; its mean is that of the clicks."""
+    scores, labels = scored()
+    how = Calibrate("platt", recalibrated=True)
+    found = how.fit(scores, labels, weighted=True)
+    odds = scores.pctr / (1 - scores.pctr)
+    off = scores._replace(pctr=1 / (1 + 1 / (0.3 * odds**2)))
+    off = off._replace(pctcvr=off.pctr * off.pcvr)
+    again = how.fit(off, labels, weighted=True)
+    assert again.effective_size == pytest.approx(found.effective_size, rel=1e-6)
+    assert again.intercept == pytest.approx(found.intercept, abs=1e-6)
+    plain = Calibrate("platt").fit(off, labels, weighted=True)
+    assert abs(plain.intercept - found.intercept) > 0.01
+    clicked = labels.click.numpy() == 1
+    right = how._propensity(off.pctr, clicked, labels)
+    assert right.sum() == pytest.approx(clicked.sum(), rel=1e-9)
+    # Where clicks do not say how, pCTR stays what it is.
+    assert (how._propensity(off.pctr, np.ones_like(clicked), labels) == off.pctr).all()
+    logged = labels._replace(propensity=torch.full((400,), 0.5))
+    assert how.fit(scores, logged, weighted=True) == Calibrate("platt").fit(
+        off, logged, weighted=True
+    )
+
+
 def test_rows_that_were_not_clicked_do_not_matter():
     scores, labels = scored()
     off = labels.click.numpy() == 0

@@ -106,7 +106,7 @@ def test_its_calibration_is_the_one_it_names(fitted, plain):
     held = pd.concat([FRESH, FRESH])
     one = estimator().fit(LOG, validation=held)
     rows = one.codec_.encode_training(LOG)
-    how = Calibrate("shift", weighted=True, on="training")
+    how = Calibrate("shift", weighted=True, on="training", recalibrated=True)
     scores, labels = score_labelled(one.model_.network, rows, one.run_.arithmetic)
     assert one.calibration_ == how.fit(scores, labels, weighted=True)
     assert vars(one.model_.calibration) == vars(how)
