@@ -135,11 +135,12 @@ def test_the_manifest_tells_what_stands_there(everything):
     [
         (models.esm2, LONGER, {"encoding": Encoding(target_encoding=None)}),
         (models.pairwise_ranker, SCHEMA, {}),
+        (models.default, SCHEMA, {}),
         pytest.param(
             *(models.esmm_ns, SCHEMA, {"calibrate": Calibrate("shift")}), marks=pytest.mark.slow
         ),
     ],
-    ids=["mediator", "ranker", "tables per tower"],
+    ids=["mediator", "ranker", "a calibration of its own", "tables per tower"],
 )
 def test_other_kinds_of_models_too(build, schema, settings, tmp_path):
     estimator = fitted(build, schema, **settings)
