@@ -1,8 +1,8 @@
-"""The figures of docs/kuairand.md and its picture, from the kept result of benchmarks/kuairand.py.
+"""The figures of docs/kuairand.md, its picture, and the README's table, from the kept result.
 
     python benchmarks/kuairand_page.py
 
-writes them anew between the page's marks; a test holds the page to them.
+writes them anew between the pages' marks; a test holds the pages to them.
 """
 
 import json
@@ -23,6 +23,7 @@ from mtl_seq.report.plots import save
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "kuairand.md"
+README = FOLDER.parent / "README.md"
 FIGURE = FOLDER.parent / "docs" / "kuairand.png"
 RESULT = FOLDER / "results" / "kuairand.json"
 SPACES = {"CTR": "all", "CVR": "clicks", "CTCVR": "all"}
@@ -180,6 +181,23 @@ def figures(content: Content) -> dict[str, str]:
     }
 
 
+def in_short(content: Content) -> dict[str, str]:
+    """The README's table: by conversion ours, and of every other package the best by CTCVR."""
+    blocks = []
+    for conversion in CONVERSIONS:
+        mean, spread = summary(content, conversion)
+        best: dict[str, str] = {}
+        for name in mean.index[mean.index.isin(PEERS)]:
+            package = name.split(",")[0]
+            if package not in best or mean.loc[name, AUCS[2]] > mean.loc[best[package], AUCS[2]]:
+                best[package] = name
+        own = [name for name in mean.index if name in MODELS and "raw ids" not in name]
+        shown = said(mean[AUCS], spread[AUCS], 4).loc[[*own, *best.values()]]
+        shown["PCOC"] = mean[PCOCS].map("{:.2f}".format).agg(", ".join, axis=1)
+        blocks.append(markdown(named(shown), f"`{conversion}`"))
+    return {"kuairand": "\n\n".join(blocks)}
+
+
 def draw(content: Content, path: Path) -> None:
     """AUC of every model, a point a seed; bars of two standard errors around the control."""
     figure = Figure(figsize=(11, 9.5))
@@ -210,6 +228,7 @@ def draw(content: Content, path: Path) -> None:
 def main() -> int:
     content = json.loads(RESULT.read_text(encoding="utf-8"))
     PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(content)), encoding="utf-8")
+    README.write_text(filled(README.read_text("utf-8"), in_short(content)), encoding="utf-8")
     draw(content, FIGURE)
     return 0
 

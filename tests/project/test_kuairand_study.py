@@ -40,7 +40,7 @@ def test_it_runs_and_goes_on_where_it_stopped(bench, raw, tmp_path, monkeypatch)
     }
     monkeypatch.setattr(study, "PEERS", peers)
     monkeypatch.setattr(study, "CONVERSIONS", ("long_view",))
-    monkeypatch.setattr(study, "EPOCHS", (1,))
+    monkeypatch.setattr(study, "TRIED", {"epochs 1": {"epochs": 1}})
     monkeypatch.setattr(study, "MODELS", {study.CONTROL: study.MODELS[study.CONTROL]})
     out = tmp_path / "found.json"
     arguments = [str(raw), "--seeds", "1", "--out", str(out)]
