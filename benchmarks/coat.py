@@ -153,7 +153,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(range(len(shown)), [row["model"] for row in shown])
     axes[0].invert_yaxis()
-    figure.suptitle("Coat, held-out chosen ratings: mean difference and two standard errors")
+    figure.suptitle(
+        "Coat, held-out chosen ratings: mean difference and two standard errors", y=1.04
+    )
     save(figure, path)
 
 
