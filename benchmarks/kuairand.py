@@ -138,6 +138,11 @@ def chosen(cells: Mapping[Cell, Mapping[str, Any]], conversion: str, model: str)
     return best("CTR log loss, all", "CTCVR log loss, all")
 
 
+def alike(one: Cell, other: Cell) -> bool:
+    """Whether two cells differ in their settings at most."""
+    return one._replace(settings="") == other._replace(settings="")
+
+
 Work = tuple[Cell, Callable[[], dict[str, Any]]]
 
 
@@ -194,6 +199,9 @@ def main(arguments: list[str] | None = None) -> int:
     for cell, run in work(log, cells, given.seeds):
         if cell in cells:
             continue
+        # Other settings were chosen before more were tried.
+        for stale in [other for other in cells if cell.part == TEST and alike(cell, other)]:
+            del cells[stale]
         start = time.process_time()
         found = run()
         seconds = round(time.process_time() - start, 1)

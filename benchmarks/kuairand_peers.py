@@ -199,12 +199,16 @@ def quotient(pctr: FloatArray, pctcvr: FloatArray) -> pd.DataFrame:
     return pd.DataFrame({"pctr": pctr, "pcvr": pcvr, "pctcvr": pctcvr})
 
 
-_NEURAL = {f"lr {lr}, epochs {n}": {"lr": lr, "epochs": n} for lr in (1e-3, 5e-3) for n in (1, 2)}
-_PENALTIES = {f"C {c}": {"C": c} for c in (0.03, 0.1, 0.3, 1.0)}
+_NEURAL = {
+    f"lr {lr}, epochs {n}": {"lr": lr, "epochs": n}
+    for lr, n in ((1e-3, 1), (1e-3, 2), (5e-3, 1), (5e-3, 2), (1e-2, 1))
+}
+_PENALTIES = {f"C {c}": {"C": c} for c in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)}
 _TREES = {
     f"leaves {leaves}, trees {trees}": {"num_leaves": leaves, "n_estimators": trees}
-    for leaves in (7, 15, 31)
-    for trees in (50, 100, 200)
+    for leaves in (4, 7, 15, 31)
+    for trees in (50, 100, 200, 400)
+    if leaves * trees <= 31 * 200
 }
 _NETWORKS = {
     f"{package} {kind}": partial(fit, kind)

@@ -1,0 +1,99 @@
+"""docs/kuairand.md, coat.md and census.md state what their benchmarks have kept."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("kuairand_page", "coat_page", "census_page")
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_figures_are_those_that_were_kept(bench, name):
+    page = bench(name)
+    text = page.PAGE.read_text(encoding="utf-8")
+    kept = json.loads(page.RESULT.read_text(encoding="utf-8"))
+    assert page.filled(text, page.figures(kept)) == text
+
+
+def test_the_readme_states_the_same(bench):
+    page = bench("kuairand_page")
+    text = page.README.read_text(encoding="utf-8")
+    kept = json.loads(page.RESULT.read_text(encoding="utf-8"))
+    assert page.filled(text, page.in_short(kept)) == text
+
+
+def cell(model, seed, area, pcoc, settings="defaults"):
+    found = {"part": "test", "conversion": "long_view", "model": model, "settings": settings}
+    found["seed"] = seed
+    for name, space in (("CTR", "all"), ("CVR", "clicks"), ("CTCVR", "all")):
+        found |= {f"{name} AUC, {space}": area, f"{name} PCOC, {space}": pcoc}
+        found[f"{name} log loss, {space}"] = 0.5
+    return found
+
+
+def test_a_goal_is_held_to_mean_and_spread(bench, monkeypatch):
+    page = bench("kuairand_page")
+    monkeypatch.setattr(page, "GOALS", {"long_view": ((0.72, 0.72, 0.75), 0.05)})
+    content = {"cells": [cell("esmm", 0, 0.72, 0.9), cell("esmm", 1, 0.74, 1.14)]}
+    found = page.goals(content, "esmm").set_index("goal")["reached"]
+    assert found["CTR AUC, all above 0.7200"]
+    assert not found["CTCVR AUC, all above 0.7500"]
+    assert found["CTR PCOC, all within 5% of 1"]
+    assert not found["CTR PCOC, all, spread over seeds under 0.1"]
+    assert page.goals(content, "default") is None
+    assert "Not run yet: default" in page.verdicts(content, ["default"])
+    lines = page.verdicts(content, ["default", "esmm"]).splitlines()
+    assert lines[0] == "| goal | `esmm` |"
+    assert "| long_view: CTCVR AUC, all above 0.7500 | 0.7300 **missed** |" in lines
+    assert "| long_view: CTR AUC, all above 0.7200 | 0.7300 |" in lines
+
+
+def test_the_best_of_a_column_is_bold_and_a_single_fit_has_no_spread(bench):
+    page = bench("kuairand_page")
+    content = {
+        "cells": [
+            cell("esmm", 0, 0.70, 1),
+            cell("esmm", 1, 0.72, 1),
+            cell("logistic regression", 0, 0.69, 1, "C 0.1 / C 0.3"),
+        ]
+    }
+    assert page.areas(content, "long_view").splitlines()[2:] == [
+        "| `esmm` | **0.7100 ± 0.0141** | **0.7100 ± 0.0141** | **0.7100 ± 0.0141** |",
+        "| logistic regression | 0.6900 | 0.6900 | 0.6900 |",
+    ]
+
+
+def test_the_sampling_error_of_an_area_is_that_of_draws(bench):
+    """Two normals a standard deviation apart, 60 positives and 80 negatives."""
+    import numpy as np
+    from sklearn.metrics import roc_auc_score
+
+    page = bench("kuairand_page")
+    rng = np.random.default_rng(0)
+    label = np.repeat([1, 0], [60, 80])
+    areas = [roc_auc_score(label, rng.standard_normal(140) + label) for _ in range(4000)]
+    # The formula takes exponentials; for normals it is known to be a few percent off.
+    expected = np.std(areas)
+    assert page.sampling_error(float(np.mean(areas)), 60, 80) == pytest.approx(expected, rel=0.06)
+
+
+def test_census_differences_are_of_the_same_seeds(bench):
+    page = bench("census_page")
+    kept = json.loads(page.RESULT.read_text(encoding="utf-8"))
+    cells = pd.DataFrame(kept["cells"])
+    cells = cells[(cells["features"] == "all") & (cells["seed"] != page.TUNING_SEED)]
+    areas = cells.pivot(index="structure", columns="seed", values="AUC, income")
+    gap = (areas.loc["MMoE"] - areas.loc["shared bottom"]).dropna()
+    (row,) = [r for r in kept["rows"] if (r["features"], r["structure"]) == ("all", "MMoE")]
+    assert row["AUC, income, minus shared bottom"] == pytest.approx(gap.mean(), abs=1e-5)
+    assert len(gap) == kept["settings"]["seeds"]
