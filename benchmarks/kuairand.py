@@ -59,10 +59,12 @@ MODELS: Mapping[str, tuple[Builder, Mapping[str, Any]]] = {
     "escm2_ips": (models.escm2_ips, {}),
     "escm2_dr": (models.escm2_dr, {}),
     "dcmt": (models.dcmt, {}),
+    "default": (models.default, {}),
     f"{CONTROL}, one epoch": (models.multitask, ONE_EPOCH),
     "esmm, one epoch": (models.esmm, ONE_EPOCH),
     f"{CONTROL}, tuned": (models.multitask, TRIED[CHOSEN]),
     "esmm, tuned": (models.esmm, TRIED[CHOSEN]),
+    "default, tuned": (models.default, TRIED[CHOSEN]),
     f"{CONTROL}, raw ids": (models.multitask, RAW_IDS),
     "esmm, raw ids": (models.esmm, RAW_IDS),
 }
