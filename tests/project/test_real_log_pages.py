@@ -32,6 +32,26 @@ def test_the_readme_states_the_same(bench):
     assert page.filled(text, page.in_short(kept)) == text
 
 
+def test_tuned_is_what_the_inner_split_prefers(bench):
+    page, study = bench("kuairand_page"), bench("kuairand")
+    cells = pd.DataFrame(json.loads(page.RESULT.read_text(encoding="utf-8"))["cells"])
+    inner = cells[(cells["part"] == study.INNER) & (cells["model"] == study.CONTROL)]
+    loss = inner["CTR log loss, all"] + inner["CTCVR log loss, all"]
+    found = loss.groupby(inner["settings"]).mean()
+    assert set(found.index) == set(study.TRIED)
+    assert found.idxmin() == study.CHOSEN
+
+
+def test_every_cell_that_was_tested_has_the_settings_that_were_chosen(bench):
+    page, study = bench("kuairand_page"), bench("kuairand")
+    records = json.loads(page.RESULT.read_text(encoding="utf-8"))["cells"]
+    cells = {study.Cell(*(r[name] for name in study.Cell._fields)): r for r in records}
+    tested = [cell for cell in cells if cell.part == study.TEST and cell.model in study.PEERS]
+    assert {cell.model for cell in tested} == set(study.PEERS)
+    for cell in tested:
+        assert cell.settings == study.chosen(cells, cell.conversion, cell.model), cell
+
+
 def cell(model, seed, area, pcoc, settings="defaults"):
     found = {"part": "test", "conversion": "long_view", "model": model, "settings": settings}
     found["seed"] = seed
