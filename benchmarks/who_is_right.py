@@ -1,4 +1,4 @@
-"""Who is right where: ESMM, ESCM2 and DCMT under selection of every sign and in every broken world.
+"""Who is right where: ESMM, ESCM2, DCMT and the default in worlds of every sign and flaw.
 
     python benchmarks/who_is_right.py [--seeds 3]
 
@@ -38,6 +38,7 @@ METHODS: Mapping[str, Builder] = {
     "escm2_ips": models.escm2_ips,
     "escm2_dr": models.escm2_dr,
     "dcmt": models.dcmt,
+    "default": models.default,
     "oracle": models.oracle,
 }
 

@@ -80,13 +80,13 @@ class Map:
         return [first, *sorted(behind, key=lambda m: self.above(place, m).mean)]
 
 
-def blocks(records: Records) -> dict[str, str]:
+def blocks(records: Records, content: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of its mark."""
     found = Map(records)
     shown = [m for m in found.methods if m != NAIVE]
     seeds = f"{found.seeds} seed" + ("s" if found.seeds > 1 else "")
     return {
-        "setting": f"{seeds}; {said_of_rows(RESULT)}.",
+        "setting": f"{seeds}; {said_of_rows(content)}.",
         "bias": grid(found, [NAIVE, *shown], lambda p, m: found.bias(p, m).said("+.1%"), True),
         "loss": grid(
             found, [NAIVE, *shown[:-1]], lambda p, m: thousandths(found.above(p, m)), False
@@ -109,9 +109,8 @@ def blocks(records: Records) -> dict[str, str]:
     }
 
 
-def said_of_rows(result: Path) -> str:
+def said_of_rows(content: Mapping[str, Any]) -> str:
     """Rows and versions of a kept result."""
-    content = json.loads(result.read_text(encoding="utf-8"))
     settings = content["settings"]
     return (
         f"{settings['rows']:,} impressions to train on, {settings['test_rows']:,} to test on; "
@@ -208,9 +207,9 @@ def print_tables(records: Records) -> None:
 
 
 def main() -> int:
-    records = json.loads(RESULT.read_text(encoding="utf-8"))["cells"]
+    content = json.loads(RESULT.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(filled(page, blocks(records)), encoding="utf-8")
+    PAGE.write_text(filled(page, blocks(content["cells"], content)), encoding="utf-8")
     return 0
 
 
