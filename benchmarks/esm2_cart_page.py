@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pages import filled, markdown
+from pages import bullets, filled, markdown
 from study import Pair, compared, pair_of
 
 RESULT = Path(__file__).parent / "results" / "esm2_cart.json"
@@ -21,6 +21,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "esm2_cart.md"
 CART, ESMM, CONTROL, ORACLE = "esm2", "esmm", "multitask", "oracle"
 AUC, CTCVR, LOSS, BIAS = "AUC, all", "CTCVR AUC, all", "log loss, all", "relative bias, all"
 COLOURS = {CART: "#D55E00", ESMM: "#0072B2", CONTROL: "#56B4E9", ORACLE: "#5B5B5B"}
+NAMES = {CONTROL: "multitask (the control)"}
 SHIFTS = {CART: 0.94, ESMM: 0.98, CONTROL: 1.02, ORACLE: 1.06}
 Records = Sequence[Mapping[str, Any]]
 Place = tuple[str, float]
@@ -32,6 +33,7 @@ class Sweep:
     def __init__(self, records: Records) -> None:
         frame = pd.DataFrame(records)
         self.frame = frame.set_index(["encoding", "rate", "method", "seed"]).sort_index()
+        # Raw ids first.
         self.encodings = sorted(set(frame["encoding"]))
         self.rates = sorted(set(frame["rate"]), reverse=True)
         self.methods = [name for name in COLOURS if name in set(frame["method"])]
@@ -68,13 +70,52 @@ def blocks(records: Records, content: Mapping[str, Any]) -> dict[str, str]:
     found = {
         "setting": f"{sweep.seeds} seeds; {settings['rows']:,} impressions to train on, which "
         f"hold about {carts:,.0f} carts, {settings['test_rows']:,} to test on; "
-        f"{content['versions']}."
+        f"{content['versions']}.",
+        "findings": findings(sweep),
     }
     for encoding in sweep.encodings:
         name = encoding.replace(" ", "-")
         found[f"gains {name}"] = markdown(gains(sweep, encoding), f"{encoding}")
         found[f"levels {name}"] = markdown(levels(sweep, encoding), f"{encoding}")
     return found
+
+
+def findings(sweep: Sweep) -> str:
+    """What came out, in words."""
+    raw, encoded = sweep.encodings
+    most, least = sweep.rates[0], sweep.rates[-1]
+
+    def ends(encoding: str, figure: str, method: str, other: str, form: str = "+.1f") -> str:
+        few, many = (sweep.gap((encoding, at), figure, method, other) for at in (least, most))
+        return f"{few.said(form)} at {least:.1%} and {many.said(form)} at {most:.1%}"
+
+    def rarest(encoding: str, method: str) -> str:
+        return sweep.mean((encoding, least), BIAS, method).said("+.0%")
+
+    def above(encoding: str) -> str:
+        return sweep.gap((encoding, least), AUC, CART, ORACLE).said("+.1f")
+
+    return bullets(
+        f"""**The rarer the purchase, the more a cart is worth.** On raw ids ESM2's CVR AUC minus
+        ESMM's is {ends(raw, AUC, CART, ESMM)} purchases per click; with target encodings
+        {ends(encoded, AUC, CART, ESMM)}. That is {sweep.purchases(least):,.0f} and
+        {sweep.purchases(most):,.0f} purchases in the log. With plenty of them no gain is
+        seen.""",
+        f"""**Against the control it is much the same**: {ends(raw, AUC, CART, CONTROL)} on raw ids,
+        {ends(encoded, AUC, CART, CONTROL)} with target encodings. ESMM minus the control is
+        {ends(raw, AUC, ESMM, CONTROL)} on raw ids: at the rarest what ESM2 gains is the cart's,
+        not that of the entire-space losses.""",
+        f"""**Log loss agrees where purchases are rare.** ESM2 minus ESMM, thousandths of a nat:
+        {ends(raw, LOSS, CART, ESMM, "+.2f")} on raw ids,
+        {ends(encoded, LOSS, CART, ESMM, "+.2f")} with target encodings.""",
+        f"""**At the rarest the oracle is no ceiling**: ESM2's CVR AUC minus the oracle's is
+        {above(raw)} on raw ids and {above(encoded)} with target encodings. The oracle learns from
+        every impression's potential purchase, but knows no cart.""",
+        f"""**No gain in the level is seen.** Relative bias at {least:.1%} is
+        {rarest(raw, CART)} for
+        ESM2 and {rarest(raw, ESMM)} for ESMM on raw ids, {rarest(encoded, CART)} and
+        {rarest(encoded, ESMM)} with target encodings: it swings from seed to seed.""",
+    )
 
 
 def gains(sweep: Sweep, encoding: str) -> pd.DataFrame:
@@ -119,14 +160,15 @@ def sweep_figure(records: Records) -> Figure:
                 panel.errorbar(
                     beside(x, SHIFTS[method]),
                     [f.mean for f in found], [2 * f.error for f in found],
-                    color=COLOURS[method], marker="o", ms=4, lw=1.3, capsize=2, label=method,
+                    color=COLOURS[method], marker="o", ms=4, lw=1.3, capsize=2,
+                    label=NAMES.get(method, method),
                 )  # fmt: skip
         for other in (ESMM, CONTROL):
             found = [sweep.gap((encoding, rate), AUC, CART, other) for rate in sweep.rates]
             gain.errorbar(
                 beside(x, SHIFTS[other]), [f.mean for f in found], [2 * f.error for f in found],
                 color=COLOURS[other], marker="o", ms=4, lw=1.3, capsize=2,
-                label=f"esm2 minus {other}",
+                label=f"esm2 minus {NAMES.get(other, other)}",
             )  # fmt: skip
         for panel in (gain, bias):
             panel.axhline(0, color="#222222", lw=0.9)
@@ -139,7 +181,10 @@ def sweep_figure(records: Records) -> Figure:
             panel.spines[["top", "right"]].set_visible(False)
             panel.tick_params(labelsize=8)
     for panel in axes[-1]:
-        panel.set_xlabel("purchases in the training log", fontsize=9)
+        ticks = [f"{n:,.0f}\n{rate:.1%}" for n, rate in zip(x, sweep.rates, strict=True)]
+        panel.set_xticks(x, ticks)
+        panel.set_xticks([], minor=True)
+        panel.set_xlabel("purchases in the training log; purchases per click", fontsize=9)
     axes[0, 0].legend(frameon=False, fontsize=8)
     axes[0, 1].legend(frameon=False, fontsize=8)
     figure.suptitle(

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from esmm_paper_page import gaps_figure, print_tables
+from esmm_paper_figure import gaps_figure
+from esmm_paper_page import print_tables
 from methods import area, measure
 from study import Draw, draw, finish, parser_of, records_of
 

@@ -1,12 +1,13 @@
 """Tables between the marks of a page, so that a test can hold the page to a kept result."""
 
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["filled", "markdown"]
+__all__ = ["bullets", "filled", "markdown"]
 
 
 def markdown(frame: pd.DataFrame, corner: str) -> str:
@@ -22,6 +23,17 @@ def markdown(frame: pd.DataFrame, corner: str) -> str:
 
 def _cell(value: Any) -> str:
     return "" if pd.isna(value) else str(value)
+
+
+def bullets(*points: str) -> str:
+    """A list, a point each, in lines of at most 105 characters."""
+    return "\n".join(
+        textwrap.fill(
+            f"* {' '.join(point.split())}", 105, subsequent_indent="  ",
+            break_long_words=False, break_on_hyphens=False,
+        )
+        for point in points
+    )  # fmt: skip
 
 
 def filled(page: str, blocks: Mapping[str, str]) -> str:

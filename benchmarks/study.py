@@ -113,6 +113,10 @@ class Pair(NamedTuple):
         plain = form.removeprefix("+")
         return f"{self.mean:{form}}" + ("" if self.seeds < 2 else f" ± {self.error:{plain}}")
 
+    def times(self, factor: float) -> "Pair":
+        """In another unit."""
+        return Pair(factor * self.mean, abs(factor) * self.error, self.seeds)
+
     def apart(self, errors: float = 2.0) -> bool:
         """Whether the mean is more than so many standard errors from 0; never by one seed."""
         return self.seeds > 1 and abs(self.mean) > errors * self.error

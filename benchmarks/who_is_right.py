@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from methods import measure
 from study import Draw, draw, finish, parser_of, records_of
-from who_is_right_page import print_tables, the_map
+from who_is_right_map import the_map
+from who_is_right_page import print_tables
 
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.models import Builder

@@ -1,4 +1,4 @@
-"""The tables and the map of benchmarks/who_is_right.py.
+"""The tables and the findings of benchmarks/who_is_right.py.
 
     python benchmarks/who_is_right_page.py
 
@@ -11,27 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from pages import filled, markdown
+from pages import bullets, filled, markdown
 from study import Pair, compared, pair_of
 
 RESULT = Path(__file__).parent / "results" / "who_is_right.json"
 PAGE = Path(__file__).parents[1] / "docs" / "who_is_right.md"
-NAIVE, CONTROL, ORACLE = "click_space", "multitask", "oracle"
-ORDER = (NAIVE, CONTROL, "esmm", "escm2_ips", "escm2_dr", "dcmt", "default", ORACLE)
+NAIVE, CONTROL, DEFAULT, ORACLE = "click_space", "multitask", "default", "oracle"
+ORDER = (NAIVE, CONTROL, "esmm", "escm2_ips", "escm2_dr", "dcmt", DEFAULT, ORACLE)
 BIAS, LOSS = "relative bias, all", "log loss, all"
 CEILING = "relative bias of P(r | x, click), all"
-TITLES = {
-    "dense": "nothing wrong (dense)",
-    "cvr_blind": "CVR tower blind",
-    "ctr_blind": "CTR tower blind",
-    "hidden": "hidden confounder",
-    "mnar": "click depends on\nconversion (mnar)",
-    "low_overlap": "little overlap",
-}
+# In the order of the page.
+WORLDS = ("dense", "cvr_blind", "ctr_blind", "hidden", "mnar", "low_overlap")
 Records = Sequence[Mapping[str, Any]]
 Place = tuple[str, float]
 
@@ -42,7 +33,7 @@ class Map:
     def __init__(self, records: Records) -> None:
         frame = pd.DataFrame(records)
         self.frame = frame.set_index(["world", "rho", "method", "seed"]).sort_index()
-        self.worlds = [name for name in TITLES if name in set(frame["world"])]
+        self.worlds = [name for name in WORLDS if name in set(frame["world"])]
         self.rhos = sorted(set(frame["rho"]))
         self.methods = [name for name in ORDER if name in set(frame["method"])]
         self.seeds = int(frame.groupby(["world", "rho", "method"]).size().min())
@@ -72,6 +63,13 @@ class Map:
             return float("nan")
         return 1 - self.above(place, method).mean / width.mean
 
+    def over_rhos(self, world: str, figure: str, method: str, other: str | None = None) -> Pair:
+        """Mean over the correlations, by seed: of its size, or of how far above another's."""
+        values = self.frame.loc[world][figure].astype(float)
+        found = values.xs(method, level="method")
+        found = found.abs() if other is None else found - values.xs(other, level="method")
+        return pair_of(found.unstack("rho").dropna().mean(axis=1))
+
     def leaders(self, place: Place) -> list[str]:
         """The method of least log loss, then those within two standard errors of it."""
         contest = [m for m in self.methods if m not in (NAIVE, ORACLE)]
@@ -84,9 +82,10 @@ def blocks(records: Records, content: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of its mark."""
     found = Map(records)
     shown = [m for m in found.methods if m != NAIVE]
-    seeds = f"{found.seeds} seed" + ("s" if found.seeds > 1 else "")
     return {
-        "setting": f"{seeds}; {said_of_rows(content)}.",
+        "setting": f"{said_of_seeds(found)}; {said_of_rows(content)}.",
+        "findings": findings(found),
+        "summary": summary(found, [NAIVE, *shown]),
         "bias": grid(found, [NAIVE, *shown], lambda p, m: found.bias(p, m).said("+.1%"), True),
         "loss": grid(
             found, [NAIVE, *shown[:-1]], lambda p, m: thousandths(found.above(p, m)), False
@@ -109,6 +108,80 @@ def blocks(records: Records, content: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def findings(found: Map) -> str:
+    """What came out, in words."""
+
+    def bias(world: str, *methods: str) -> str:
+        said = [f"`{m}` {found.over_rhos(world, BIAS, m).mean:.0%}" for m in methods]
+        return ", ".join(said)
+
+    def loss(world: str, *methods: str) -> str:
+        above = [1000 * found.over_rhos(world, LOSS, m, ORACLE).mean for m in methods]
+        return ", ".join(f"`{m}` {at:.0f}" for m, at in zip(methods, above, strict=True))
+
+    def ends(world: str, method: str) -> str:
+        first, last = found.rhos[0], found.rhos[-1]
+        low, high = (found.bias((world, rho), method).mean for rho in (first, last))
+        return f"{low:+.0%} at rho {first:+g} and {high:+.0%} at rho {last:+g}"
+
+    def ceiling(world: str) -> str:
+        return f"{found.frame.loc[world][CEILING].abs().mean():.0%}"
+
+    def gained(world: str) -> str:
+        return found.over_rhos(world, LOSS, DEFAULT, NAIVE).times(1000).said("+.1f")
+
+    plain, corrected = (NAIVE, CONTROL, "esmm"), ("escm2_ips", "escm2_dr", "dcmt", DEFAULT)
+    return bullets(
+        f"""**Nothing wrong (`dense`): little to correct.** Bias: {bias("dense", *plain)};
+        {bias("dense", *corrected)}.""",
+        f"""**The CVR tower blind (`cvr_blind`): the papers' claim holds, and their cure works.**
+        ESMM
+        is off by {ends("cvr_blind", "esmm")}. So is the control, whose CVR is fitted to clicks
+        alone: {ends("cvr_blind", CONTROL)}. Bias: {bias("cvr_blind", *plain)};
+        {bias("cvr_blind", *corrected)}.""",
+        f"""**The CTR tower blind (`ctr_blind`): ESMM's pCVR learns the click.** pCTCVR has to
+        follow the user, pCTR cannot, so pCVR does. Log loss: {loss("ctr_blind", "esmm")};
+        {loss("ctr_blind", NAIVE, CONTROL, *corrected)}. There is nothing here for a correction to
+        mend.""",
+        f"""**A hidden confounder (`hidden`): nobody is right.** Bias: {bias("hidden", *plain)};
+        {bias("hidden", *corrected)}. A method that assumes nothing hidden is off by
+        {ceiling("hidden")} at best. See [dependence](dependence.md) for what can be done.""",
+        f"""**Clicks depend on the conversion (`mnar`): nobody is right.** Bias:
+        {bias("mnar", *plain)}; {bias("mnar", *corrected)}; at best {ceiling("mnar")}.""",
+        f"""**Little overlap (`low_overlap`): weights cost more than they mend.** Log loss:
+        {loss("low_overlap", *plain)}; {loss("low_overlap", *corrected)}.""",
+        f"""**`default`** has log loss above that of the naive model by {gained("dense")} in
+        `dense`, {gained("cvr_blind")} in `cvr_blind`, {gained("ctr_blind")} in `ctr_blind`,
+        {gained("hidden")} in `hidden`, {gained("mnar")} in `mnar` and {gained("low_overlap")} in
+        `low_overlap`.""",
+    )
+
+
+def summary(found: Map, methods: Sequence[str]) -> str:
+    """A line a world: absolute bias and log loss above the oracle's, both averaged over rho."""
+    rows = {}
+    for world in found.worlds:
+        rows[f"`{world}`, bias"] = {
+            f"`{m}`": found.over_rhos(world, BIAS, m).said(".1%") for m in methods
+        }
+        rows[f"`{world}`, log loss"] = {
+            f"`{m}`": found.over_rhos(world, LOSS, m, ORACLE).times(1000).said("+.1f")
+            for m in methods
+            if m != ORACLE
+        }
+    return markdown(pd.DataFrame(rows).T[[f"`{m}`" for m in methods]], "world")
+
+
+def said_of_seeds(found: Map) -> str:
+    """How many, and where there are fewer."""
+    counts = found.frame.groupby(["world", "rho", "method"]).size()
+    by_place = counts.groupby(["world", "rho"]).min()
+    most = int(by_place.max())
+    fewer = [f"`{w}`, {rho:+g}" for (w, rho), n in by_place.items() if n < most]
+    said = f"{most} seed" + ("s" if most > 1 else "")
+    return f"{said} ({found.seeds} at {'; '.join(fewer)})" if fewer else said
+
+
 def said_of_rows(content: Mapping[str, Any]) -> str:
     """Rows and versions of a kept result."""
     settings = content["settings"]
@@ -120,7 +193,7 @@ def said_of_rows(content: Mapping[str, Any]) -> str:
 
 def thousandths(pair: Pair) -> str:
     """Nats over a thousand."""
-    return Pair(1000 * pair.mean, 1000 * pair.error, pair.seeds).said("+.1f")
+    return pair.times(1000).said("+.1f")
 
 
 def grid(
@@ -136,62 +209,6 @@ def grid(
             row["P(r \\| x, click)"] = f"{at:+.1%}"
         rows[f"`{place[0]}`, {place[1]:+g}"] = row
     return markdown(pd.DataFrame(rows).T, "world, rho")
-
-
-def the_map(records: Records) -> Figure:
-    """Relative bias, and the gap closed: a panel a method, a row a world, a column a rho."""
-    found = Map(records)
-    shown = [m for m in found.methods if m != NAIVE]
-    figure = Figure(figsize=(2.0 + 2.05 * len(shown), 6.4), layout="constrained")
-    axes = figure.subplots(2, len(shown), squeeze=False)
-    for column, method in enumerate(shown):
-        biases = _values(found, lambda p, m=method: found.bias(p, m).mean)
-        _panel(axes[0, column], found, biases, "RdBu_r", (-0.6, 0.6))
-        axes[0, column].set_title(method, fontsize=9)
-        if method == ORACLE:  # all of it, by definition
-            axes[1, column].set_axis_off()
-            continue
-        closed = _values(found, lambda p, m=method: found.closed(p, m))
-        _panel(axes[1, column], found, closed, "RdYlBu", (-1.0, 1.0))
-        axes[1, column].set_xlabel("rho", fontsize=8)
-    for row, title in enumerate(("relative bias, %", "gap closed, %")):
-        axes[row, 0].set_yticks(
-            range(len(found.worlds)), [TITLES[w] for w in found.worlds], fontsize=8
-        )
-        axes[row, 0].set_ylabel(title, fontsize=10)
-        for panel in axes[row, 1:]:
-            panel.set_yticks([])
-    figure.suptitle(
-        "pCVR over all impressions, held to the true CVR. Above: relative bias. Below: share of "
-        "the log loss between\nthe naive model and the oracle that is closed; grey: no gap beyond "
-        f"two standard errors. Seeds: {found.seeds}",
-        fontsize=10,
-    )
-    return figure
-
-
-def _values(found: Map, value: Callable[[Place], float]) -> np.ndarray:
-    return np.array([[value((w, r)) for r in found.rhos] for w in found.worlds])
-
-
-def _panel(
-    axes: Axes, found: Map, values: np.ndarray, colours: str, bounds: tuple[float, float]
-) -> None:
-    axes.set_facecolor("#DDDDDD")
-    low, high = bounds
-    axes.imshow(
-        np.ma.masked_invalid(values), cmap=colours, vmin=low, vmax=high, aspect="auto"
-    )  # fmt: skip
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            dark = abs(value) > 0.75 * high
-            text = f"{100 * value:+.0f}" if abs(value) < 9.995 else "<-999" if value < 0 else ">999"
-            axes.text(
-                column, row, text, ha="center", va="center", fontsize=7.5,
-                color="white" if dark else "#222222",
-            )  # fmt: skip
-    axes.set_xticks(range(len(found.rhos)), [f"{rho:g}" for rho in found.rhos], fontsize=7)
-    axes.tick_params(length=0)
 
 
 def print_tables(records: Records) -> None:
