@@ -12,7 +12,7 @@ from study import Pair
 COLUMNS = (
     ("CVR AUC, clicks", CLICKS, 0, (-6.5, 8.5)),
     ("CVR AUC, all impressions", ALL, None, (-6.5, 8.5)),
-    ("CTCVR AUC, all impressions,\ncommon pCTR", COMMON, 1, (-3.5, 5.5)),
+    ("CTCVR AUC, all impressions,\ncommon pCTR", COMMON, 1, (-4.5, 5.5)),
     ("log loss of pCVR, all impressions,\nnats / 1000 (left is better)", LOSS, None, (-5, 10)),
 )
 

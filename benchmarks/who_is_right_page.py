@@ -148,7 +148,7 @@ def findings(found: Map) -> str:
         {ceiling("hidden")} at best. See [dependence](dependence.md) for what can be done.""",
         f"""**Clicks depend on the conversion (`mnar`): nobody is right.** Bias:
         {bias("mnar", *plain)}; {bias("mnar", *corrected)}; at best {ceiling("mnar")}.""",
-        f"""**Little overlap (`low_overlap`): weights cost more than they mend.** Log loss:
+        f"""**Little overlap (`low_overlap`): ESCM2's weights cost more than they mend.** Log loss:
         {loss("low_overlap", *plain)}; {loss("low_overlap", *corrected)}.""",
         f"""**`default`** has log loss above that of the naive model by {gained("dense")} in
         `dense`, {gained("cvr_blind")} in `cvr_blind`, {gained("ctr_blind")} in `ctr_blind`,
@@ -175,11 +175,11 @@ def summary(found: Map, methods: Sequence[str]) -> str:
 def said_of_seeds(found: Map) -> str:
     """How many, and where there are fewer."""
     counts = found.frame.groupby(["world", "rho", "method"]).size()
-    by_place = counts.groupby(["world", "rho"]).min()
-    most = int(by_place.max())
-    fewer = [f"`{w}`, {rho:+g}" for (w, rho), n in by_place.items() if n < most]
+    by_world = counts.groupby("world").min()
+    most = int(by_world.max())
+    fewer = [f"{by_world[world]} in `{world}`" for world in found.worlds if by_world[world] < most]
     said = f"{most} seed" + ("s" if most > 1 else "")
-    return f"{said} ({found.seeds} at {'; '.join(fewer)})" if fewer else said
+    return f"{said} ({', '.join(fewer)})" if fewer else said
 
 
 def said_of_rows(content: Mapping[str, Any]) -> str:
