@@ -113,7 +113,8 @@ def findings(sweep: Sweep) -> str:
         every impression's potential purchase, but knows no cart.""",
         f"""**No gain in the level is seen.** Relative bias at {least:.1%} is
         {rarest(raw, CART)} for ESM2 and {rarest(raw, ESMM)} for ESMM on raw ids,
-        {rarest(encoded, CART)} and {rarest(encoded, ESMM)} with target encodings: it swings from seed to seed.""",
+        {rarest(encoded, CART)} and {rarest(encoded, ESMM)} with target encodings: it
+        swings from seed to seed.""",
     )
 
 
