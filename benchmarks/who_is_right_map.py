@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from who_is_right_page import CONTROL, NAIVE, ORACLE, Map, Place, Records
+from who_is_right_page import CONTROL, NAIVE, ORACLE, Map, Place, Records, said_of_seeds
 
 NAMES = {CONTROL: "multitask, the control"}
 TITLES = {
@@ -44,7 +44,7 @@ def the_map(records: Records) -> Figure:
     figure.suptitle(
         "pCVR over all impressions, held to the true CVR. Above: relative bias. Below: share of "
         "the log loss between\nthe naive model and the oracle that is closed; grey: no gap beyond "
-        f"two standard errors. Seeds: {found.seeds}",
+        f"two standard errors over the seeds. {said_of_seeds(found)}",
         fontsize=10,
     )
     return figure

@@ -93,12 +93,7 @@ def blocks(records: Records, content: Mapping[str, Any]) -> dict[str, str]:
         "leaders": markdown(
             pd.DataFrame(
                 {
-                    f"rho {rho:+g}": [
-                        "all within noise"
-                        if len(found.leaders((world, rho))) == len(found.methods) - 2
-                        else ", ".join(found.leaders((world, rho)))
-                        for world in found.worlds
-                    ]
+                    f"rho {rho:+g}": [first_of(found, (world, rho)) for world in found.worlds]
                     for rho in found.rhos
                 },
                 index=[f"`{world}`" for world in found.worlds],
@@ -106,6 +101,14 @@ def blocks(records: Records, content: Mapping[str, Any]) -> dict[str, str]:
             "",
         ),
     }
+
+
+def first_of(found: Map, place: Place) -> str:
+    """Who is right at a place, as far as its seeds tell."""
+    leaders = found.leaders(place)
+    if found.above(place, leaders[0]).seeds < 2:
+        return f"{leaders[0]} (one seed)"
+    return "all" if len(leaders) == len(found.methods) - 2 else ", ".join(leaders)
 
 
 def findings(found: Map) -> str:

@@ -172,3 +172,21 @@ def test_the_map_says_who_is_right_and_where_there_is_no_gap(bench):
     assert near.leaders(place) == ["esmm", "multitask"]
     # A gap of two seeds that contradict each other is none.
     assert np.isnan(page.Map(records_of({**losses, "oracle": [0.3, 0.7]})).closed(place, "esmm"))
+    # With two contestants that noise does not tell apart it is all of them; one seed tells nothing.
+    assert page.first_of(found, place) == "esmm"
+    assert page.first_of(near, place) == "all"
+    alone = page.Map(records_of({method: losses[method][:1] for method in losses}))
+    assert page.first_of(alone, place) == "esmm (one seed)"
+    assert page.said_of_seeds(alone) == "1 seed"
+    assert page.said_of_seeds(found) == "2 seeds"
+    # Over the correlations: how far above the oracle, by seed.
+    assert page.Map(records_of(losses)).over_rhos("dense", page.LOSS, "esmm", "oracle") == (
+        pytest.approx(0.05),
+        pytest.approx(0, abs=1e-12),
+        2,
+    )
+
+
+def test_points_become_a_list(bench):
+    text = bench("pages").bullets("a  point\n   of two lines", "x" * 60 + " " + "y" * 60)
+    assert text == f"* a point of two lines\n* {'x' * 60}\n  {'y' * 60}"
