@@ -128,4 +128,8 @@ def test_the_cart_says_what_was_found(bench):
         loss = sweep.gap(rarest, page.LOSS)
         assert loss.mean < 0
         assert loss.apart()
+        assert sweep.gap(rarest, page.AUC, "esm2", "oracle").apart()
         assert sweep.gap(rarest, page.AUC, "esm2", "oracle").mean > 0
+    levels = [sweep.gap((at, sweep.rates[-1]), page.BIAS) for at in sweep.encodings]
+    assert levels[0].mean < -2 * levels[0].error
+    assert not levels[1].apart()
