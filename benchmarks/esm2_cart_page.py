@@ -112,7 +112,8 @@ def findings(sweep: Sweep) -> str:
         {above(raw)} on raw ids and {above(encoded)} with target encodings. The oracle learns from
         every impression's potential purchase, but knows no cart.""",
         f"""**The level is better on raw ids only, and poorly known.** Relative bias at
-        {least:.1%} is {rarest(raw, CART)} for ESM2 and {rarest(raw, ESMM)} for ESMM on raw ids, paired
+        {least:.1%} is {rarest(raw, CART)} for ESM2 and {rarest(raw, ESMM)} for
+        ESMM on raw ids, paired
         {ends(raw, BIAS, CART, ESMM, "+.1%")}; {rarest(encoded, CART)} and
         {rarest(encoded, ESMM)} with target encodings, paired
         {ends(encoded, BIAS, CART, ESMM, "+.1%")}.""",
