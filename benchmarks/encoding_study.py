@@ -55,7 +55,7 @@ def on_kuairand(raw: Path, conversion: str, seeds: list[int]) -> pd.DataFrame:
     found = {}
     for name, encoding in ENCODINGS.items():
         for seed in seeds:
-            estimator = FunnelEstimator(models.esmm, schema, encoding=encoding, seed=seed)
+            estimator = FunnelEstimator(models.esmm, schema, encoding=encoding, epochs=2, seed=seed)
             scores = estimator.fit(train).predict(test)
             report = BiasReport.from_log({"m": scores}, test, schema=schema, replicates=2)
             found[name, seed] = report.table.loc["m", COLUMNS]

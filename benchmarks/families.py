@@ -3,8 +3,9 @@
     python benchmarks/families.py [--rows 50000] [--seeds 3] [--only calibration]
 
 A cell is one fit under a seed; all fits of a seed in a world see the same rows, under the one
-checkpoint rule and the estimator's defaults, but on raw ids: target encodings carry much of what a
-balance or a ranker has to learn (docs/methods.md has every model with them). Cells are written one
+checkpoint rule and the estimator's defaults, but with as many passes as make 400 steps (three over
+50,000 rows), and on raw ids: target encodings carry much of what a balance or a ranker has to learn
+(docs/methods.md has every model with them). Cells are written one
 at a time into benchmarks/results/families.json, so that an interrupted run goes on where it
 stopped. At the end the tables are printed and the front of a fusion is drawn into
 docs/fusion_front.png. `--table` does that with what there is and runs nothing.
@@ -44,6 +45,7 @@ RESULT = Path(__file__).parent / "results" / "families.json"
 FIGURE = Path(__file__).parents[1] / "docs" / "fusion_front.png"
 TEST_ROWS = 50_000
 RAW = Encoding(target_encoding=None)
+STEPS = 400
 
 # Where what is clicked converts, and where it does not: a fusion has something to trade there only.
 WORLDS = {"dense": ("dense", 0.8), "opposed": ("dense", -0.8), "cvr_blind": ("cvr_blind", 0.8)}
@@ -82,8 +84,9 @@ class Draw:
 
     def fit(self, builder: Callable[..., Any], **settings: Any) -> FunnelEstimator:
         """A model on the training rows."""
+        passes = -(-STEPS * 256 // int(0.95 * len(self.log)))
         estimator = FunnelEstimator(
-            builder, self.world.schema, encoding=RAW, seed=self.seed, **settings
+            builder, self.world.schema, encoding=RAW, epochs=passes, seed=self.seed, **settings
         )
         return estimator.fit(self.log)
 

@@ -113,7 +113,8 @@ def check_dense(schema: Schema, frame: pd.DataFrame, *, impute: bool) -> None:
             if missing.any():
                 raise DataError(
                     f"dense column {column!r} is NaN in {_where(missing, frame)}: fill them, or "
-                    "pass impute='mean' (with a flag column of your own if missing means something)"
+                    "pass Encoding(impute='mean'), or --impute on the command line (with a flag "
+                    "column of your own if missing means something)"
                 )
 
 

@@ -48,7 +48,7 @@ class FunnelEstimator:
         model: A builder such as `models.esmm`, or a ``functools.partial`` of one.
         schema: The roles of the log's columns.
         epochs: At most so many passes over the rows; by default one, or on a small log as many as
-            make 400 steps. Embeddings of ids overfit quickly: more passes are often worse.
+            make 100 steps. Embeddings of ids overfit quickly: more passes are often worse.
         batch_size: Rows per step.
         lr: Learning rate at the start; it falls linearly to 0.
         weight_decay: Decoupled weight decay of all but embedding tables.

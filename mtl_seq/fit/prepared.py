@@ -21,7 +21,7 @@ from mtl_seq.schema import Schema
 
 __all__ = ["Prepared", "check_rows", "epochs_of"]
 
-_FEWEST_STEPS = 400
+_FEWEST_STEPS = 100
 
 
 class Prepared(NamedTuple):
@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
 
 
 def epochs_of(given: int | None, rows: int, batch_size: int) -> int:
-    """What is given; else one pass, or on a small log as many as make 400 steps."""
+    """What is given; else one pass, or on a small log as many as make 100 steps."""
     return -(-_FEWEST_STEPS * batch_size // rows) if given is None else given
 
 

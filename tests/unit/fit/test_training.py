@@ -141,10 +141,10 @@ def test_ids_of_held_out_rows_are_not_learned(monkeypatch):
 
 @pytest.mark.parametrize(
     ("epochs", "batch_size", "expected"),
-    [(None, 100, 22), (None, 4, 1), (3, 100, 3)],
-    ids=["400 steps of 19 an epoch", "475 steps in one", "as asked"],
+    [(None, 100, 6), (None, 4, 1), (3, 100, 3)],
+    ids=["100 steps of 19 an epoch", "475 steps in one", "as asked"],
 )
-def test_epochs_by_default_make_400_steps(monkeypatch, epochs, batch_size, expected):
+def test_epochs_by_default_make_100_steps(monkeypatch, epochs, batch_size, expected):
     one = estimator(epochs=epochs, batch_size=batch_size)  # 1,900 of the rows train
     assert training_call(monkeypatch, one, LOG)["epochs"] == expected
 
