@@ -27,7 +27,7 @@ from methods_table import draw, print_table, summarise
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq._files import atomic_path
 from mtl_seq.comparison import ALL, versions
-from mtl_seq.errors import DataError
+from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.fit import CHECKPOINT_RULE
 from mtl_seq.functional import auc
 from mtl_seq.models import Builder
@@ -183,8 +183,9 @@ def run(
         seed, scenario, method = cell
         try:
             figures = fit_and_measure(cell, settings["rows"], settings["test_rows"])
-        except DataError as error:
-            # Too few rows for this method: said in the result, and the others go on.
+        except (CompositionError, DataError) as error:
+            # Too few rows for this method, or a funnel that it does not take: said in the result,
+            # and the others go on.
             figures = {"error": str(error)}
         mine[cell] = {
             "seed": seed, "scenario": scenario, "method": method, **rounded(figures)
