@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from census import FEATURE_SETS, FLOOR, STRUCTURES, TASKS, TUNING_SEED
-from speed_markdown import filled, markdown
+from pages import fill, markdown
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "census.md"
@@ -86,7 +86,7 @@ def _pairs(values: pd.Series, errors: pd.Series, form: str, error_form: str) -> 
 
 def main() -> int:
     content = json.loads(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(content)), encoding="utf-8")
+    fill(PAGE, figures(content))
     return 0
 
 

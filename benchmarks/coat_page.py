@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from coat import CONSTANT, SHOWN
-from speed_markdown import filled, markdown
+from pages import fill, markdown
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "coat.md"
@@ -73,7 +73,7 @@ def _named(frame: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> int:
     content = json.loads(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(content)), encoding="utf-8")
+    fill(PAGE, figures(content))
     return 0
 
 

@@ -16,8 +16,8 @@ import pandas as pd
 from default import GOALS, METHODS
 from leaderboard_table import standings
 from methods_table import draw, summarise
+from pages import fill, markdown
 from scipy.stats import t as student
-from speed_markdown import filled, markdown
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "default.md"
@@ -200,7 +200,7 @@ def _of_worlds(records: Sequence[Record]) -> list[tuple[str, str, bool]]:
 
 def main() -> int:
     kept = read_kept()
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(kept)), encoding="utf-8")
+    fill(PAGE, figures(kept))
     own = kept["default"]
     if own is not None:
         shown = [r for r in records_of(own) if r["scenario"] in GOALS and r["method"] in METHODS]

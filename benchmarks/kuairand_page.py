@@ -17,7 +17,7 @@ import pandas as pd
 from kuairand import CONTROL, CONVERSIONS, INNER, MODELS, TEST, TRIED
 from kuairand_peers import PEERS
 from matplotlib.figure import Figure
-from speed_markdown import filled, markdown
+from pages import fill, markdown
 
 from mtl_seq.report.plots import save
 
@@ -245,8 +245,8 @@ def draw(content: Content, path: Path) -> None:
 
 def main() -> int:
     content = json.loads(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(content)), encoding="utf-8")
-    README.write_text(filled(README.read_text("utf-8"), in_short(content)), encoding="utf-8")
+    fill(PAGE, figures(content))
+    fill(README, in_short(content))
     draw(content, FIGURE)
     return 0
 

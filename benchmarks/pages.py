@@ -3,11 +3,12 @@
 import re
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["bullets", "filled", "markdown"]
+__all__ = ["bullets", "fill", "filled", "markdown"]
 
 
 def markdown(frame: pd.DataFrame, corner: str) -> str:
@@ -44,3 +45,8 @@ def filled(page: str, blocks: Mapping[str, str]) -> str:
             raise ValueError(f"the page has no mark {name!r}")
         page = re.sub(pattern, lambda m, b=block: f"{m[1]}{b}\n{m[2]}", page, flags=re.DOTALL)
     return page
+
+
+def fill(path: Path, blocks: Mapping[str, str]) -> None:
+    """Write a page anew with these blocks."""
+    path.write_text(filled(path.read_text("utf-8"), blocks), encoding="utf-8")

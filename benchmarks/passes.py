@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from pages import filled, markdown
+from pages import fill, markdown
 from study import draw, finish, parser_of, records_of
 
 from mtl_seq import FunnelEstimator, models, simulate
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         finish(cells, fitted, given.out, settings, "python benchmarks/passes.py")
     records = records_of(given.out)
     if given.out == RESULT:
-        PAGE.write_text(filled(PAGE.read_text("utf-8"), {"passes": table(records)}), "utf-8")
+        fill(PAGE, {"passes": table(records)})
     print("Regret in log loss, all impressions, nats / 1000: mean ± its standard error (passes)")
     print(rules(records).to_string())
     print(f"Checkpoint rule: {CHECKPOINT_RULE}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pages import filled, markdown
+from pages import fill, markdown
 from speed_page import goals, wide
 
 FOLDER = Path(__file__).parent
@@ -99,7 +99,7 @@ def compared(quality: Content) -> str:
 
 
 def main() -> int:
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), figures(read_kept())), encoding="utf-8")
+    fill(PAGE, figures(read_kept()))
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pages import bullets, filled, markdown
+from pages import bullets, fill, markdown
 from study import Pair, compared, pair_of
 
 RESULT = Path(__file__).parent / "results" / "who_is_right.json"
@@ -228,8 +228,7 @@ def print_tables(records: Records) -> None:
 
 def main() -> int:
     content = json.loads(RESULT.read_text(encoding="utf-8"))
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(filled(page, blocks(content["cells"], content)), encoding="utf-8")
+    fill(PAGE, blocks(content["cells"], content))
     return 0
 
 

@@ -30,7 +30,6 @@ class CalibrationPolicy:
         on: ``"validation"`` rows, which the model was not fitted to, or ``"training"`` rows, of
             which there are many more. A map with a slope takes what a model remembers of its
             training rows for skill; a shift sets the mean alone, which few rows tell badly.
-
         recalibrated: Whether pCTR is itself set right before clicks are weighted by it: by slope
             and intercept of a logistic regression of the same rows' clicks on its logit (Cox,
             1958). Embeddings of ids that were seen a few times fall short of what their ids tell,

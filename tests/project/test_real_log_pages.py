@@ -22,14 +22,14 @@ def test_figures_are_those_that_were_kept(bench, name):
     page = bench(name)
     text = page.PAGE.read_text(encoding="utf-8")
     kept = json.loads(page.RESULT.read_text(encoding="utf-8"))
-    assert page.filled(text, page.figures(kept)) == text
+    assert importlib.import_module("pages").filled(text, page.figures(kept)) == text
 
 
 def test_the_readme_states_the_same(bench):
     page = bench("kuairand_page")
     text = page.README.read_text(encoding="utf-8")
     kept = json.loads(page.RESULT.read_text(encoding="utf-8"))
-    assert page.filled(text, page.in_short(kept)) == text
+    assert importlib.import_module("pages").filled(text, page.in_short(kept)) == text
 
 
 def test_tuned_is_what_the_inner_split_prefers(bench):

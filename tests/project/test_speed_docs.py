@@ -17,7 +17,7 @@ def page(monkeypatch):
 
 def test_figures_are_those_that_were_kept(page):
     text = page.PAGE.read_text(encoding="utf-8")
-    assert page.filled(text, page.figures(page.read_kept())) == text
+    assert importlib.import_module("pages").filled(text, page.figures(page.read_kept())) == text
 
 
 def test_what_was_not_measured_is_said_to_be_so(page):
@@ -62,4 +62,4 @@ def test_every_cell_that_the_quality_table_compares_is_kept(page):
 
 def test_a_page_without_a_mark_is_refused(page):
     with pytest.raises(ValueError, match="no mark 'goals'"):
-        page.filled("<!-- parts -->\n<!-- end -->\n", {"goals": ""})
+        importlib.import_module("pages").filled("<!-- parts -->\n<!-- end -->\n", {"goals": ""})
