@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from esm2_cart_page import print_tables, sweep_figure
 from methods import measure
-from study import Draw, draw, finish, parser_of, records_of
+from study import Draw, draw, finish, parser_of
 
 from mtl_seq import FunnelEstimator, Schema, models, simulate
 from mtl_seq.data import Encoding
@@ -93,17 +93,13 @@ def main(arguments: list[str] | None = None) -> int:
         for encoding in ENCODINGS
         for method in METHODS
     ]
-    if given.table:
-        records = records_of(given.out)
-    else:
-        settings = {"rows": rows, "test_rows": test_rows}
-        records = finish(
-            cells,
-            lambda cell: fit_and_measure(cell, rows, test_rows),
-            given.out,
-            settings,
-            "python benchmarks/esm2_cart.py",
-        )
+    records = finish(
+        cells,
+        lambda cell: fit_and_measure(cell, rows, test_rows),
+        given,
+        {"rows": rows, "test_rows": test_rows},
+        "python benchmarks/esm2_cart.py",
+    )
     print_tables(records)
     save(sweep_figure(records), given.figure)
     return 0

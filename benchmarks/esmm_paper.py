@@ -24,7 +24,7 @@ import numpy as np
 from esmm_paper_figure import gaps_figure
 from esmm_paper_page import print_tables
 from methods import area, measure
-from study import Draw, draw, finish, parser_of, records_of
+from study import Draw, draw, finish, parser_of
 
 from mtl_seq import FunnelEstimator, models, nn, simulate
 from mtl_seq.data import Encoding
@@ -117,18 +117,14 @@ def main(arguments: list[str] | None = None) -> int:
         for world in given.worlds
         for method in METHODS
     ]
-    if given.table:
-        records = records_of(given.out)
-    else:
-        knobs = {world: dict(found) for world, (found, _) in WORLDS.items()}
-        settings = {"rows": rows, "test_rows": test_rows, "knobs": knobs}
-        records = finish(
-            cells,
-            lambda cell: fit_and_measure(cell, rows, test_rows),
-            given.out,
-            settings,
-            "python benchmarks/esmm_paper.py",
-        )
+    knobs = {world: dict(found) for world, (found, _) in WORLDS.items()}
+    records = finish(
+        cells,
+        lambda cell: fit_and_measure(cell, rows, test_rows),
+        given,
+        {"rows": rows, "test_rows": test_rows, "knobs": knobs},
+        "python benchmarks/esmm_paper.py",
+    )
     print_tables(records)
     save(gaps_figure(records), given.figure)
     return 0

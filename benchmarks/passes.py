@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pages import fill, markdown
-from study import draw, finish, parser_of, records_of
+from study import draw, finish, parser_of
 
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.fit import CHECKPOINT_RULE
@@ -116,11 +116,9 @@ def table(records: Sequence[Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     given = parser_of(__doc__, 3, RESULT, Path()).parse_args(arguments)
-    if not given.table:
-        settings = {"scale": given.scale, "test rows": TEST_ROWS, "batch size": BATCH}
-        cells, fitted = planned(range(given.seeds)), partial(fit, scale=given.scale)
-        finish(cells, fitted, given.out, settings, "python benchmarks/passes.py")
-    records = records_of(given.out)
+    settings = {"scale": given.scale, "test rows": TEST_ROWS, "batch size": BATCH}
+    cells, fitted = planned(range(given.seeds)), partial(fit, scale=given.scale)
+    records = finish(cells, fitted, given, settings, "python benchmarks/passes.py")
     if given.out == RESULT:
         fill(PAGE, {"passes": table(records)})
     print("Regret in log loss, all impressions, nats / 1000: mean ± its standard error (passes)")

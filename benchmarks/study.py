@@ -53,24 +53,26 @@ def draw(world: Simulator, rows: int, test_rows: int, seed: int) -> Draw:
 def finish(
     cells: Sequence[Any],
     fit: Callable[[Any], Mapping[str, Any]],
-    out: Path,
+    given: argparse.Namespace,
     settings: Mapping[str, Any],
     command: str,
 ) -> list[Mapping[str, Any]]:
-    """Fit what is left of some cells, and keep each at once.
+    """Fit what is left of some cells, and keep each at once; nothing where only a table is asked.
 
     Args:
         cells: NamedTuples in the order to be fitted in.
         fit: From a cell, its figures; one with too few rows is kept with its error.
-        out: Where cells are kept.
+        given: Of `parser_of`: ``out``, where cells are kept, and ``table``.
         settings: What all cells have in common; those kept under others are refused.
         command: How the result is made, but for the number of seeds.
 
     Returns:
         Records of all cells that are kept.
     """
+    if given.table:
+        return records_of(given.out)
     kind = type(cells[0])
-    found = dict(kept(out, kind, settings))
+    found = dict(kept(given.out, kind, settings))
     for number, cell in enumerate(cells):
         if cell in found:
             continue
@@ -81,7 +83,7 @@ def finish(
         found[cell] = {**cell._asdict(), **figures}
         seeds = 1 + max(done.seed for done in found)
         keep(
-            out,
+            given.out,
             f"{command} --seeds {seeds}",
             settings,
             found,

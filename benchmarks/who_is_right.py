@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from methods import measure
-from study import Draw, draw, finish, parser_of, records_of
+from study import Draw, draw, finish, parser_of
 from who_is_right_map import the_map
 from who_is_right_page import print_tables
 
@@ -91,17 +91,13 @@ def main(arguments: list[str] | None = None) -> int:
         for rho in given.rhos
         for method in METHODS
     ]
-    if given.table:
-        records = records_of(given.out)
-    else:
-        settings = {"rows": rows, "test_rows": test_rows}
-        records = finish(
-            cells,
-            lambda cell: fit_and_measure(cell, rows, test_rows),
-            given.out,
-            settings,
-            "python benchmarks/who_is_right.py",
-        )
+    records = finish(
+        cells,
+        lambda cell: fit_and_measure(cell, rows, test_rows),
+        given,
+        {"rows": rows, "test_rows": test_rows},
+        "python benchmarks/who_is_right.py",
+    )
     print_tables(records)
     save(the_map(records), given.figure)
     return 0

@@ -55,7 +55,7 @@ def test_it_runs_and_goes_on_where_it_stopped(bench, monkeypatch, tmp_path):
 
 
 def test_the_table_of_the_page_is_that_of_the_kept_result(bench):
-    records = bench.records_of(bench.RESULT)
+    records = importlib.import_module("study").records_of(bench.RESULT)
     text = bench.PAGE.read_text(encoding="utf-8")
     assert f"<!-- passes -->\n{bench.table(records)}\n<!-- end -->" in text
     found = bench.rules(records)

@@ -1,5 +1,6 @@
 """Studies of simulated worlds run at a small size, go on where they stopped, and count right."""
 
+import argparse
 import importlib
 import json
 from pathlib import Path
@@ -124,10 +125,11 @@ def test_a_cell_with_too_few_rows_stops_nobody_and_an_interrupted_run_goes_on(be
             raise KeyboardInterrupt
         return {"relative bias, all": 0.1, "AUC, all": float("nan")}
 
+    given = argparse.Namespace(out=out, table=False)
     with pytest.raises(KeyboardInterrupt):
-        study.finish(cells, fit, out, {"rows": 1}, "python it.py")
+        study.finish(cells, fit, given, {"rows": 1}, "python it.py")
     assert json.loads(out.read_text())["command"] == "python it.py --seeds 2"
-    records = study.finish(cells, fit, out, {"rows": 1}, "python it.py")
+    records = study.finish(cells, fit, given, {"rows": 1}, "python it.py")
     assert [cell.seed for cell in fitted] == [0, 1, 2, 2, 3]
     assert [record.get("error") for record in records] == [None, "too few rows", None, None]
     assert records[0]["AUC, all"] is None
