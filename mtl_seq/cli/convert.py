@@ -12,8 +12,8 @@ from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
-from mtl_seq.data import CsvFiles, Guess, convert_csv, guess_schema
-from mtl_seq.errors import DataError
+from mtl_seq.data import CsvFiles, Guess, Orphans, convert_csv, guess_schema, schema_file
+from mtl_seq.errors import ArtifactError, DataError, SchemaError
 from mtl_seq.schema import Schema
 
 __all__ = ["convert"]
@@ -41,30 +41,40 @@ def convert(
         list[str] | None,
         typer.Option("--type", metavar="COLUMN=TYPE", help="int64, float64, string or bool."),
     ] = None,
+    orphans: Annotated[
+        Orphans,
+        typer.Option(
+            help="Rows that have a label without the one before it, as a conversion without a "
+            "click: keep them, though `fit` will not; clear the later label; or drop the rows."
+        ),
+    ] = "keep",
     separator: Annotated[str, typer.Option(help="What stands between columns.")] = ",",
     yes: Annotated[bool, typer.Option("--yes", help="Take the guessed schema as it is.")] = False,
     seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write CSV as parquet, of any size, with schema.json: what each column is.
+    """Write CSV as parquet, of any size, and beside it OUT.schema.json: what each column is.
 
     Without --schema the roles are guessed from the first rows, shown, and asked about. Say no to
-    edit them in schema.json first, and come back with --schema.
+    edit them in OUT.schema.json first, and come back with --schema. It warns of what `fit` refuses.
 
     Example: [bold]mtl-seq convert log.csv --out log/ --yes[/bold]
     """
     types = _pairs(type_, "--type")
     source = CsvFiles(log, separator=separator, types=types)
-    guess = None
+    guess, file = None, schema_file(out)
     if schema is None:
         guess = guess_schema(source.sample(_SAMPLE), _pairs(label, "--label") or None)
         roles = guess.schema
         if not json and not quiet:
             _print(guess)
-        if not yes and not _confirmed():
-            file = out.with_name(f"{out.name}.schema.json")
-            roles.to_json(file)
+        if file.exists() and Schema.from_json(file) != roles:
+            raise ArtifactError(
+                f"{file} says something else than what is guessed now, and would be lost: take it "
+                f"as it is (`--schema {file}`), or remove it"
+            )
+        if not yes and not _confirmed(roles, file):
             note(f"nothing was converted: edit {file} and come back with --schema", quiet=False)
             return
         parted = guess.separators
@@ -73,25 +83,42 @@ def convert(
         parted = guess_schema(source.sample(_SAMPLE), dict(roles.labels)).separators
     separators = {**parted, **_pairs(bag, "--bag")}
 
-    def told(rows: int) -> None:
-        if sys.stderr.isatty() and not quiet:
-            print(f"\r{rows:,} rows", end="", file=sys.stderr)
+    over = "\r" if sys.stderr.isatty() and not quiet else ""
 
-    found = convert_csv(source, roles, out, separators=separators, told=told)
+    def told(rows: int) -> None:
+        if over:
+            print(f"{over}{rows:,} rows", end="", file=sys.stderr)
+
+    found = convert_csv(source, roles, out, separators=separators, orphans=orphans, told=told)
+    for line in found.warnings:
+        note(f"{over}warning: {line}", quiet=False)
     if json:
         leaks = {} if guess is None else guess.leaks
-        content = {"out": str(out), **found._asdict(), "schema": roles.to_dict(), "leaks": leaks}
+        content = {"out": str(out), "schema_file": str(file), **found._asdict()}
+        content |= {"schema": roles.to_dict(), "leaks": leaks}
         print_json(content)
         return
     said = ", ".join(f"{count:,} of {name}" for name, count in found.labels.items())
-    note(f"\r{found.rows:,} rows in {found.files} files: {said}", quiet=quiet)
-    note(f"written: {out}, with {out / 'schema.json'}", quiet=quiet)
+    note(f"{over}{found.rows:,} rows in {found.files} files: {said}", quiet=quiet)
+    for stage, count in found.orphans.items():
+        done = f"{stage} was made 0 in" if orphans == "clear" else "dropped"
+        parent = roles.funnel.parents()[stage]
+        note(f"{stage} without {parent}: {done} {count:,} rows", quiet=quiet)
+    note(f"written: {out}, and {file}", quiet=quiet)
 
 
-def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        return False
-    return typer.confirm("Take this schema?", default=True, err=True)
+def _confirmed(roles: Schema, file: Path) -> bool:
+    """Whether the person at the terminal takes the guess; if not, it lies in a file."""
+    asked = sys.stdin.isatty()
+    if asked and typer.confirm("Take this schema?", default=True, err=True):
+        return True
+    roles.to_json(file)
+    if not asked:
+        raise SchemaError(
+            "nothing was converted, since without a terminal nobody can be asked whether the guess "
+            f"is right: take it with `--yes`, or edit {file} and come back with `--schema {file}`"
+        )
+    return False
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:

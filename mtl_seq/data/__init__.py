@@ -9,7 +9,7 @@ from mtl_seq.data.checks import (
 )
 from mtl_seq.data.codec import Codec
 from mtl_seq.data.compared import ListLoader, PairLoader
-from mtl_seq.data.convert import Converted, convert_csv
+from mtl_seq.data.convert import Converted, Orphans, convert_csv, schema_file
 from mtl_seq.data.csv_files import CsvFiles
 from mtl_seq.data.encoding import Encoding, Impute
 from mtl_seq.data.extending import extended, fold_tables, moved_rows
@@ -43,6 +43,7 @@ __all__ = [
     "Impute",
     "Leak",
     "ListLoader",
+    "Orphans",
     "PairLoader",
     "Source",
     "SourceFit",
@@ -63,6 +64,7 @@ __all__ = [
     "map_parquet",
     "moved_rows",
     "read_frame",
+    "schema_file",
     "split_source",
     "truth_from_frame",
     "truth_of",

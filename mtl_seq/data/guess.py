@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_seq.data.leaks import LEAK_AUC, find_leaks
-from mtl_seq.errors import SchemaError
+from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.schema import Schema
 
 __all__ = ["Guess", "guess_schema"]
@@ -46,8 +46,10 @@ def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> G
     """Guess the roles of a log's columns from some of its rows.
 
     Labels are columns of 0 and 1 with a stage's name, each later one only where the earlier ones
-    are. Features that predict a stage almost perfectly on their own are left out as leaks. It is a
-    guess: what it says is meant to be read.
+    are, if there is such a one; a conversion that some rows have without a click is a label all the
+    same, and its reason says how many. Further columns with a stage's name, and features that
+    predict a stage almost perfectly on their own, are left out. It is a guess: what it says is
+    meant to be read.
 
     Args:
         frame: Some rows, as many as can be had.
@@ -55,15 +57,33 @@ def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> G
 
     Raises:
         SchemaError: No column that can be the click, or no feature.
+        DataError: A label that is missing in some rows.
     """
     labels = _labels(frame) if labels is None else labels
     absent = [column for column in labels.values() if column not in frame.columns]
     if absent:
         raise SchemaError(f"the log must hold the labels {absent}, found {list(frame.columns)}")
-    roles = {column: ("label", f"of {stage}") for stage, column in labels.items()}
+    for stage, column in labels.items():
+        missing = frame[column].isna()
+        if missing.any():
+            raise DataError(
+                f"label {column!r} of {stage!r} is missing in "
+                f"{rows_text(frame.index[missing], int(missing.sum()))}: write 0 where it did not "
+                "happen, drop those rows, or name another column (`--label STAGE=COLUMN`)"
+            )
+    roles = {
+        column: ("label", f"of {stage}" + _orphans(frame, labels, stage))
+        for stage, column in labels.items()
+    }
     separators: dict[str, str | None] = {}
     for column in frame.columns:
-        if column not in roles:
+        if column in roles:
+            continue
+        named = _stage(column) if _is_binary(frame[column]) else None
+        if named is not None:
+            why = f"named as a {named}, so known only after the impression"
+            roles[column] = ("left out", f"{why}; a label by `--label {named}={column}`")
+        else:
             roles[column] = _role(str(column), frame[column], separators)
     leaks = _take_out_leaks(frame, labels, roles)
 
@@ -88,19 +108,42 @@ def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> G
 def _labels(frame: pd.DataFrame) -> dict[str, str]:
     binary = [column for column in frame.columns if _is_binary(frame[column])]
     found: dict[str, str] = {}
-    for stage, names in STAGES.items():
-        named = [column for column in binary if _named(str(column), names, whole=True)]
-        for column in named:
-            inside = all((frame[above] >= frame[column]).all() for above in found.values())
-            if inside and column not in found.values():
-                found[stage] = column
-                break
+    for stage in STAGES:
+        free = [c for c in binary if _stage(c) == stage]
+        inside = [c for c in free if not any(_alone(frame, c, one).any() for one in found.values())]
+        if inside:
+            found[stage] = inside[0]
+        elif free and stage == "conversion" and "click" in found:
+            # Some happen without what stands above: the cart is given up, the conversion never is.
+            found.pop("cart", None)
+            click = frame[found["click"]]
+            found[stage] = min(free, key=lambda c: int((frame[c] > click).sum()))
     if "click" not in found:
         raise SchemaError(
             f"no column of 0 and 1 is named as a click, found {binary}: say which it is, and which "
             "the conversion (`--label click=COLUMN --label conversion=COLUMN`)"
         )
     return found
+
+
+def _stage(column: Any) -> str | None:
+    """The stage that a column is named as."""
+    return next((s for s, names in STAGES.items() if _named(column, names, whole=True)), None)
+
+
+def _alone(frame: pd.DataFrame, child: str, parent: str) -> "pd.Series[bool]":
+    return (frame[child] == 1) & (frame[parent] == 0)
+
+
+def _orphans(frame: pd.DataFrame, labels: dict[str, str], stage: str) -> str:
+    """How many rows have a stage without the one before it; nothing where none has."""
+    before = list(labels)[: list(labels).index(stage)]
+    if not before:
+        return ""
+    alone = _alone(frame, labels[stage], labels[before[-1]])
+    if not alone.any():
+        return ""
+    return f", but without {before[-1]} in {rows_text(frame.index[alone], int(alone.sum()))}"
 
 
 def _role(column: str, values: pd.Series, separators: dict[str, str | None]) -> tuple[str, str]:
@@ -179,7 +222,8 @@ def _is_binary(values: pd.Series) -> bool:
         pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
     ):
         return False
-    return bool(values.notna().all() and values.isin([0, 1]).all())
+    kept = values.dropna()
+    return bool(len(kept) and kept.isin([0, 1]).all())
 
 
 def _named(column: Any, names: str, *, whole: bool = False) -> bool:

@@ -32,7 +32,7 @@ def test_a_csv_is_converted_by_the_example_and_can_be_fitted(raw, tmp_path):
     ]
     assert log["price"].isna().tolist() == (raw["price"] == "").tolist()
     assert log["is_order"].tolist() == [int(order) for order in raw["is_order"]]
-    schema = Schema.from_json(out / "schema.json")
+    schema = Schema.from_json(tmp_path / "out.schema.json")
     estimator = FunnelEstimator(models.esmm, schema, epochs=1, encoding=Encoding(impute="mean"))
     assert estimator.fit(out).predict(out).notna().all(axis=None)
 
@@ -40,5 +40,5 @@ def test_a_csv_is_converted_by_the_example_and_can_be_fitted(raw, tmp_path):
 def test_what_is_guessed_of_the_sample_is_what_the_example_says(raw, tmp_path):
     line = f"convert {tmp_path}/log.csv --out {tmp_path}/out --yes --quiet"
     assert main(shlex.split(line)) == 0
-    guessed = Schema.from_json(tmp_path / "out" / "schema.json")
+    guessed = Schema.from_json(tmp_path / "out.schema.json")
     assert guessed == Schema.from_json(FOLDER / "schema.json")

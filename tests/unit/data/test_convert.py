@@ -13,10 +13,12 @@ from mtl_seq.cli import main
 from mtl_seq.data import (
     CsvFiles,
     Source,
+    check_labels,
     convert_csv,
     fit_source,
     guess_schema,
     read_frame,
+    schema_file,
 )
 from mtl_seq.data import convert as convert_module
 from mtl_seq.errors import ArtifactError, DataError, SchemaError
@@ -75,8 +77,6 @@ def test_likely_leaks_are_left_out_and_pointed_out(file):
         (("is_click", "is_order"), {"click": "is_click", "conversion": "is_order"}),
         (("clk", "purchase"), {"click": "clk", "conversion": "purchase"}),
         (("isClick", "label_cvr"), {"click": "isClick", "conversion": "label_cvr"}),
-        # A conversion without a click cannot be that click's.
-        (("conversion", "click"), {"click": "click"}),
     ],
 )
 def test_labels_go_by_names_and_by_one_within_the_other(names, labels):
@@ -109,7 +109,7 @@ def test_every_column_and_row_is_kept(frame, file, tmp_path):
         assert read[column].dropna().tolist() == frame[column].dropna().tolist(), column
     bags = [[] if bag is None else list(bag) for bag in read["tags"]]
     assert bags == [[x for x in text.split("|") if x] for text in frame["tags"]]
-    schema = Schema.from_json(tmp_path / "out" / "schema.json")
+    schema = Schema.from_json(tmp_path / "out.schema.json")
     assert schema == guess.schema
     assert fit_source(schema, Source.open(tmp_path / "out")).counts.sum() == ROWS
 
@@ -160,7 +160,8 @@ def test_bad_files_say_where_and_leave_what_was_there(tmp_path, texts, said):
     with pytest.raises(DataError, match=said):
         convert_csv(CsvFiles(tmp_path / "csv"), schema, out)
     assert read_frame(out)["user"].tolist() == [7]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "good.csv", "out"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["csv", "good.csv", "out", "out.schema.json"]
 
 
 def test_a_type_that_is_given_holds_from_the_first_row(tmp_path):
@@ -200,15 +201,16 @@ def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
     ):
         convert_csv(CsvFiles(tmp_path / "large.csv"), schema, small_disk / "out")
     assert read_frame(small_disk / "out")["user"].tolist() == [7]
-    assert [path.name for path in small_disk.iterdir()] == ["out"]
+    assert sorted(path.name for path in small_disk.iterdir()) == ["out", "out.schema.json"]
 
 
 def test_the_command_guesses_shows_and_waits_for_a_yes(file, tmp_path, capsys):
     out = tmp_path / "log"
-    assert main(["convert", str(file), "--out", str(out)]) == 0
+    assert main(["convert", str(file), "--out", str(out)]) == 2
     shown = capsys.readouterr()
     assert "likely leak: paid predicts conversion alone" in shown.out
-    assert "come back with --schema" in shown.err
+    assert "nothing was converted, since without a terminal nobody can be asked" in shown.err
+    assert "take it with `--yes`, or edit" in shown.err
     assert not out.exists()
     edited = tmp_path / "log.schema.json"
     content = json.loads(edited.read_text())
@@ -218,7 +220,103 @@ def test_the_command_guesses_shows_and_waits_for_a_yes(file, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["rows"] == ROWS
     assert "channel" not in said["schema"]["ids"]
-    assert Schema.from_json(out / "schema.json") == Schema.from_json(edited)
+    assert said["schema_file"] == str(edited)
+    assert json.loads(edited.read_text())["ids"] == said["schema"]["ids"]
+    # What was edited is not lost to a new guess.
+    assert main(["convert", str(file), "--out", str(out), "--yes", "--quiet"]) == 2
+    assert "and would be lost" in capsys.readouterr().err
     assert main(["convert", str(file), "--out", str(tmp_path / "two"), "--yes", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     pd.testing.assert_frame_equal(read_frame(tmp_path / "two"), read_frame(out))
+
+
+def orphaned(frame, rows=(7, 30, 31, 900)):
+    """The log with conversions where nobody clicked, in rows of the frame."""
+    unclicked = frame.index[frame["click"] == 0][list(rows)]
+    frame = frame.copy()
+    frame.loc[unclicked, "conversion"] = 1
+    return frame, list(unclicked)
+
+
+def test_a_conversion_without_a_click_is_a_label_all_the_same(frame, tmp_path):
+    log, at = orphaned(frame)
+    found = guess_schema(log)
+    assert found.schema.labels == {"click": "click", "conversion": "conversion"}
+    first = ", ".join(map(str, at[:3]))
+    said = f"of conversion, but without click in 4 rows (first: {first})"
+    assert found.roles["conversion"] == ("label", said)
+    # Of two columns named so, the one that follows the click goes first; the other is no feature.
+    found = guess_schema(log.assign(order=frame["conversion"]))
+    assert found.schema.labels == {"click": "click", "conversion": "order"}
+    assert found.roles["conversion"][0] == "left out"
+    # Bought without a cart: the cart is given up, the conversion is not.
+    cart = frame["click"] * (np.arange(ROWS) % 2)
+    found = guess_schema(frame.assign(cart=cart))
+    assert found.schema.labels == {"click": "click", "conversion": "conversion"}
+    assert "cart" not in found.schema.features
+    # With one, it stands between.
+    found = guess_schema(frame.assign(cart=frame["conversion"]))
+    assert list(found.schema.labels) == ["click", "cart", "conversion"]
+    with pytest.raises(
+        DataError, match=r"'conversion' is missing in 3,\d+ rows \(first: .*write 0"
+    ):
+        guess_schema(frame.assign(conversion=frame["conversion"].where(frame["click"] == 1)))
+
+
+def test_convert_tells_what_fit_refuses_and_mends_it(frame, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mtl_seq.data.csv_files._BLOCK", 1 << 14)  # rows are counted over blocks
+    log, at = orphaned(frame)
+    log.loc[[5, 3000], "price"] = np.nan
+    log.to_csv(tmp_path / "log.csv", index=False)
+    out = tmp_path / "log"
+    command = ["convert", str(tmp_path / "log.csv"), "--out", str(out), "--yes", "--quiet"]
+    assert main(command) == 0
+    said = capsys.readouterr().err.splitlines()
+    first = ", ".join(map(str, at[:3]))
+    assert said[0].startswith(f"warning: conversion without click in 4 rows (first: {first})")
+    assert "--orphans clear" in said[0]
+    assert said[1].startswith("warning: dense column 'price' is NaN in 2 rows (first: 5, 3000)")
+    assert "--impute" in said[1]
+    assert len(said) == 2
+    schema = Schema.from_json(tmp_path / "log.schema.json")
+    with pytest.raises(DataError, match="conversion without click in 4 rows"):
+        check_labels(schema, read_frame(out))
+
+    assert main([*command, "--orphans", "clear", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["orphans"] == {"conversion": 4}
+    assert found["labels"]["conversion"] == frame["conversion"].sum()
+    assert read_frame(out)["conversion"].tolist() == frame["conversion"].tolist()
+
+    assert main([*command, "--orphans", "drop", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["orphans"]) == (ROWS - 4, {"conversion": 4})
+    kept = [row for row in range(ROWS) if row not in at]
+    assert read_frame(out)["request"].tolist() == log["request"][kept].tolist()
+    # Rows are those of the CSV, also where some were dropped before them.
+    assert "'price' is NaN in 2 rows (first: 5, 3000)" in found["warnings"][0]
+
+
+def test_a_chain_is_cleared_in_its_order(tmp_path):
+    (tmp_path / "log.csv").write_text("user,click,cart,order\n1,0,1,1\n2,1,0,1\n3,1,1,1\n")
+    schema = Schema(labels={s: s for s in ("click", "cart", "order")}, ids=["user"])
+    source = CsvFiles(tmp_path / "log.csv")
+    found = convert_csv(source, schema, tmp_path / "out", orphans="clear")
+    assert found.orphans == {"cart": 1, "order": 2}
+    assert found.warnings == ()
+    assert read_frame(tmp_path / "out")["order"].tolist() == [0, 0, 1]
+    found = convert_csv(source, schema, tmp_path / "out", orphans="drop")
+    assert read_frame(tmp_path / "out")["user"].tolist() == [3]
+    assert found.rows == 1
+
+
+def test_the_folder_is_read_as_one_log_by_others(file, tmp_path):
+    schema = Schema(labels={"click": "click"}, ids=["user_id"])
+    out = tmp_path / "out"
+    out.mkdir()
+    schema.to_json(out / "schema.json")  # of an older conversion, to be replaced with it
+    (out / "part-00000.parquet").write_bytes(b"")
+    convert_csv(CsvFiles(file), schema, out, file_rows=1000)
+    assert len(pd.read_parquet(out)) == ROWS
+    assert len(pytest.importorskip("polars").read_parquet(out)) == ROWS
+    assert Schema.from_json(schema_file(out)) == schema
