@@ -54,7 +54,7 @@ def evaluate(
     naive: Annotated[str, typer.Option(help="Model at the far end of the gap.")] = "click_space",
     oracle: Annotated[str, typer.Option(help="Model at its near end.")] = "oracle",
     checkpoint_rule: Annotated[
-        str | None, typer.Option(help="How checkpoints were picked; printed in the report.")
+        str | None, typer.Option(help="How checkpoints were picked; else what the predictions say.")
     ] = None,
     compare: Annotated[
         Path | None, typer.Option(help="report.json of an earlier report: show what changed.")

@@ -205,6 +205,7 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
                 "checkpoint_rule": CHECKPOINT_RULE,
                 "rule_by_epoch": list(run.rule),
                 "epoch_kept": run.best_epoch + 1,
+                "validation": run.to_dict()["figures"],
                 "balance": command.balance,
                 "calibration": None if calibration is None else calibration.to_dict(),
             }
@@ -217,3 +218,14 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
     )
     if calibration is not None:
         note(f"pCVR calibrated: {calibration}", quiet=quiet)
+    # What is calibrated, or aims at all impressions, is not to be judged by clicks alone.
+    on_clicks = calibration is None and not estimator.model_.objective.debiases
+    for quantity in run.worse_than_constant():
+        if quantity == "pctr" or on_clicks:
+            own, constant = (run.figures[f"{quantity}/{name}"] for name in ("log_loss", "constant"))
+            note(
+                f"warning: the validation log loss of {quantity}, {own:.4f}, is worse than that of "
+                f"a constant, the training rows' rate ({constant:.4f}): bring more rows, or fit "
+                "with fewer --epochs or a smaller --lr",
+                quiet=quiet,
+            )

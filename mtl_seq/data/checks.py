@@ -101,7 +101,7 @@ def check_dense(schema: Schema, frame: pd.DataFrame, *, impute: bool) -> None:
     """
     for column in schema.dense:
         values = frame[column]
-        if not _is_number(values):
+        if not (_is_number(values) or _are_numbers_with_gaps(values)):
             raise DataError(
                 f"dense column {column!r} must hold numbers, found type {values.dtype}: "
                 "declare it as an id, or convert it"
@@ -113,7 +113,7 @@ def check_dense(schema: Schema, frame: pd.DataFrame, *, impute: bool) -> None:
             if missing.any():
                 raise DataError(
                     f"dense column {column!r} is NaN in {_where(missing, frame)}: fill them, or "
-                    "pass Encoding(impute='mean'), or --impute on the command line (with a flag "
+                    "fit with Encoding(impute='mean'), --impute on the command line (with a flag "
                     "column of your own if missing means something)"
                 )
 
@@ -137,6 +137,12 @@ def check_row_values(schema: Schema, frame: pd.DataFrame) -> None:
 def _is_number(values: pd.Series) -> bool:
     numeric = pd.api.types.is_numeric_dtype(values.dtype)
     return bool(numeric or pd.api.types.is_bool_dtype(values.dtype))
+
+
+def _are_numbers_with_gaps(values: pd.Series) -> bool:
+    """Whether these are Python's numbers and None, as a request to a server may hold them."""
+    kinds = ("floating", "integer", "mixed-integer-float", "boolean", "empty")
+    return values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in kinds
 
 
 def _numbers(frame: pd.DataFrame, column: str, role: str) -> NDArray[np.float64]:

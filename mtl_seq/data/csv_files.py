@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["CsvFiles"]
+__all__ = ["CsvFiles", "not_csv"]
 
 _BLOCK = 16 << 20
 _TYPES = ("int64", "float64", "string", "bool")
@@ -137,6 +137,16 @@ def _explained(message: str, columns: Sequence[str]) -> str:
             f"text (`--type {name}=string`)"
         )
     return f"{before}{sign}{after}: is this a CSV file, and is its separator given?"
+
+
+def not_csv(name: str) -> str | None:
+    """What to say of a CSV file where parquet is read; None where the name is not that of one."""
+    if not name.lower().endswith(_SUFFIXES):
+        return None
+    return (
+        f"{name} must be parquet, found a CSV file: write it as parquet, `mtl-seq convert {name} "
+        "--out FOLDER`; without labels, pandas.read_csv(...).to_parquet(...)"
+    )
 
 
 def _files(place: str | Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mtl_seq._files import UNFINISHED
+from mtl_seq.data.csv_files import not_csv
 from mtl_seq.errors import ArtifactError, SchemaError
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class LogFile:
                 "open the log anew"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:
+            if csv := not_csv(self.name):
+                raise ArtifactError(csv) from error
             raise ArtifactError(
                 f"{self.name} cannot be read as parquet, it is torn or no such file: {error}"
             ) from error

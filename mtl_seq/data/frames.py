@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_seq._files import UNFINISHED, atomic_path
+from mtl_seq.data.csv_files import not_csv
 from mtl_seq.data.tables import frame_of
 from mtl_seq.errors import ArtifactError, rows_text
 from mtl_seq.records import ROW_ID, TRUTH_PREFIX, FunnelTruth
@@ -61,6 +62,8 @@ def _read_file(path: Path) -> pd.DataFrame:
     try:
         return frame_of(pq.read_table(path, partitioning=None))
     except (OSError, ValueError) as error:
+        if csv := not_csv(str(path)):
+            raise ArtifactError(csv) from error
         raise ArtifactError(f"{path} is no parquet file: {error}") from error
 
 

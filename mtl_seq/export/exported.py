@@ -96,7 +96,10 @@ class Exported:
             for start in range(0, len(log), _ROWS)
         ]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return to_frame(dict(zip(self.manifest.outputs, columns, strict=True)), log.index)
+        found = to_frame(dict(zip(self.manifest.outputs, columns, strict=True)), log.index)
+        if self.manifest.checkpoint_rule is not None:
+            found.attrs["checkpoint_rule"] = self.manifest.checkpoint_rule
+        return found
 
 
 def to_frame(columns: Mapping[str, NDArray[Any]], index: pd.Index) -> pd.DataFrame:

@@ -50,6 +50,7 @@ class Manifest:
         model: The builder, where it is one of this package.
         calibration: What pCVR was calibrated by, in the program; None for nothing.
         versions: Of the libraries that wrote it.
+        checkpoint_rule: How the model's checkpoint was picked; None where it is not known.
     """
 
     program: Format
@@ -60,6 +61,7 @@ class Manifest:
     model: dict[str, Any] | None
     calibration: dict[str, Any] | None
     versions: dict[str, str]
+    checkpoint_rule: str | None = None
 
     def to_json(self, path: str | Path) -> None:
         """Write it to a file."""
@@ -83,6 +85,7 @@ class Manifest:
                 content["model"],
                 content["calibration"],
                 content["versions"],
+                content.get("checkpoint_rule"),
             )
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{path} is incomplete: it lacks {error}; export again") from error

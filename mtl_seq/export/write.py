@@ -88,6 +88,7 @@ def export_model(
         builder_to_dict(estimator.model),
         None if estimator.calibration_ is None else estimator.calibration_.to_dict(),
         {name: version(name) for name in ("mtl_seq", "torch")},
+        estimator.run_.checkpoint_rule,
     )
     tolerance = _AGREE * (1 if served.calibration is None else served.calibration.steepest)
     with atomic_folder(path, own=FILES) as folder:

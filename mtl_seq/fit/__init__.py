@@ -16,9 +16,8 @@ from mtl_seq.fit.checkpoints import Checkpoints
 from mtl_seq.fit.dependence import dependence_moment
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWiseAdagrad, RowWiseAdam
-from mtl_seq.fit.run import Run
+from mtl_seq.fit.run import CHECKPOINT_RULE, Run
 from mtl_seq.fit.selection import selection_test
-from mtl_seq.fit.training import CHECKPOINT_RULE
 
 if TYPE_CHECKING:
     from mtl_seq.fit.module import FunnelModule

@@ -17,6 +17,8 @@ from mtl_seq.fit.figures import SPACES
 
 __all__ = ["KeepBest", "ProgressLine"]
 
+_WIDTH = 120
+
 
 class KeepBest(Callback):
     """Remembers the weights of the epoch that the checkpoint rule likes best; stops when it tires.
@@ -31,6 +33,7 @@ class KeepBest(Callback):
         self.epoch = -1
         self.values: list[float] = []
         self.state: dict[str, Tensor] = {}
+        self.figures: dict[str, float] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """A fit that goes on after it had tired has nothing left to do."""
@@ -42,13 +45,14 @@ class KeepBest(Callback):
         self.values.append(value)
         if value < self.best or not self.state:
             self.best, self.epoch = value, len(self.values) - 1
+            self.figures = _validation(trainer.callback_metrics)
             self.state = copy.deepcopy(pl_module.model.state_dict())  # type: ignore[union-attr]
         elif self._tired():
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        kept = ("best", "epoch", "values", "state")
+        kept = ("best", "epoch", "values", "state", "figures")
         return {name: getattr(self, name) for name in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -84,7 +88,10 @@ class ProgressLine(Callback):
             TextColumn("click-space rule {task.fields[rule]}"),
             TimeRemainingColumn(),
         )
-        self._live = Live(Group(self._progress, self._figures), console=Console(stderr=True))
+        self._console = Console(stderr=True)
+        if not self._console.is_terminal:
+            self._console.width = _WIDTH
+        self._live = Live(Group(self._progress, self._figures), console=self._console)
         self._live.start()
         total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
         self._task = self._progress.add_task(
@@ -139,6 +146,18 @@ class ProgressLine(Callback):
         if self._live is not None:
             self._live.stop()
             self._live = None
+            if not self._console.is_terminal:
+                self._console.line()  # which rich leaves to what follows on a terminal's screen
+
+
+def _validation(found: Mapping[str, Tensor]) -> dict[str, float]:
+    """What is logged of the validation rows, but for the rule."""
+    return {
+        f"{quantity}/{name}": float(found[at])
+        for quantity in SPACES
+        for name in ("log_loss", "pcoc", "rate")
+        if (at := f"valid/{quantity}/{name}") in found
+    }
 
 
 def _figures(found: Mapping[str, Tensor]) -> str:

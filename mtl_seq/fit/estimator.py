@@ -18,6 +18,7 @@ from mtl_seq.fit.dependent import Found, fit_dependence, hold
 from mtl_seq.fit.growing import Fitted
 from mtl_seq.fit.optim import OptimizerFactory
 from mtl_seq.fit.precision import Precision
+from mtl_seq.fit.predicting import predict_frame
 from mtl_seq.fit.prepared import epochs_of
 from mtl_seq.fit.preparing import prepare
 from mtl_seq.fit.run import Run
@@ -29,7 +30,6 @@ from mtl_seq.fit.saved import (
     save_folder,
     settings_to_json,
 )
-from mtl_seq.fit.scores import rank_rows, score_rows
 from mtl_seq.fit.training import train
 from mtl_seq.models import Builder, FunnelModel
 from mtl_seq.records import FunnelTruth
@@ -76,7 +76,7 @@ class FunnelEstimator:
     Attributes:
         codec_: Vocabularies and scaling, after `fit`.
         model_: The fitted `FunnelModel`.
-        run_: The checkpoint rule's values and the epoch kept.
+        run_: The checkpoint rule's values, the epoch kept, and its figures on validation rows.
         dependence_: What was found of the dependence of click and conversion; None for a model
             without one, or whose lambda is held.
         calibration_: The map that `predict` puts behind the network; None without a calibration.
@@ -206,6 +206,7 @@ class FunnelEstimator:
             optimizer=self.optimizer,
             precision=self.precision,
         )
+        run = run.beside_constants(prepared.rates)
         calibration = calibration_run(calibrate, prepared, run)
         found = Found(prepared.codec, model.eval(), run, None)
         found = fit_dependence(self.model, self.schema, frame, found, self._again, seed=self.seed)
@@ -221,8 +222,9 @@ class FunnelEstimator:
 
         Returns:
             Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
-            that only ranks one column ``score``, any number, the higher the better. Of a model
-            with a dependence, ``attrs["dependence"]`` says what is known of it.
+            that only ranks one column ``score``, any number, the higher the better.
+            ``attrs["checkpoint_rule"]`` says how the checkpoint was picked; of a model with a
+            dependence, ``attrs["dependence"]`` says what is known of it.
 
         Raises:
             NotFittedError: Nothing was fitted.
@@ -230,20 +232,8 @@ class FunnelEstimator:
             DataError: No rows, or values that cannot be used.
         """
         self._fitted()
-        log = read_frame(frame)
-        network, dependence = self.model_.network, self.dependence_
-        if dependence is not None and not dependence.by_network:
-            return dependence.marked(dependence.apply(network, self.codec_, log), log.index)
-        rows = self.codec_.encode(log, labels=False)
-        arithmetic = self.run_.arithmetic
-        if self.model_.objective.ranks_only:
-            return pd.DataFrame({"score": rank_rows(network, rows, arithmetic)}, index=log.index)
-        scores = score_rows(network, rows, arithmetic)
-        if self.calibration_ is not None:
-            scores = self.calibration_.apply(scores)
-        if dependence is not None:
-            return dependence.marked(scores, log.index)
-        return pd.DataFrame(scores._asdict(), index=log.index)
+        behind = (self.calibration_, self.dependence_)
+        return predict_frame(self.model_, self.codec_, self.run_, read_frame(frame), *behind)
 
     def save(self, path: str | Path) -> None:
         """Write weights (safetensors), codec and settings (JSON) to a folder, whole or not at all.

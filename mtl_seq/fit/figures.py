@@ -14,9 +14,9 @@ SPACES = {"pctr": "all", "pcvr": "clicks", "pctcvr": "all"}
 
 
 class ValidationFigures(Metric):
-    """Log loss and PCOC of pCTR and pCTCVR over all impressions, and of pCVR over clicks.
+    """Log loss, PCOC and rate of pCTR and pCTCVR over all impressions, and of pCVR over clicks.
 
-    All six in one pass, from logits; each is what the metric of its name gives.
+    All nine in one pass, from logits; each is what the metric of its name gives.
     """
 
     is_differentiable = False
@@ -43,11 +43,12 @@ class ValidationFigures(Metric):
         self.sums += torch.stack([(weight * term).sum(1) for term in terms], dim=1)
 
     def compute(self) -> dict[str, Tensor]:
-        """By ``<quantity>/log_loss`` and ``<quantity>/pcoc``; NaN where nothing is observed."""
+        """By ``<quantity>/log_loss``, ``/pcoc`` and ``/rate``; NaN where nothing is observed."""
         mass, target, predicted, loss = self.sums.unbind(1)
         found = {
             "log_loss": loss / mass,
             "pcoc": predicted / torch.where(target > 0, target, torch.nan),
+            "rate": target / mass,
         }
         return {
             f"{quantity}/{name}": column[index]

@@ -33,6 +33,7 @@ class Prepared(NamedTuple):
         rows: Rows to train on.
         validation: Rows for the checkpoint rule.
         size: How many rows to train on there are.
+        rates: How often clicks and conversions happen among them, by quantity.
     """
 
     codec: Codec
@@ -40,6 +41,7 @@ class Prepared(NamedTuple):
     rows: Rows
     validation: Rows
     size: int
+    rates: dict[str, float]
 
 
 def epochs_of(given: int | None, rows: int, batch_size: int) -> int:

@@ -13,7 +13,7 @@ from mtl_seq.fit.growing import Fitted, grow
 from mtl_seq.fit.potential import with_potential
 from mtl_seq.fit.prepared import Prepared, check_rows
 from mtl_seq.fit.preparing_stream import prepare_stream
-from mtl_seq.fit.rates import base_rates
+from mtl_seq.fit.rates import base_rates, quantity_rates
 from mtl_seq.fit.rows import is_streamed
 from mtl_seq.fit.split import split_rows
 from mtl_seq.models import Builder
@@ -93,10 +93,12 @@ def prepare(
         calibrate.check(model.objective)
     batch = codec.encode_training(rows)
     assert batch.labels is not None
+    # Figures of weighted rows are no match for rates of unweighted ones.
+    rates = {} if schema.weight else quantity_rates(schema.funnel, batch.labels.stages)
     if start is None:
         model.network.start_at(base_rates(schema.funnel, batch.labels.stages))
     else:
         grow(start, codec, model)
     if model.objective.needs_potential:
         batch = with_potential(batch, truth, len(log), fitted)
-    return Prepared(codec, model, batch, codec.encode(held_rows), len(rows))
+    return Prepared(codec, model, batch, codec.encode(held_rows), len(rows), rates)

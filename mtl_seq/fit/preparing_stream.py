@@ -22,7 +22,7 @@ from mtl_seq.errors import DataError
 from mtl_seq.fit.calibrate import Calibrate
 from mtl_seq.fit.growing import Fitted, grow
 from mtl_seq.fit.prepared import Prepared, check_rows
-from mtl_seq.fit.rates import base_rates
+from mtl_seq.fit.rates import base_rates, quantity_rates
 from mtl_seq.fit.rows import Rows, Streamed, is_streamed
 from mtl_seq.models import Builder
 from mtl_seq.schema import Schema
@@ -87,8 +87,8 @@ def prepare_stream(
             "this model trains on potential outcomes, which only a simulator knows: hand in a "
             "frame in memory, `fit(log, truth=truth)`"
         )
+    stages, counts = torch.from_numpy(learned.stages), torch.from_numpy(learned.counts)
     if start is None:
-        stages, counts = torch.from_numpy(learned.stages), torch.from_numpy(learned.counts)
         model.network.start_at(base_rates(schema.funnel, stages, counts))
     else:
         grow(start, codec, model)
@@ -98,7 +98,8 @@ def prepare_stream(
     else:
         assert validation is not None
         kept = _held(validation, codec, encoding, allow_leak)
-    return Prepared(codec, model, Streamed(rows, codec, folds), kept, rows.rows)
+    rates = {} if schema.weight else quantity_rates(schema.funnel, stages, counts)
+    return Prepared(codec, model, Streamed(rows, codec, folds), kept, rows.rows, rates)
 
 
 def _held(

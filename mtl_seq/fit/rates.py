@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mtl_seq.funnel import OTHER, Funnel
 
-__all__ = ["base_rates"]
+__all__ = ["base_rates", "quantity_rates"]
 
 _LIKE_CONVERSION = ("imputation", "conversion_propensity")
 _UNLIKE_CONVERSION = ("counterfactual", "unconverted")
@@ -42,6 +42,25 @@ def base_rates(funnel: Funnel, stages: Tensor, counts: Tensor | None = None) -> 
     converted = _rate(happened[funnel.last], happened[funnel.first], mass)
     rates |= dict.fromkeys(_LIKE_CONVERSION, converted)
     return rates | dict.fromkeys(_UNLIKE_CONVERSION, 1 - converted)
+
+
+def quantity_rates(
+    funnel: Funnel, stages: Tensor, counts: Tensor | None = None
+) -> dict[str, float]:
+    """How often there is a click, a conversion given one, and both; shrunk likewise.
+
+    Returns:
+        By ``pctr``, ``pcvr`` and ``pctcvr``.
+    """
+    mass = torch.ones(len(stages), dtype=torch.float64) if counts is None else counts.double()
+    happened = dict(zip(funnel.names, stages.bool().unbind(1), strict=True))
+    click, last = happened[funnel.first], happened[funnel.last]
+    every = torch.ones_like(click)
+    return {
+        "pctr": _rate(click, every, mass),
+        "pcvr": _rate(last, click, mass),
+        "pctcvr": _rate(last, every, mass),
+    }
 
 
 def _rate(happened: Tensor, given: Tensor, mass: Tensor) -> float:

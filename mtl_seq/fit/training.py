@@ -24,14 +24,7 @@ from mtl_seq.risks import CrossFit, EvalMode, MovingAverage
 if TYPE_CHECKING:
     from lightning import Callback
 
-__all__ = ["CHECKPOINT_RULE", "train"]
-
-CHECKPOINT_RULE = (
-    "the epoch with the least log loss of pCTCVR / pCTR on clicked validation rows, for every "
-    "model; like any rule on clicks it leans to models that are right on clicks (a ranker, which "
-    "gives no probabilities: the greatest AUC for conversions over all validation impressions)"
-)
-"""The one rule that picks a checkpoint."""
+__all__ = ["train"]
 
 
 def train(
@@ -75,7 +68,7 @@ def train(
         precision: In what the network computes.
 
     Returns:
-        The rule's values, the epoch kept, and what was tallied.
+        The rule's values, the epoch kept with its figures, and what was tallied.
 
     Raises:
         CompositionError: Policies that want propensities from several sources at once, or a balance
@@ -157,7 +150,7 @@ def train(
             raise KeyboardInterrupt from stop
     model.load_state_dict(keep.state)
     arithmetic = module.arithmetic or Arithmetic.FLOAT32
-    return Run(tuple(keep.values), keep.epoch, tuple(module.tallies), arithmetic)
+    return Run(tuple(keep.values), keep.epoch, tuple(module.tallies), arithmetic, keep.figures)
 
 
 def _balance(build: BalanceFactory, model: FunnelModel, settings: Mapping[str, Any]) -> Balance:

@@ -86,7 +86,7 @@ class BiasReport(Findings):
                 among them, else the naive one.
             naive: Model at the far end of the gap.
             oracle: Model at the near end.
-            checkpoint_rule: How every model's checkpoint was picked; printed with the table.
+            checkpoint_rule: How checkpoints were picked, to print; else what predictions say.
             facts: Further facts to print: scenario, seeds, versions.
             replicates: Resamples of the users for the intervals.
             seed: Seed of the resamples.
@@ -132,7 +132,7 @@ class BiasReport(Findings):
             models=tuple(found),
             deciles=deciles(everyone, truth, sampling),
             gap=gap,
-            facts=facts_of(schema, log, labels, checkpoint_rule, sampling, facts)
+            facts=facts_of(schema, log, labels, scores, checkpoint_rule, sampling, facts)
             | {"CVR over all impressions (truth)": float(truth.pcvr.mean())},
             oracle=oracle if oracle in found else None,
             control=chosen,
@@ -187,7 +187,7 @@ class BiasReport(Findings):
             selection: A test for hidden selection, such as that of `fit.selection_test`.
             control: Model that the others are held against; by default ``multitask``, else
                 ``click_space``, where it is among them.
-            checkpoint_rule: How every model's checkpoint was picked; printed with the table.
+            checkpoint_rule: How checkpoints were picked, to print; else what predictions say.
             facts: Further facts to print.
             replicates: Resamples of the users for the intervals.
             seed: Seed of the resamples.
@@ -229,7 +229,7 @@ class BiasReport(Findings):
             models=tuple(found),
             deciles=None,
             gap={},
-            facts=facts_of(schema, log, labels, checkpoint_rule, sampling, facts) | shown,
+            facts=facts_of(schema, log, labels, scores, checkpoint_rule, sampling, facts) | shown,
             oracle=None,
             control=chosen,
             contradictions=(),

@@ -14,6 +14,7 @@ from mtl_seq.data import check_labels, check_row_values
 from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.report.cells import Sampling
 from mtl_seq.report.measures import LEVEL
+from mtl_seq.report.sources import Source, stated_rule
 from mtl_seq.schema import Schema
 
 __all__ = [
@@ -100,6 +101,7 @@ def facts_of(
     schema: Schema,
     log: pd.DataFrame,
     labels: tuple[FloatArray, FloatArray],
+    scores: Mapping[str, Source],
     checkpoint_rule: str | None,
     sampling: Sampling,
     facts: Mapping[str, Any] | None,
@@ -120,7 +122,7 @@ def facts_of(
         "over models",
         "seed of the resamples": sampling.seed,
         **weights,
-        "checkpoint rule": checkpoint_rule or "not stated",
+        "checkpoint rule": checkpoint_rule or stated_rule(scores),
     }
     return {**(facts or {}), **own, "versions": (facts or {}).get("versions", versions())}
 

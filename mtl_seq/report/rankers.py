@@ -51,7 +51,9 @@ def as_predictions(
                 where = rows_text(frame.index[missing], int(missing.sum()))
                 raise DataError(f"{SCORE} of {name!r} is NaN in {where}")
             rank = frame[SCORE].rank(method="average") / (len(frame) + 1)
-            found[name] = pd.DataFrame(dict.fromkeys(("pctr", "pcvr", "pctcvr"), rank))
+            columns = pd.DataFrame(dict.fromkeys(("pctr", "pcvr", "pctcvr"), rank))
+            columns.attrs = frame.attrs
+            found[name] = columns
     return found, frozenset(rankers)
 
 

@@ -1,5 +1,6 @@
 """Predictions from anywhere: read, their columns found, their rows put in the log's order."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["QUANTITIES", "Columns", "Source", "aligned", "columns_of", "named"]
+__all__ = ["QUANTITIES", "Columns", "Source", "aligned", "columns_of", "named", "stated_rule"]
 
 QUANTITIES = ("pctr", "pcvr", "pctcvr")
 
@@ -121,6 +122,31 @@ def aligned(
             "column of both that identifies a row, row_id='impression_id'"
         )
     return np.arange(len(log), dtype=np.int64)
+
+
+def stated_rule(scores: Mapping[str, Source]) -> str:
+    """How checkpoints were picked, as the predictions say: those of our estimators carry it."""
+    models: dict[str, list[str]] = {}
+    for name, source in scores.items():
+        models.setdefault(_rule(source), []).append(name)
+    if len(models) == 1:
+        return next(iter(models))
+    return "; ".join(f"{rule} ({', '.join(names)})" for rule, names in models.items())
+
+
+def _rule(source: Source) -> str:
+    from pyarrow import parquet as pq
+
+    if isinstance(source, pd.DataFrame):
+        attributes = source.attrs
+    else:
+        path = Path(source)
+        part = min(path.glob("*.parquet")) if path.is_dir() else path
+        metadata = pq.read_schema(part).metadata or {}
+        attributes = json.loads(metadata.get(b"pandas", b"{}")).get("attributes") or json.loads(
+            metadata.get(b"PANDAS_ATTRS", b"{}")
+        )
+    return str(attributes.get("checkpoint_rule") or "not stated")
 
 
 def _is_truth(frame: pd.DataFrame) -> bool:

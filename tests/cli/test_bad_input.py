@@ -122,6 +122,13 @@ def test_files_that_are_not_what_they_should_be(log, world, capsys):
         ["fit", world / "nowhere.parquet", "--schema", schema, "--out", out], capsys
     )
     assert "no parquet" in fails(["fit", schema, "--schema", schema, "--out", out], capsys)
+    log.to_csv(world / "log.csv", index=False)
+    for arguments in (
+        ["fit", world / "log.csv", "--schema", schema, "--out", out],
+        ["evaluate", world / "log.csv", f"m={parquet}", "--schema", schema, "--out", out],
+        ["evaluate", parquet, f"m={world / 'log.csv'}", "--schema", schema, "--out", out],
+    ):
+        assert "log.csv must be parquet, found a CSV file" in fails(arguments, capsys)
     assert "no JSON" in fails(["fit", parquet, "--schema", parquet, "--out", out], capsys)
     assert "save" in fails(["predict", parquet, parquet, "--out", out], capsys)
     assert "estimator.json" in fails(["predict", world, parquet, "--out", out], capsys)

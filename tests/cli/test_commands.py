@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtl_seq import FunnelEstimator, Schema
 from mtl_seq.cli import main
+from mtl_seq.fit import CHECKPOINT_RULE
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,8 @@ def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
     expected = pd.read_parquet(scores)["pcvr"].mean() / truth["true_pcvr"].mean() - 1
     assert found == pytest.approx(expected, rel=1e-9)
     assert f"{expected:+.1%}" in printed
+    # The predictions say by what rule their model's checkpoint was picked.
+    assert content["facts"]["checkpoint rule"] == CHECKPOINT_RULE
     assert {file.name for file in tmp_path.iterdir()} == {
         "report.html",
         "report.json",
@@ -160,6 +164,26 @@ def test_every_help_shows_an_example_and_the_common_options(command, capsys):
     assert f"Example: mtl-seq {command} " in shown
     for option in ("--seed", "--quiet", "--json", "--help"):
         assert option in shown
+
+
+def test_fit_says_where_a_constant_would_do_better(tmp_path, capsys):
+    # Clicks that nothing tells of: passes without end learn the ids by heart.
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame(
+        {"user_id": rng.integers(300, size=3000), "click": rng.integers(2, size=3000)}
+    )
+    log["conversion"] = log["click"] * rng.integers(2, size=3000)
+    log.to_parquet(tmp_path / "log.parquet")
+    labels = {"click": "click", "conversion": "conversion"}
+    Schema(labels=labels, ids=["user_id"]).to_json(tmp_path / "schema.json")
+    files = [str(tmp_path / "log.parquet"), "--schema", str(tmp_path / "schema.json")]
+    arguments = ["fit", *files, "--out", str(tmp_path / "m"), "--epochs", "3", "--lr", "0.05"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "warning: the validation log loss of pctr, " in said
+    assert "is worse than that of a constant" in said
+    found = FunnelEstimator.load(tmp_path / "m").run_
+    assert found.figures["pctr/log_loss"] > found.figures["pctr/constant"] > np.log(2) - 0.01
 
 
 def test_no_arguments_show_the_help(capsys):

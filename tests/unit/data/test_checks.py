@@ -205,3 +205,13 @@ def test_labels_written_as_text_are_no_numbers():
 def test_row_values_of_words_are_named(column, role):
     frame = log(**{column: ["a"] * ROWS})
     refused(check_row_values, frame, f"{role} '{column}' must hold numbers, found 'a'")
+
+
+def test_numbers_with_none_are_numbers():
+    frame = log().astype({"price": object})
+    frame.loc[[102, 105], "price"] = None
+    assert frame["price"].dtype == object
+    check_dense(SCHEMA, frame, impute=True)
+    refused(check_dense, frame, "'price' is NaN in 2 rows (first: 102, 105)", impute=False)
+    check_dense(SCHEMA, log(price=np.full(ROWS, None)), impute=True)
+    refused(check_dense, spoiled("price", "9", [3]), "must hold numbers, found type", impute=True)

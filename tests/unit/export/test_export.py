@@ -228,6 +228,13 @@ def test_the_command_exports_and_predicts(everything, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["rows"] == ROWS
     assert said["mean"] == pytest.approx(expected.mean().to_dict(), abs=1e-5)
+    for found in (pd.read_parquet(scores), expected):
+        assert found.attrs["checkpoint_rule"] == estimator.run_.checkpoint_rule
+    OTHER.to_csv(tmp_path / "x.csv")
+    for folder in (model, out):
+        arguments = ["predict", str(folder), str(tmp_path / "x.csv"), "--out", str(scores)]
+        assert main(arguments) == 2
+        assert "x.csv must be parquet, found a CSV file" in capsys.readouterr().err
     assert main(["export", str(model), "--out", str(model)]) == 2
     assert "which would be lost" in capsys.readouterr().err
     assert main(["export", str(model), "--format", "pickle", "--out", str(out)]) == 2
@@ -239,8 +246,23 @@ def test_an_exported_model_checks_its_rows_as_the_estimator_does(everything):
         model.predict(OTHER.drop(columns="city"))
     with pytest.raises(DataError, match="'price' is NaN in 1 row"):
         model.predict(OTHER.assign(price=OTHER["price"].where(OTHER.index != 3)))
+    gaps = OTHER.iloc[:3].assign(price=[1.0, None, 2]).astype({"price": object})
+    with pytest.raises(
+        DataError, match=r"'price' is NaN in 1 row .*: fill them, or fit with Encod"
+    ):
+        model.predict(gaps)
     with pytest.raises(DataError, match="at least one row"):
         model.predict(OTHER.iloc[:0])
+
+
+def test_none_is_imputed_where_the_model_imputes(tmp_path):
+    estimator = fitted(models.esmm, encoding=Encoding(impute="mean"))
+    export_model(estimator, tmp_path / "exported")
+    rows = OTHER.iloc[:3].astype({"price": object})
+    rows["price"] = pd.Series([None] * 3, dtype=object)
+    mean = OTHER.iloc[:3].assign(price=estimator.codec_.scales["price"].mean)
+    for model in (estimator, Exported.load(tmp_path / "exported")):
+        pd.testing.assert_frame_equal(model.predict(rows), model.predict(mean))
 
 
 def newer(folder):

@@ -1,6 +1,7 @@
 """The figures of an epoch are those of the metrics whose names they have."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ import torch
 from rich.console import Console
 
 from mtl_seq import FunnelEstimator, FunnelLabels, models, nn
-from mtl_seq.fit import callbacks
+from mtl_seq.fit import CHECKPOINT_RULE, Run, callbacks
 from mtl_seq.fit.figures import SPACES, ValidationFigures
 from mtl_seq.funnel import Funnel
 from mtl_seq.metrics import PCOC, LogLoss, OnRecords
 from mtl_seq.simulate import LogisticFunnel
 
-FUNNEL = Funnel.chain("click", "conversion")
+STAGES = ("click", "conversion")
+FUNNEL = Funnel.chain(*STAGES)
 
 
 def batch(seed, rows=200, weighted=True):
@@ -36,7 +38,7 @@ def test_each_is_what_its_metric_gives(weighted):
     for prediction, labels in batches:
         figures.update(prediction, labels)
     found = figures.compute()
-    assert len(found) == 6
+    assert len(found) == 9
     for quantity, space in SPACES.items():
         for name, kind in {"log_loss": LogLoss, "pcoc": PCOC}.items():
             metric = OnRecords(kind(space=space), quantity)
@@ -44,6 +46,12 @@ def test_each_is_what_its_metric_gives(weighted):
                 metric.update(prediction, labels)
             expected = metric.compute().double()
             torch.testing.assert_close(found[f"{quantity}/{name}"], expected, rtol=1e-6, atol=0)
+        labels = [labels for _, labels in batches]
+        click, converted = (torch.cat([getattr(x, n) for x in labels]) for n in STAGES)
+        mass = torch.cat([x.weight for x in labels]) if weighted else torch.ones_like(click)
+        mass = mass.double() * (click if space == "clicks" else 1)
+        rate = (mass * (click if quantity == "pctr" else converted)).sum() / mass.sum()
+        torch.testing.assert_close(found[f"{quantity}/rate"], rate, rtol=1e-6, atol=0)
 
 
 def test_without_clicks_what_is_measured_on_them_is_no_number():
@@ -67,3 +75,59 @@ def test_the_progress_line_shows_them(monkeypatch):
     for space in ("pCTR", "pCVR", "pCTCVR"):
         assert f"{space} 0." in said.getvalue()
     assert "PCOC" in said.getvalue()
+
+
+def test_a_progress_line_in_a_file_ends_with_the_line(capsys):
+    world = LogisticFunnel(users=60, items=40, seed=0)
+    log, _ = world.sample(2000, np.random.default_rng(5))
+    FunnelEstimator(models.esmm, world.schema, epochs=1, progress=True).fit(log)
+    said = capsys.readouterr().err
+    assert "epoch   1/1" in said
+    assert said.endswith("(all)\n")
+    # Wide enough for its figures.
+    assert len(said.splitlines()) == 2
+
+
+def test_a_fit_keeps_the_figures_of_its_epoch_beside_those_of_a_constant():
+    world = LogisticFunnel(users=60, items=40, seed=0)
+    log, _ = world.sample(3000, np.random.default_rng(5))
+    held, _ = world.sample(1000, np.random.default_rng(6))
+    one = FunnelEstimator(models.esmm, world.schema, epochs=2).fit(log, validation=held)
+    found, scores = one.run_.figures, one.predict(held)
+    clicked = held["click"] == 1
+    for quantity, stage, rows in (
+        ("pctr", "click", clicked | True),
+        ("pcvr", "conversion", clicked),
+        ("pctcvr", "conversion", clicked | True),
+    ):
+        y = held.loc[rows, stage].to_numpy()
+        p = scores.loc[rows, quantity].to_numpy()
+        assert found[f"{quantity}/rate"] == pytest.approx(y.mean())
+        assert found[f"{quantity}/pcoc"] == pytest.approx(p.mean() / y.mean(), rel=1e-5)
+        loss = -(y * np.log(p) + (1 - y) * np.log1p(-p)).mean()
+        assert found[f"{quantity}/log_loss"] == pytest.approx(loss, rel=1e-5)
+        trained = log[log["click"] == 1] if quantity == "pcvr" else log
+        rate = (trained[stage].sum() + 0.5) / (len(trained) + 1)
+        constant = -(y * np.log(rate) + (1 - y) * np.log1p(-rate)).mean()
+        assert found[f"{quantity}/constant"] == pytest.approx(constant, rel=1e-6)
+    assert one.run_.checkpoint_rule == CHECKPOINT_RULE
+
+
+def test_what_is_worse_than_a_constant_is_named():
+    figures = {"pctr/log_loss": 0.5, "pctr/rate": 0.25, "pcvr/log_loss": 0.5, "pcvr/rate": 0.25}
+    run = Run((0.5,), 0, figures={**figures, "pctcvr/log_loss": math.nan, "pctcvr/rate": 0.1})
+    assert run.worse_than_constant() == ()
+    right, wrong = 0.25, 0.1  # a constant's loss: 0.562 where it is right, 0.655 where not
+    beside = run.beside_constants({"pctr": right, "pcvr": wrong, "pctcvr": 0.1})
+    assert beside.figures["pctr/constant"] == pytest.approx(0.5623, abs=1e-4)
+    assert beside.figures["pcvr/constant"] == pytest.approx(0.6547, abs=1e-4)
+    assert beside.worse_than_constant() == ()
+    worse = run._replace(figures={**run.figures, "pctr/log_loss": 0.57, "pcvr/log_loss": 0.57})
+    worse = worse.beside_constants({"pctr": right, "pcvr": wrong, "pctcvr": 0.1})
+    assert worse.worse_than_constant() == ("pctr",)
+    again = Run.from_dict(worse.to_dict())
+    assert again.worse_than_constant() == ("pctr",)
+    assert math.isnan(again.figures["pctcvr/log_loss"])
+    # Of a folder that does not say.
+    older = Run.from_dict({"rule": [0.5], "best_epoch": 0})
+    assert (older.checkpoint_rule, older.worse_than_constant()) == (None, ())

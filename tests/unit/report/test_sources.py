@@ -6,7 +6,7 @@ import pytest
 
 from mtl_seq.errors import ArtifactError, DataError
 from mtl_seq.report.scores import check_scores
-from mtl_seq.report.sources import columns_of
+from mtl_seq.report.sources import columns_of, stated_rule
 
 ROWS = 40
 RNG = np.random.default_rng(0)
@@ -156,3 +156,17 @@ def test_text_is_no_probability():
 )
 def test_other_scales_are_recognised_and_named(values, said):
     refused(said, GOOD.assign(pcvr=values))
+
+
+def test_predictions_say_how_their_checkpoints_were_picked(tmp_path):
+    ours, theirs = GOOD.copy(), GOOD
+    ours.attrs["checkpoint_rule"] = "the last"
+    ours.to_parquet(tmp_path / "ours.parquet")
+    theirs.to_parquet(tmp_path / "theirs.parquet")
+    (tmp_path / "folder").mkdir()
+    ours.to_parquet(tmp_path / "folder" / "part-0.parquet")
+    assert stated_rule({"a": ours, "b": tmp_path / "ours.parquet"}) == "the last"
+    assert stated_rule({"a": str(tmp_path / "folder")}) == "the last"
+    assert stated_rule({"a": theirs, "b": tmp_path / "theirs.parquet"}) == "not stated"
+    mixed = {"a": ours, "lgbm": theirs, "c": tmp_path / "ours.parquet"}
+    assert stated_rule(mixed) == "the last (a, c); not stated (lgbm)"
