@@ -49,7 +49,13 @@ def fit(
             help="Train on from a fitted model, with new days; its model and encoding stay.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
+    model: Annotated[
+        str,
+        typer.Option(
+            help=f"One of {', '.join(BUILDERS)}. Where unsure, try `--model default` beside "
+            "`multitask`, the control; docs/choosing.md says which suits which log."
+        ),
+    ] = "esmm",
     bottom: Annotated[
         Bottom | None, typer.Option(help="What the towers share; by default the model's own.")
     ] = None,

@@ -166,6 +166,13 @@ def test_every_help_shows_an_example_and_the_common_options(command, capsys):
         assert option in shown
 
 
+def test_fit_tells_the_unsure_what_to_try(capsys):
+    assert main(["fit", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Where unsure, try `--model default`" in shown
+    assert "docs/choosing.md" in shown
+
+
 def test_fit_says_where_a_constant_would_do_better(tmp_path, capsys):
     # Clicks that nothing tells of: passes without end learn the ids by heart.
     rng = np.random.default_rng(0)

@@ -4,15 +4,18 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from mtl_seq import BiasReport, FunnelEstimator, fusion, models, simulate
+from mtl_seq.cli import main
 from mtl_seq.comparison import ALL
 from mtl_seq.data import BatchLoader
 from mtl_seq.records import FunnelLabels
@@ -69,6 +72,20 @@ def assumed(log, tmp_path):
         "pcvr": prediction.pcvr.detach(), "conversion": labels.conversion, "click": labels.click,
         "weight": np.ones(len(frame)),
     }  # fmt: skip
+
+
+# Pages whose shell lines begin with a world of their own.
+@pytest.mark.filterwarnings("ignore::mtl_seq.errors.SelectionWarning")
+@pytest.mark.parametrize("page", ["dependence.md", "deploying.md"])
+def test_the_shell_lines_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / page).read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)).splitlines()
+    assert lines[0].startswith("mtl-seq simulate ")
+    for line in lines:
+        fewer = re.sub(r"--(rows|test-rows) \d+", r"--\1 4000", line)
+        assert main(shlex.split(fewer, comments=True)[1:]) == 0, line
+    assert len(pd.read_parquet("scores.parquet")) == 4000
 
 
 # Lightning's remarks on devices, workers and torch, of which `fit` spares its users.
