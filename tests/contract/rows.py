@@ -1,9 +1,10 @@
 """One row for everything that exists. A new method adds one line here."""
 
-from functools import partial
+import inspect
+from functools import cache, partial
 
 import numpy as np
-from contract.worlds import WithAction, positioned, relabelled
+from contract.worlds import WithAction, positioned, relabelled, small
 
 from mtl_seq import Funnel, models, nn, risks, simulate
 from mtl_seq.testing import CHAINS
@@ -122,31 +123,25 @@ MODELS = {
     "dbmtl": models.dbmtl,
     "aitm": models.aitm,
 }
+# Made when asked for: to build them takes longer than most tests.
 SIMULATORS = {
-    "LogisticFunnel": simulate.LogisticFunnel(users=300, items=100),
-    "LogisticFunnel, MNAR": simulate.LogisticFunnel(users=300, items=100, mnar=1.5),
-    "LogisticFunnel, confounded": simulate.LogisticFunnel(
-        users=300, items=100, confounder=1.0, mnar=-1.0
+    "LogisticFunnel": small,
+    "LogisticFunnel, MNAR": partial(small, mnar=1.5),
+    "LogisticFunnel, confounded": partial(small, confounder=1.0, mnar=-1.0),
+    "LogisticFunnel, confounded by user": partial(
+        small, confounder_click=1.5, confounder_conversion=-1.0, confounder_per="user"
     ),
-    "LogisticFunnel, confounded by user": simulate.LogisticFunnel(
-        users=300,
-        items=100,
-        confounder_click=1.5,
-        confounder_conversion=-1.0,
-        confounder_per="user",
+    "LogisticFunnel, exclusive actions": partial(
+        small, actions=simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))
     ),
-    "LogisticFunnel, exclusive actions": simulate.LogisticFunnel(
-        users=300, items=100, actions=simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))
+    "LogisticFunnel, chain": partial(
+        small, actions=simulate.Actions(("cart",), (0.4,), (0.0,), required=True)
     ),
-    "LogisticFunnel, chain": simulate.LogisticFunnel(
-        users=300, items=100, actions=simulate.Actions(("cart",), (0.4,), (0.0,), required=True)
+    "LogisticFunnel, epsilon-greedy": partial(
+        small, exposure=simulate.Exposure("epsilon_greedy", slots=4, candidates=9)
     ),
-    "LogisticFunnel, epsilon-greedy": simulate.LogisticFunnel(
-        users=300, items=100, exposure=simulate.Exposure("epsilon_greedy", slots=4, candidates=9)
-    ),
-    "LogisticFunnel, everything": simulate.LogisticFunnel(
-        users=300,
-        items=100,
+    "LogisticFunnel, everything": partial(
+        small,
         cvr=0.1,
         cvr_over="impressions",
         curvature=0.5,
@@ -160,13 +155,15 @@ SIMULATORS = {
         delay=simulate.Delay(mean=2.0, slope=0.5, cutoff=9.0),
         drift=simulate.Drift(click=0.1, conversion=-0.1, turn=10.0),
     ),
-    "ProbitFunnel": simulate.ProbitFunnel(),
-    "ProbitFunnel, Heckman": simulate.ProbitFunnel(
-        error_correlation=-0.6, instrument=0.3, cvr_over="impressions"
+    "ProbitFunnel": simulate.ProbitFunnel,
+    "ProbitFunnel, Heckman": partial(
+        simulate.ProbitFunnel, error_correlation=-0.6, instrument=0.3, cvr_over="impressions"
     ),
-    "SemiSynthetic": relabelled(),
-    "SemiSynthetic, MRDR": simulate.mrdr_recipe(np.random.default_rng(0).random((150, 140))),
-    **{name: simulate.scenario(name) for name in simulate.scenarios()},
+    "SemiSynthetic": relabelled,
+    "SemiSynthetic, MRDR": lambda: simulate.mrdr_recipe(
+        np.random.default_rng(0).random((150, 140))
+    ),
+    **{name: partial(simulate.scenario, name) for name in simulate.scenarios()},
 }
 
 # Where a row is not checked on clicks and conversions, or not with conditional logits.
@@ -192,3 +189,16 @@ ON = {
     "esm2": {"funnel": models.CLICK_ACTION_PURCHASE},
 }
 WORLDS = {"esm2": WithAction(users=60, items=40), "esmm_dependent": positioned()}
+
+
+@cache
+def simulator(name):
+    """The simulator of a row."""
+    return SIMULATORS[name]()
+
+
+def exported(room, kind):
+    """Public concrete classes of a kind in a room."""
+    found = (getattr(room, name) for name in room.__all__)
+    found = (c for c in found if inspect.isclass(c) and issubclass(c, kind))
+    return {c for c in found if not inspect.isabstract(c)}

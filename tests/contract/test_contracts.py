@@ -4,12 +4,12 @@ import inspect
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from contract import rows
+from contract.rows import exported
 
-from mtl_seq import FunnelEstimator, models, nn, risks, simulate
+from mtl_seq import FunnelEstimator, models, nn, risks
 from mtl_seq.functional import binary_cross_entropy
 from mtl_seq.testing import (
     CHAINS,
@@ -21,7 +21,6 @@ from mtl_seq.testing import (
     check_head,
     check_model,
     check_risk,
-    check_simulator,
 )
 
 
@@ -87,11 +86,6 @@ def test_models_with_mediators(name, funnel):
     check_model(rows.MODELS[name], funnel=funnel)
 
 
-@named(rows.SIMULATORS)
-def test_simulators(part):
-    check_simulator(part)
-
-
 # A few hundred rows identify no dependence, and it says so.
 @pytest.mark.filterwarnings("ignore::mtl_seq.errors.SelectionWarning")
 @pytest.mark.parametrize("name", rows.MODELS)
@@ -108,13 +102,6 @@ def test_one_seed_gives_one_fit_also_with_gate_dropout():
     check_estimator(lambda schema: FunnelEstimator(build, schema, epochs=1, batch_size=64, seed=5))
 
 
-def exported(room, kind):
-    """Public concrete classes of a kind in a room."""
-    found = (getattr(room, name) for name in room.__all__)
-    found = (c for c in found if inspect.isclass(c) and issubclass(c, kind))
-    return {c for c in found if not inspect.isabstract(c)}
-
-
 def inner(part):
     return part.func if isinstance(part, partial) else part
 
@@ -129,11 +116,6 @@ def test_nothing_public_is_without_a_row():
         if inspect.isfunction(getattr(models, name)) and name != "assemble"
     }
     assert builders == set(rows.MODELS)
-    assert set(simulate.scenarios()) <= set(rows.SIMULATORS)
-    worlds = {
-        c for c in exported(simulate, object) if hasattr(c, "sample") and hasattr(c, "schema")
-    }
-    assert worlds - {simulate.Simulator} == {type(part) for part in rows.SIMULATORS.values()}
 
 
 class ForgetsTower(nn.SharedBottom):
@@ -207,12 +189,6 @@ def ignores_hidden_from(spec, *, funnel, seed):
     return models.esmm(replace(spec, hidden_from={}), funnel=funnel, seed=seed)
 
 
-class WrongTruth(simulate.LogisticFunnel):
-    def sample(self, n, rng):
-        log, truth = super().sample(n, rng)
-        return log, truth._replace(pcvr=np.clip(truth.pcvr * 1.2, 0, 1))
-
-
 @pytest.mark.parametrize(
     ("check", "part"),
     [
@@ -230,7 +206,6 @@ class WrongTruth(simulate.LogisticFunnel):
         (check_model, draws_globally),
         (check_model, untrained_tower),
         (check_model, ignores_hidden_from),
-        (check_simulator, WrongTruth(users=300, items=100)),
     ],
 )
 def test_the_checks_see_a_broken_part(check, part):

@@ -21,6 +21,11 @@ class WithAction(simulate.LogisticFunnel):
         return log.rename(columns={"conversion": "purchase"}).assign(action=action), truth
 
 
+def small(**knobs):
+    """The default world with fewer users and items."""
+    return simulate.LogisticFunnel(users=300, items=100, **knobs)
+
+
 def relabelled():
     """A log whose clicks, exclusive actions and conversions a teacher makes anew."""
     actions = simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))

@@ -14,13 +14,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from contract import rows as contract
 
 from mtl_seq import simulate
 from mtl_seq.data import read_frame, truth_from_frame, truth_of
 from mtl_seq.errors import ArtifactError, MtlSeqError, SimulationError
 from mtl_seq.records import FunnelTruth
-from mtl_seq.report import describe_chunks
 from mtl_seq.simulate import read_shards, write_shards
 from mtl_seq.simulate import shards as module
 
@@ -134,27 +132,6 @@ def test_another_backend_of_joblib_makes_the_same_bytes(world, whole, tmp_path):
     with joblib.parallel_config(backend="threading", n_jobs=2):
         write(world, tmp_path / "w")
     assert contents(tmp_path / "w") == contents(whole.folder)
-
-
-@pytest.mark.parametrize("name", contract.SIMULATORS)
-def test_every_simulator_can_be_written_in_shards_and_described(name, tmp_path):
-    simulator = contract.SIMULATORS[name]
-    write_shards(simulator, 500, tmp_path, seed=0, shard_rows=300)
-    (first, truth), (second, _) = read_shards(tmp_path)
-    log, known = simulator.sample(
-        300, np.random.default_rng(np.random.SeedSequence(0, spawn_key=(1, 0)))
-    )
-    pd.testing.assert_frame_equal(first.drop(columns="row_id"), log)
-    assert second["row_id"].tolist() == list(range(300, 500))
-    for column, array in known.arrays().items():
-        np.testing.assert_array_equal(truth.arrays()[column], array)
-    table = describe_chunks(read_shards(tmp_path), simulator.schema).table
-    stages = simulator.schema.labels
-    for stage, column in stages.items():
-        drawn = first[column].sum() + second[column].sum()
-        assert table.loc[f"{stage}s", "drawn"] == drawn
-        assert not np.isnan(table.loc[f"{stage}s", "expected"])
-    assert write_shards(simulator, 500, tmp_path, seed=0, shard_rows=300).kept == 2
 
 
 def test_totals_are_the_sums_of_the_columns(whole):
