@@ -40,8 +40,24 @@ def test_every_bottom_composes_with_every_head(bottom, head, funnel):
     check_model(partial(build, bottom=bottom, head=head), funnel=funnel)
 
 
-@bottoms
-@places
+# To export takes a second or more: every bottom leaves Python under one head on one funnel, and
+# every head on every funnel over the default bottom; the others, of the same parts, are slow.
+DEEPEST = (nn.DBMTL, FUNNELS[-1])
+
+
+def leaves(bottom, place):
+    """A network to be exported, and whether it is slow."""
+    head, funnel = PLACES[place]
+    often = bottom is nn.MMoE or (head, funnel) == DEEPEST
+    return pytest.param(
+        bottom, head, funnel,
+        id=f"{place}-{bottom.__name__}", marks=() if often else pytest.mark.slow,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bottom", "head", "funnel"), [leaves(bottom, place) for place in PLACES for bottom in BOTTOMS]
+)
 def test_every_network_leaves_python(bottom, head, funnel):
     check_exportable(partial(build, bottom=bottom, head=head), funnel=funnel)
 
