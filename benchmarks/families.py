@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from study import passes_of
 
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq._files import atomic_path
@@ -45,7 +46,6 @@ RESULT = Path(__file__).parent / "results" / "families.json"
 FIGURE = Path(__file__).parents[1] / "docs" / "fusion_front.png"
 TEST_ROWS = 50_000
 RAW = Encoding(target_encoding=None)
-STEPS = 400
 
 # Where what is clicked converts, and where it does not: a fusion has something to trade there only.
 WORLDS = {"dense": ("dense", 0.8), "opposed": ("dense", -0.8), "cvr_blind": ("cvr_blind", 0.8)}
@@ -84,7 +84,7 @@ class Draw:
 
     def fit(self, builder: Callable[..., Any], **settings: Any) -> FunnelEstimator:
         """A model on the training rows."""
-        passes = -(-STEPS * 256 // int(0.95 * len(self.log)))
+        passes = passes_of(len(self.log))
         estimator = FunnelEstimator(
             builder, self.world.schema, encoding=RAW, epochs=passes, seed=self.seed, **settings
         )

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from study import passes_of
 
 from mtl_seq import FunnelEstimator, Schema, models, simulate
 from mtl_seq._files import atomic_path
@@ -41,7 +42,6 @@ RESULT = Path(__file__).parent / "results" / "speed_quality.json"
 WORLDS = ("dense", "sparse", "cvr_blind")
 TUNING_SEED = 100
 LR = 5e-3
-STEPS = 400
 Settings = dict[str, Any]
 # Dense Adam has one learning rate for all; the others keep it for what is no table.
 RATES: Mapping[str, Mapping[float, Settings]] = {
@@ -102,17 +102,12 @@ def both(name: str, found: np.ndarray, target: np.ndarray) -> dict[str, float]:
     return {f"AUC, {name}": float(area), f"log loss, {name}": float(loss.mean())}
 
 
-def passes(rows: int) -> int:
-    """One, or on a small log as many as make 400 steps of 256 rows."""
-    return -(-STEPS * 256 // int(0.95 * rows))
-
-
 def fit(rows: Rows, settings: Settings, seed: int) -> dict[str, float]:
     """Fit, predict and measure."""
     log, test, schema, measure = rows
     start = time.process_time()
     estimator = FunnelEstimator(
-        models.esmm, schema, epochs=passes(len(log)), seed=seed, **{"lr": LR, **settings}
+        models.esmm, schema, epochs=passes_of(len(log)), seed=seed, **{"lr": LR, **settings}
     ).fit(log)
     seconds = time.process_time() - start
     return {**measure(estimator.predict(test)), "seconds of processor": seconds}

@@ -21,7 +21,17 @@ from mtl_seq.fit import CHECKPOINT_RULE
 from mtl_seq.records import FunnelTruth
 from mtl_seq.simulate import Simulator
 
-__all__ = ["Draw", "Pair", "compared", "draw", "finish", "pair_of", "parser_of", "records_of"]
+__all__ = [
+    "Draw",
+    "Pair",
+    "compared",
+    "draw",
+    "finish",
+    "pair_of",
+    "parser_of",
+    "passes_of",
+    "records_of",
+]
 
 SPACES = (
     "all: all impressions, against the true probabilities; clicks: clicked impressions, against "
@@ -99,6 +109,11 @@ def records_of(out: Path) -> list[Mapping[str, Any]]:
     """The cells of a kept result."""
     records: list[Mapping[str, Any]] = json.loads(out.read_text(encoding="utf-8"))["cells"]
     return records
+
+
+def passes_of(rows: int) -> int:
+    """One, or over a small log, less the rows held out, as many as make 400 steps of 256 rows."""
+    return -(-400 * 256 // int(0.95 * rows))
 
 
 class Pair(NamedTuple):
