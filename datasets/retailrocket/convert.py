@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtl_seq import Schema
-from mtl_seq.data import write_frame
+from mtl_seq.data import last_touch, write_frame
 from mtl_seq.errors import ArtifactError
 
 FILES = ("events.csv", "events.csv.gz", "sample_events.csv", "sample_events.csv.gz")
@@ -57,7 +57,9 @@ def convert(raw: Path, window: int) -> pd.DataFrame:
     views = events.loc[events["event"] == "view", ["timestamp", *KEY]].reset_index(drop=True)
     views["view"] = 1
     for event, stage in STAGES.items():
-        views[stage] = _followed(views, events[events["event"] == event], window, event)
+        own = events[events["event"] == event]
+        views[stage], lost = last_touch(views, own, by=KEY, time="timestamp", window=window)
+        print(f"{lost:>9,} of {len(own):,} {event} dropped: no view within the window before")
     views["purchase_in_cart"] = views["purchase"] * views["cart"]
     alone = views["purchase"].sum() - views["purchase_in_cart"].sum()
     print(f"{alone:>9,} purchases without a cart: kept by schema.json, not by schema_chain.json")
@@ -68,20 +70,6 @@ def convert(raw: Path, window: int) -> pd.DataFrame:
     moment = pd.to_datetime(views["timestamp"], unit="ms")
     views["hour"], views["weekday"] = moment.dt.hour, moment.dt.day_of_week
     return views[~young].reset_index(drop=True).astype({"hour": "int64", "weekday": "int64"})
-
-
-def _followed(views: pd.DataFrame, events: pd.DataFrame, window: int, name: str) -> pd.Series:
-    """1 where the view is the last before such an event of the same visitor and item."""
-    found = pd.merge_asof(
-        events[["timestamp", *KEY]],
-        views[["timestamp", *KEY]].assign(row=views.index),
-        on="timestamp",
-        by=KEY,
-        tolerance=window,
-    )
-    lost = found["row"].isna()
-    print(f"{lost.sum():>9,} of {len(events):,} {name} dropped: no view within the window before")
-    return pd.Series(views.index.isin(found["row"].dropna()), dtype="int64")
 
 
 def _read(raw: Path) -> pd.DataFrame:

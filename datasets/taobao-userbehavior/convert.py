@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq import Schema
-from mtl_seq.data import write_frame
+from mtl_seq.data import last_touch, write_frame
 from mtl_seq.errors import ArtifactError
 
 COLUMNS = ["user_id", "item_id", "category_id", "behavior", "timestamp"]
@@ -68,7 +68,9 @@ def convert(raw: Path, share: float, window: int) -> pd.DataFrame:
     views = events[events["behavior"] == "pv"].drop(columns="behavior").reset_index(drop=True)
     views["view"] = 1
     for name in BEHAVIOURS[1:]:
-        views[name] = _followed(views, events[events["behavior"] == name], window, name)
+        own = events[events["behavior"] == name]
+        views[name], lost = last_touch(views, own, by=KEY, time="timestamp", window=window)
+        print(f"{lost:>11,} of {len(own):,} {name} dropped: no view within the window before")
     views["action"] = views["cart"] | views["fav"]
     views = views.rename(columns={"buy": "purchase"}).drop(columns=["cart", "fav"])
     views["purchase_in_action"] = views["purchase"] * views["action"]
@@ -105,20 +107,6 @@ def _uniform(users: NDArray[np.int64]) -> NDArray[np.float64]:
     """A number in [0, 1) for each user, the same in every run (Knuth's multiplicative hash)."""
     mixed = users.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return (mixed >> np.uint64(11)).astype(np.float64) / 2**53
-
-
-def _followed(views: pd.DataFrame, events: pd.DataFrame, window: int, name: str) -> pd.Series:
-    """1 where the view is the last before such an event of the same user and item."""
-    found = pd.merge_asof(
-        events[["timestamp", *KEY]],
-        views[["timestamp", *KEY]].assign(row=views.index),
-        on="timestamp",
-        by=KEY,
-        tolerance=window,
-    )
-    lost = found["row"].isna()
-    print(f"{lost.sum():>11,} of {len(events):,} {name} dropped: no view within the window before")
-    return pd.Series(views.index.isin(found["row"].dropna()), dtype="int64")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from mtl_seq.data.frames import (
     write_frame,
 )
 from mtl_seq.data.guess import Guess, guess_schema
+from mtl_seq.data.last_touch import last_touch
 from mtl_seq.data.leaks import LEAK_AUC, Leak, check_leaks, find_leaks
 from mtl_seq.data.loader import BatchLoader
 from mtl_seq.data.map_parquet import map_parquet
@@ -61,6 +62,7 @@ __all__ = [
     "fit_source",
     "fold_tables",
     "guess_schema",
+    "last_touch",
     "map_parquet",
     "moved_rows",
     "read_frame",
