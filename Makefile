@@ -29,7 +29,8 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 unit: $(VENV)/dev
-	$(BIN)/pytest -q -n 2 -m 'not slow'
+	# A file stays with one worker, which makes what its tests share once.
+	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not slow'
 
 test-slow: $(VENV)/dev
 	$(BIN)/pytest -q -m slow

@@ -34,7 +34,8 @@ def test_import_costs_at_most_half_a_second_over_its_libraries():
         # The time of the processor, which other processes of the machine do not lengthen.
         "start = time.process_time()\nimport mtl_seq\nprint(time.process_time() - start)"
     )
-    assert min(float(run(code)) for _ in range(3)) <= 0.5
+    # The first of three that does will do.
+    assert any(float(run(code)) <= 0.5 for _ in range(3))
 
 
 def test_import_leaves_global_state_alone():
