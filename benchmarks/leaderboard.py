@@ -21,7 +21,8 @@ from typing import Any
 import methods
 import pandas as pd
 from joblib import Parallel, delayed
-from leaderboard_table import NOISE, conclusions, page, standings
+from leaderboard_html import page
+from leaderboard_table import NOISE, conclusions, standings, without_standing
 from methods_table import summarise
 
 from mtl_seq import simulate
@@ -42,6 +43,7 @@ def board(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     overall, by_scenario = standings(records, table)
     return {
         "standings": _rows(overall),
+        "without standing": without_standing(table, overall.index),
         "by scenario": _rows(by_scenario),
         "conclusions": conclusions(records, overall, by_scenario),
     }
@@ -120,6 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not records:
         print("no finished cell yet")
         return 0
+    worlds = {cell[1] for cell in found}
     made = {
         "command": shlex.join(
             ["python", "benchmarks/leaderboard.py", *(arguments or sys.argv[1:])]
@@ -129,7 +132,8 @@ def main(arguments: list[str] | None = None) -> int:
         "checkpoint_rule": CHECKPOINT_RULE,
         "spaces": "all impressions, against the true CVR",
         "noise": NOISE,
-        "scenarios": f"{len({cell[1] for cell in found})} of {len(simulate.scenarios())}",
+        "worlds": {name: text for name, text in simulate.scenarios().items() if name in worlds},
+        "scenarios": f"{len(worlds)} of {len(simulate.scenarios())}",
         "cells left": len(set(every) - set(found)),
         **board(records),
     }

@@ -1,7 +1,6 @@
-"""Standings, conclusions and page of benchmarks/leaderboard.py."""
+"""Standings and conclusions of benchmarks/leaderboard.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 from methods_table import SCALING
 from scipy.stats import t as student
 
-__all__ = ["CONTROL", "NOISE", "conclusions", "page", "standings"]
+__all__ = ["CONTROL", "NOISE", "conclusions", "standings", "without_standing"]
 
 CONTROL, NAIVE, ORACLE = "multitask", "click_space", "oracle"
 NOISE = "a difference is noise where the 95% t interval of its mean over the seeds holds 0"
@@ -92,6 +91,28 @@ def standings(
     return ordered.set_index("method"), by_scenario
 
 
+def without_standing(table: pd.DataFrame, standing: Iterable[str]) -> dict[str, str]:
+    """Why a method has no standing, by its name; the oracle is no method.
+
+    Args:
+        table: What `summarise` makes of the cells.
+        standing: The methods that have one.
+    """
+    found: dict[str, str] = {}
+    for method in table.index.unique("method").drop([ORACLE, *standing], errors="ignore"):
+        part = table.xs(method, level="method")
+        failed = [scenario for scenario, row in part.iterrows() if row.get("errors")]
+        if method in SCALING:
+            found[method] = "moves pCVR up or down in every world: where it is right is an accident"
+        elif part[LOSS].isna().all():
+            found[method] = "an order and no probability"
+        elif failed:
+            found[method] = f"could not be fitted in {', '.join(failed)}"
+        else:
+            found[method] = "was not fitted in every world"
+    return found
+
+
 def conclusions(
     records: Sequence[Mapping[str, Any]], overall: pd.DataFrame, by_scenario: pd.DataFrame
 ) -> list[str]:
@@ -101,11 +122,11 @@ def conclusions(
     start = overall.index[0]
     lead = overall.loc[start]
     lines = [
-        f"Start with {start}: its mean regret in log loss, {lead['mean regret']:.4f}, is the "
-        f"least; its worst, {lead['worst regret']:.4f}, is in {lead['worst in']}."
+        f"Start with {start}: its mean regret in log loss, {_nats(lead['mean regret'])}, is the "
+        f"least; its worst, {_nats(lead['worst regret'])}, is in {lead['worst in']}."
     ]
     if CONTROL in overall.index and start != CONTROL:
-        lines.append(f"The control has {overall.loc[CONTROL, 'mean regret']:.4f}.")
+        lines.append(f"The control has {_nats(overall.loc[CONTROL, 'mean regret'])}.")
     losses, scenarios = _losses(records), by_scenario.index.unique("scenario")
     level = {s: _not_behind(losses, s, start, overall.index) for s in scenarios}
     lines.append(
@@ -121,7 +142,7 @@ def conclusions(
         if ahead:
             best = max(ahead, key=lambda method: ahead[method])
             lines.append(
-                f"{scenario}: change to {best}, which is ahead of it by {ahead[best]:.4f} and "
+                f"{scenario}: change to {best}, which is ahead of it by {_nats(ahead[best])} and "
                 f"closes {_share(part.loc[best, 'gap closed'])} of the gap between naive and "
                 f"oracle to {_share(part.loc[start, 'gap closed'])}."
             )
@@ -133,49 +154,6 @@ def conclusions(
     never = overall.index[overall["worse than the control in"] == 0].drop(CONTROL, errors="ignore")
     lines.append(f"Nowhere worse than the control by more than noise: {_named(never)}.")
     return lines
-
-
-def page(made: Mapping[str, Any]) -> str:
-    """One HTML file that needs nothing else."""
-    overall = pd.DataFrame(made["standings"])
-    every = pd.DataFrame(made["by scenario"])
-    scenarios = list(dict.fromkeys(every["scenario"]))
-    grids = "".join(
-        f"<h2>{escape(title)}</h2>{_grid(every, column, scenarios, form)}"
-        for title, column, form in (
-            ("Log loss over all impressions, above the best of the scenario", "regret", "{:.4f}"),
-            ("Mean |relative bias| over all impressions", "mean |relative bias|", "{:.0%}"),
-            ("Share of the gap between naive and oracle that is closed", "gap closed", "{:.0%}"),
-            ("AUC against the true CVR, over all impressions", "AUC", "{:.4f}"),
-        )
-    )
-    said = "".join(f"<li>{escape(line)}</li>" for line in made["conclusions"])
-    facts = (
-        f"{made['scenarios']} named scenarios; {made['settings']['rows']:,} impressions trained "
-        f"on. Checkpoint rule: {made['checkpoint_rule']}. {made['noise'].capitalize()}. Made by "
-        f"{made['command']}; {made['cells left']} cells left."
-    )
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Leaderboard</title>"
-        f"<style>{_STYLE}</style><h1>Leaderboard</h1><ul>{said}</ul><h2>Standings</h2>"
-        f"{overall.to_html(index=False, float_format='{:.4f}'.format, na_rep='n/a', border=0)}"
-        f"{grids}<p>{escape(facts)}</p></html>\n"
-    )
-
-
-_STYLE = (
-    "body{font:14px sans-serif;margin:2em auto;max-width:80em;color:#222}"
-    "table{border-collapse:collapse}td,th{padding:.2em .6em;text-align:right}"
-    "th:first-child,td:first-child{text-align:left}tr:nth-child(even){background:#f5f5f5}"
-)
-
-
-def _grid(every: pd.DataFrame, column: str, scenarios: Sequence[str], form: str) -> str:
-    methods = list(dict.fromkeys(every["method"]))
-    values = every.pivot(index="method", columns="scenario", values=column)
-    values = values.astype(float).reindex(index=methods, columns=list(scenarios))
-    shown = values.rename_axis(index=None, columns=None)
-    return str(shown.to_html(float_format=form.format, na_rep="n/a", border=0))
 
 
 def _losses(records: Sequence[Mapping[str, Any]]) -> pd.Series:
@@ -200,6 +178,10 @@ def _not_behind(losses: pd.Series, scenario: str, start: str, methods: Iterable[
 
 def _named(methods: Iterable[str]) -> str:
     return "; ".join(methods) or "none"  # a name may hold a comma
+
+
+def _nats(value: float) -> str:
+    return f"{1e3 * value:.2f} thousandths of a nat"
 
 
 def _share(value: float) -> str:

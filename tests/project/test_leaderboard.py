@@ -100,12 +100,14 @@ def test_finalists_get_more_seeds_and_nothing_is_fitted_twice(bench, tmp_path):
 
 def test_it_says_where_to_start_and_when_to_change(bench, tmp_path):
     said = run(bench, tmp_path)["conclusions"]
-    assert said[0].startswith("Start with escm2_ips: its mean regret in log loss, 0.0100,")
-    assert said[1] == "The control has 0.0300."
+    assert said[0].startswith(
+        "Start with escm2_ips: its mean regret in log loss, 10.00 thousandths of a nat,"
+    )
+    assert said[1] == "The control has 30.00 thousandths of a nat."
     assert said[2] == "Within noise of it in every world: none."
     assert said[3] == (
-        "dense: change to multitask, which is ahead of it by 0.0200 and closes 60% of the gap "
-        "between naive and oracle to 40%."
+        "dense: change to multitask, which is ahead of it by 20.00 thousandths of a nat and closes "
+        "60% of the gap between naive and oracle to 40%."
     )
     assert said[4] == "hidden: nobody is ahead of it by more than noise; it closes 80% of the gap."
     assert said[-1] == "Nowhere worse than the control by more than noise: none."
