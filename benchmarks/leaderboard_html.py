@@ -29,7 +29,7 @@ def page(made: Mapping[str, Any]) -> str:
         f"{made['settings']['test_rows']:,} measured on; {_seeds(every)}. Every method is fitted "
         "with the estimator's defaults to the same rows of a seed. Figures are over all "
         f"impressions, against the true CVR. Checkpoint rule: {made['checkpoint_rule']}. "
-        f"{made['noise'].capitalize()}. Made by {made['command']}"
+        f"{made['noise'][0].upper()}{made['noise'][1:]}. Made by {made['command']}"
         + (f"; {left} cells left." if left else ".")
     )
     said = "".join(f"<li>{escape(line)}</li>" for line in made["conclusions"])

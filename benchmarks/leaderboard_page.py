@@ -18,7 +18,7 @@ from pages import bullets, fill, markdown
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "leaderboard.json"
 SHOWN = 6
-NAIVE, ESMM = "click_space", "esmm"
+DEFAULT, NAIVE, ESMM = "default", "click_space", "esmm"
 
 
 def read_kept() -> dict[str, Any]:
@@ -41,7 +41,7 @@ def figures(kept: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def standings(kept: Mapping[str, Any]) -> str:
     """The methods of least mean regret, the control, the naive model and ESMM."""
     every = pd.DataFrame(kept["standings"]).set_index("method")
-    part = every.loc[list(dict.fromkeys([*every.index[:SHOWN], CONTROL, NAIVE, ESMM]))]
+    part = every.loc[list(dict.fromkeys([*every.index[:SHOWN], DEFAULT, CONTROL, NAIVE, ESMM]))]
     seeds = pd.DataFrame(kept["by scenario"]).groupby("method")["seeds"].min()
     worlds = len(kept["worlds"])
     table = pd.DataFrame(
@@ -64,13 +64,14 @@ def worlds(kept: Mapping[str, Any]) -> str:
     """World by world: log loss minus that of the control, in thousandths of a nat."""
     every = pd.DataFrame(kept["by scenario"]).set_index(["scenario", "method"])
     names = [row["method"] for row in kept["standings"]]
-    shown = list(dict.fromkeys([*names[:3], ESMM, "oracle"]))
+    others = [name for name in names if name not in (DEFAULT, CONTROL, ESMM)]
+    shown = [DEFAULT, *others[:2], ESMM, "oracle"]
     lines = {}
     for world in kept["worlds"]:
         part = every.loc[world]
         line = {f"`{name}`": gap_of(part.loc[name]) for name in shown}
-        line["bias of the control"] = f"{part.loc[CONTROL, 'mean |relative bias|']:.0%}"
-        line[f"bias of `{names[0]}`"] = f"{part.loc[names[0], 'mean |relative bias|']:.0%}"
+        for name in (CONTROL, DEFAULT):
+            line[f"bias of `{name}`"] = f"{part.loc[name, 'mean |relative bias|']:.0%}"
         lines[f"`{world}`"] = line
     return markdown(pd.DataFrame(lines).T, "world")
 

@@ -109,11 +109,39 @@ def test_it_says_where_to_start_and_when_to_change(bench, tmp_path):
         "dense: change to multitask, which is ahead of it by 20.00 thousandths of a nat and closes "
         "60% of the gap between naive and oracle to 40%."
     )
-    assert said[4] == "hidden: nobody is ahead of it by more than noise; it closes 80% of the gap."
+    assert said[4] == (
+        "Nobody is ahead of it by more than noise, all comparisons counted, in: hidden."
+    )
     assert said[-1] == "Nowhere worse than the control by more than noise: none."
     html = (tmp_path / "board.html").read_text()
     assert "Start with escm2_ips" in html
     assert "http" not in html
+
+
+def test_to_change_is_advised_only_where_all_comparisons_counted_it_is_no_chance(bench):
+    table = importlib.import_module("leaderboard_table")
+    noise = [-0.001, 0.0, 0.001]
+    lead = {"dense": {"a": 0.0, "b": -0.003}, "hidden": {"a": 0.0, "b": 0.01}}
+    cells = [
+        {
+            "scenario": world, "method": method, "seed": seed, "AUC, all": 0.7,
+            "log loss, all": 0.5 + value + (shift if method == "b" else 0.0),
+            "relative bias, all": 0.0, "seconds": 1.0,
+        }
+        for world, values in lead.items()
+        for method, value in [*values.items(), ("multitask", 0.02)]
+        for seed, shift in enumerate(noise)
+    ]  # fmt: skip
+    overall, by_scenario = table.standings(cells, bench.summarise(cells))
+    assert list(overall.index) == ["a", "b", "multitask"]
+    # .003 with a standard error of .001 / sqrt(3), two degrees of freedom: t = 5.2, within 95%
+    # (4.3), and not so once three more comparisons are counted (8.9).
+    said = table.conclusions(cells, overall, by_scenario)
+    assert (
+        "Nobody is ahead of it by more than noise, all comparisons counted, in: dense; hidden."
+        in said
+    )
+    assert table._paired(table._losses(cells), "dense", "a", "b")[1] < 0.003
 
 
 def test_cells_of_another_result_are_taken_over(bench, tmp_path):
