@@ -5,8 +5,8 @@
 
 A cell is a method in a world under a seed, as in benchmarks/methods.py: the same rows for every
 method of a seed, the estimator's defaults, the one checkpoint rule. The recipe was chosen on seeds
-0 and 1; seeds from 2 on are measured here. First the worlds that have a goal, then the five worlds
-of docs/methods.md with the control and the published method of least regret there.
+0 and 1; seeds from 2 on are measured here, in the worlds that have a goal. How it stands among all
+methods in all worlds is benchmarks/leaderboard.py.
 """
 
 import argparse
@@ -32,8 +32,6 @@ GOALS: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "low_overlap": ("low_overlap", {}),
 }
 METHODS = ("click_space", "multitask", "esmm", "default", "oracle")
-COMPARED = ("multitask", "default", "ips")
-OTHERS = ("dense", "sparse, rho .8", "cvr_blind, rho .8", "ctr_blind", "hidden")
 
 
 class Cell(NamedTuple):
@@ -44,17 +42,15 @@ class Cell(NamedTuple):
     seed: int
 
 
-def planned(seeds: int, other_seeds: int) -> list[Cell]:
-    """All cells, those of the goals first."""
-    first, last = range(FIRST_SEED, FIRST_SEED + seeds), range(FIRST_SEED, FIRST_SEED + other_seeds)
-    goals = [Cell(world, m, seed) for seed in first for world in GOALS for m in METHODS]
-    others = [Cell(world, m, seed) for seed in last for world in OTHERS for m in COMPARED]
-    return list(dict.fromkeys(goals + others))
+def planned(seeds: int) -> list[Cell]:
+    """All cells."""
+    every = range(FIRST_SEED, FIRST_SEED + seeds)
+    return [Cell(world, method, seed) for seed in every for world in GOALS for method in METHODS]
 
 
 def measured(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
     """Fit and measure; too few rows are said so."""
-    scenario, knobs = GOALS.get(cell.world, (cell.world, {}))
+    scenario, knobs = GOALS[cell.world]
     try:
         found = fit_and_measure((cell.seed, scenario, cell.method), rows, test_rows, **knobs)
     except DataError as error:
@@ -67,7 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--test-rows", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--other-seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args(arguments)
     settings = {"rows": given.rows, "test_rows": given.test_rows}
@@ -78,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         "seeds": f"from {FIRST_SEED} on; the recipe was chosen on 0 and 1",
     }
     cells = dict(kept(given.out, Cell, settings))
-    plan = planned(given.seeds, given.other_seeds)
+    plan = planned(given.seeds)
     for number, cell in enumerate(plan, 1):
         if cell in cells:
             continue

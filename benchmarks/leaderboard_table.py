@@ -13,8 +13,8 @@ __all__ = ["CONTROL", "NOISE", "conclusions", "standings", "without_standing"]
 CONTROL, NAIVE, ORACLE = "multitask", "click_space", "oracle"
 NOISE = (
     "a difference is noise where the 95% t interval of its mean over the seeds holds 0; to change "
-    "is advised only where the interval leaves out 0 though widened for every method and world that "
-    "is compared (Bonferroni)"
+    "is advised only where the interval, widened for every method and world compared (Bonferroni), "
+    "leaves out 0"
 )
 LOSS, BIAS = "log loss, all", "relative bias, all"
 

@@ -25,7 +25,7 @@ def test_figures_are_those_that_were_kept(bench):
 
 def test_what_was_not_measured_is_said_to_be_so(bench):
     page = bench("default_page")
-    found = page.figures({"default": None, "methods": None})
+    found = page.figures({"default": None, "leaderboard": None})
     marks = set(re.findall(r"<!-- (\w+) -->", page.PAGE.read_text(encoding="utf-8"))) - {"end"}
     assert set(found) == marks
     assert all(block.startswith("*Not measured yet") for block in found.values())
@@ -35,7 +35,7 @@ def test_the_result_is_whole(bench):
     study, page = bench("default"), bench("default_page")
     kept = page.read_kept()["default"]
     cells = {study.Cell(*(cell[name] for name in study.Cell._fields)) for cell in kept["cells"]}
-    assert cells == set(study.planned(5, 3))
+    assert cells == set(study.planned(5))
     assert not [cell for cell in kept["cells"] if "error" in cell]
     assert min(cell.seed for cell in cells) == 2
 
@@ -61,18 +61,16 @@ def test_what_is_said_without_a_figure_is_so(bench):
 def test_a_cell_is_fitted_in_its_world_and_kept_once(bench, tmp_path, monkeypatch, capsys):
     study = bench("default")
     monkeypatch.setattr(study, "GOALS", {"cvr_blind, rho -.8": ("cvr_blind", {"rho": -0.8})})
-    monkeypatch.setattr(study, "OTHERS", ("clean",))
-    monkeypatch.setattr(study, "COMPARED", ("multitask", "default"))
     monkeypatch.setattr(study, "METHODS", ("default", "oracle"))
-    small = ["--rows", "3000", "--test-rows", "2000", "--seeds", "1", "--other-seeds", "1"]
+    small = ["--rows", "3000", "--test-rows", "2000", "--seeds", "1"]
     given = [*small, "--out", str(tmp_path / "found.json")]
     assert study.main(given) == 0
     kept = json.loads((tmp_path / "found.json").read_text())
     found = {(cell["world"], cell["method"]): cell for cell in kept["cells"]}
-    assert len(found) == len(kept["cells"]) == 4
+    assert len(found) == len(kept["cells"]) == 2
     # Where the user drives click and conversion against each other, clicks convert less.
     assert found["cvr_blind, rho -.8", "oracle"]["relative bias of P(r | x, click), all"] == 0
-    assert found["clean", "default"]["log loss, all"] > 0
+    assert found["cvr_blind, rho -.8", "default"]["log loss, all"] > 0
     capsys.readouterr()
     assert study.main(given) == 0
     assert capsys.readouterr().out == ""
