@@ -115,18 +115,19 @@ def main(arguments: list[str] | None = None) -> int:
     every = cells_of(given.seeds, given.methods)
     if not given.table:
         found = ensure(every, given.cells, settings, given.workers)
-        first = [found[cell] for cell in every if cell in found]
-        last = cells_of(given.final_seeds, [m for m in finalists(first) if m in given.methods])
+    first = [found[cell] for cell in every if cell in found]
+    chosen = finalists(first) if len(first) == len(every) else []
+    last = cells_of(given.final_seeds, [m for m in chosen if m in given.methods])
+    if not given.table:
         found = ensure(last, given.cells, settings, given.workers)
     records = [found[cell] for cell in sorted(found)]
     if not records:
         print("no finished cell yet")
         return 0
     worlds = {cell[1] for cell in found}
+    said = [word for word in arguments or sys.argv[1:] if word != "--table"]
     made = {
-        "command": shlex.join(
-            ["python", "benchmarks/leaderboard.py", *(arguments or sys.argv[1:])]
-        ),
+        "command": shlex.join(["python", "benchmarks/leaderboard.py", *said]),
         "versions": versions(),
         "settings": settings,
         "checkpoint_rule": CHECKPOINT_RULE,
@@ -134,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
         "noise": NOISE,
         "worlds": {name: text for name, text in simulate.scenarios().items() if name in worlds},
         "scenarios": f"{len(worlds)} of {len(simulate.scenarios())}",
-        "cells left": len(set(every) - set(found)),
+        "cells left": len({*every, *last} - set(found)),
         **board(records),
     }
     write_json(given.out, made, kind="mtl_seq.leaderboard", version=1)

@@ -160,3 +160,24 @@ def test_a_table_of_what_is_there_runs_nothing(bench, tmp_path):
     assert bench.main(["--table", "--cells", str(tmp_path / "cells.json"), "--out", str(out)]) == 0
     assert bench.fitted == []
     assert not out.exists()
+
+
+def test_pages_state_what_was_kept(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    made = importlib.import_module("leaderboard_page")
+    pages = importlib.import_module("pages")
+    for name, blocks in made.figures(made.read_kept()).items():
+        text = (FOLDER.parent / name).read_text(encoding="utf-8")
+        assert pages.filled(text, blocks) == text
+    html = (FOLDER.parent / "docs" / "leaderboard.html").read_text(encoding="utf-8")
+    assert importlib.import_module("leaderboard_html").page(made.read_kept()) == html
+
+
+def test_what_the_decision_page_says_without_a_figure_is_so():
+    kept = json.loads((FOLDER / "results" / "leaderboard.json").read_text(encoding="utf-8"))
+    found = {row["method"]: row for row in kept["standings"]}
+    every = {(row["scenario"], row["method"]): row for row in kept["by scenario"]}
+    assert kept["scenarios"] == "14 of 14"
+    assert kept["cells left"] == 0
+    names = ("click_space", "multitask", "esmm", "oracle", "default")
+    assert all(every[world, name]["seeds"] == 10 for world in kept["worlds"] for name in names)
