@@ -28,8 +28,8 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(BIN)/mypy
 
+# A file stays with one worker, which makes what its tests share once.
 unit: $(VENV)/dev
-	# A file stays with one worker, which makes what its tests share once.
 	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not slow'
 
 test-slow: $(VENV)/dev
@@ -39,7 +39,7 @@ claims: $(VENV)/user
 	$(BIN)/python benchmarks/claims.py
 
 leaderboard: $(VENV)/dev
-	$(BIN)/python benchmarks/leaderboard.py --workers 2 --reuse benchmarks/results/methods.json
+	$(BIN)/python benchmarks/leaderboard.py --workers 2
 
 bench: $(VENV)/user
 	$(PIP) -e '.[bench]'

@@ -1,7 +1,7 @@
 """The leaderboard: every method in every named scenario, and what follows for a practitioner.
 
     make leaderboard
-    python benchmarks/leaderboard.py --table --reuse benchmarks/results/methods.json
+    python benchmarks/leaderboard.py --table
 
 Cells are those of benchmarks/methods.py: a method in a scenario under a seed, the estimator's
 defaults, the one checkpoint rule, the same rows for every method. First every method with three
