@@ -177,7 +177,31 @@ def test_what_the_decision_page_says_without_a_figure_is_so():
     kept = json.loads((FOLDER / "results" / "leaderboard.json").read_text(encoding="utf-8"))
     found = {row["method"]: row for row in kept["standings"]}
     every = {(row["scenario"], row["method"]): row for row in kept["by scenario"]}
+    worlds = list(kept["worlds"])
     assert kept["scenarios"] == "14 of 14"
     assert kept["cells left"] == 0
-    names = ("click_space", "multitask", "esmm", "oracle", "default")
-    assert all(every[world, name]["seeds"] == 10 for world in kept["worlds"] for name in names)
+    finalists = ("click_space", "multitask", "esmm", "oracle", "default")
+    assert all(every[world, name]["seeds"] == 10 for world in worlds for name in finalists)
+    assert next(iter(found)) == "default"
+    assert found["default"]["worse than the control in"] == 0
+    nobody = next(line for line in kept["conclusions"] if line.startswith("Nobody is ahead of it"))
+    assert all(world in nobody for world in worlds)
+    weighted = ("escm2_ips", "ips", "snips", "multi_ipw", "escm2_dr", "multi_dr", "dr_jl", "mrdr")
+    for name in (*weighted, "dcmt"):
+        assert found[name]["worse than the control in"] == 0
+        assert 0.65 < every["cvr_blind", name]["gap closed"] < 0.85
+    bias = {name: every["cvr_blind", name]["mean |relative bias|"] for name in finalists}
+    assert 0.22 < bias["multitask"] < 0.28
+    assert 0.04 < bias["default"] < 0.06
+    apart = [w for w in worlds if abs(every[w, "default"]["minus control"]) > 0.002]
+    assert apart == ["cvr_blind"]
+    gaps = {w: every[w, "esmm"] for w in worlds}
+    assert 4 <= found["esmm"]["worse than the control in"] <= 8
+    assert found["esmm"]["worst in"] == "ctr_blind"
+    half = "minus control, half width"
+    assert not [w for w, row in gaps.items() if row["minus control"] < -row[half]]
+    for world in ("hidden", "mnar"):
+        assert max(every[world, name]["gap closed"] for name in found) < 0.1
+    parts = [sum(every[w, name]["regret"] for w in ("mnar", "low_overlap")) for name in weighted]
+    wholes = [len(worlds) * found[name]["mean regret"] for name in weighted]
+    assert sum(parts) > sum(wholes) / 2
