@@ -43,13 +43,12 @@ def standings(
         contest = pd.Series({method: gap for method, (gap, _) in gaps.items()}, dtype=float)
         contest = contest.drop([ORACLE, *SCALING], errors="ignore").dropna()
         best = contest.idxmin() if len(contest) else None
-        width, _ = _paired(losses, scenario, NAIVE, ORACLE)
         for method in part.index:
             row = part.loc[method]
             gap, half = gaps[method]
             # Where the table says that naive and oracle are not told apart, there is no gap.
             closed = np.nan if pd.isna(row["gap closed"]) else 1.0
-            closed *= _paired(losses, scenario, NAIVE, method)[0] / width
+            closed *= _closed(losses, scenario, method)
             rows.append(
                 {
                     "scenario": scenario,
@@ -174,6 +173,15 @@ def _paired(
         return float("nan"), float("nan")
     gap = (losses[scenario, method] - losses[scenario, other]).dropna()
     return float(gap.mean()), float(student.ppf(1 - error / 2, len(gap) - 1) * gap.sem())
+
+
+def _closed(losses: pd.Series, scenario: str, method: str) -> float:
+    """Share of the gap between naive and oracle that is closed, over the seeds of the method."""
+    if not {(scenario, m) for m in (NAIVE, ORACLE, method)} <= set(losses.index.droplevel("seed")):
+        return float("nan")
+    naive, own, oracle = (losses[scenario, m] for m in (NAIVE, method, ORACLE))
+    seeds = own.index.intersection(naive.index).intersection(oracle.index)
+    return float((naive - own)[seeds].mean() / (naive - oracle)[seeds].mean())
 
 
 def _not_behind(losses: pd.Series, scenario: str, start: str, methods: Iterable[str]) -> set[str]:

@@ -186,20 +186,28 @@ def test_what_the_decision_page_says_without_a_figure_is_so():
     assert found["default"]["worse than the control in"] == 0
     nobody = next(line for line in kept["conclusions"] if line.startswith("Nobody is ahead of it"))
     assert all(world in nobody for world in worlds)
+    half = "minus control, half width"
     weighted = ("escm2_ips", "ips", "snips", "multi_ipw", "escm2_dr", "multi_dr", "dr_jl", "mrdr")
     for name in (*weighted, "dcmt"):
-        assert found[name]["worse than the control in"] == 0
-        assert 0.65 < every["cvr_blind", name]["gap closed"] < 0.85
+        assert 0.68 < every["cvr_blind", name]["gap closed"] < 0.82
+        low = every["low_overlap", name]
+        if name in ("ips", "dcmt"):
+            assert low[half] < low["minus control"]
+            assert 0.0015 < low["minus control"] < 0.0045
+        else:
+            assert found[name]["worse than the control in"] == 0
+            assert low["seeds"] == 3
     bias = {name: every["cvr_blind", name]["mean |relative bias|"] for name in finalists}
     assert 0.22 < bias["multitask"] < 0.28
     assert 0.04 < bias["default"] < 0.06
     apart = [w for w in worlds if abs(every[w, "default"]["minus control"]) > 0.002]
     assert apart == ["cvr_blind"]
     gaps = {w: every[w, "esmm"] for w in worlds}
-    assert 4 <= found["esmm"]["worse than the control in"] <= 8
+    assert found["esmm"]["worse than the control in"] == 7
     assert found["esmm"]["worst in"] == "ctr_blind"
-    half = "minus control, half width"
-    assert not [w for w, row in gaps.items() if row["minus control"] < -row[half]]
+    ahead = [row["minus control"] for row in gaps.values() if row["minus control"] < -row[half]]
+    assert len(ahead) == 2
+    assert min(ahead) > -0.001
     for world in ("hidden", "mnar"):
         assert max(every[world, name]["gap closed"] for name in found) < 0.1
     parts = [sum(every[w, name]["regret"] for w in ("mnar", "low_overlap")) for name in weighted]
