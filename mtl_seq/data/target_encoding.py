@@ -150,13 +150,24 @@ class TargetEncoding(NamedTuple):
 
     def _count(self, seen: FloatArray) -> FloatArray:
         known = seen.copy()
-        known[0] = 0
+        known[0] = self._unseen()
         logs = np.log1p(known)
         total = max(float(self.seen.sum()), 1.0)
         mean = float(self.seen @ logs) / total
         spread = float(np.sqrt(self.seen @ (logs - mean) ** 2 / total))
         scaled: FloatArray = (logs - mean) / max(spread, 1.0)
         return scaled
+
+    def _unseen(self) -> float:
+        """How often an unseen id counts as seen: within what the network was trained on.
+
+        A training row of an id seen once counts 0. Where every id was seen thousands of times, 0 is
+        far from anything learnt from, and the unseen counts as the rarest id but for a row.
+        """
+        known = self.seen[1:][self.seen[1:] > 0]
+        if self.seen[0] > 0 or not len(known):  # rare ids share row 0, and were trained on at 0
+            return 0.0
+        return max(float(known.min()) - 1, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""

@@ -91,6 +91,28 @@ def test_an_unseen_id_says_nothing():
     assert features["user:count"].item() < codec.encode(log()).features["user:count"].min()
 
 
+def test_an_unseen_id_counts_no_less_than_anything_trained_on():
+    """Where every id was seen hundreds of times, a count of 0 would be far from all of them."""
+    frame = log()
+    frame["noise"] = np.arange(len(frame)) % 4
+    codec = fitted(frame)
+    trained = codec.encode_training(frame).features["noise:count"]
+    stranger = codec.encode(frame.iloc[:1].assign(noise=10**9), labels=False).features
+    # Counts of 1,500 with a spread of 0, which is taken for 1: log(1500 / 1501) from the mean.
+    assert stranger["noise:count"].item() == pytest.approx(np.log(1500 / 1501), rel=1e-3)
+    assert stranger["noise:count"].item() > trained.min().item() - 1e-3
+
+
+def test_where_an_id_was_seen_once_an_unseen_one_counts_nothing():
+    frame = log()
+    frame["noise"] = np.r_[np.full(len(frame) - 1, 7), 8]
+    stranger = fitted(frame).encode(frame.iloc[:1].assign(noise=9), labels=False).features
+    logs, share = np.log1p([5999, 1]), np.array([5999, 1]) / 6000
+    mean = share @ logs
+    spread = max(np.sqrt(share @ (logs - mean) ** 2), 1)
+    assert stranger["noise:count"].item() == pytest.approx(-mean / spread, rel=1e-5)
+
+
 def test_what_is_made_of_a_hidden_column_is_hidden_too():
     spec = fitted(log(), buckets=4).spec
     assert set(spec.own("click")) == {"user", "user:click", "user:conversion", "user:count"}
