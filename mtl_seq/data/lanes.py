@@ -105,6 +105,8 @@ class Plan:
         size = self.window or _UNSHUFFLED
         first = max(size * (lane + 1) // self.lanes, 1)
         start = self.done(lane, batch)
+        if start >= length:  # a lane of which the last batch takes nothing
+            return
         number = 0 if start < first else 1 + (start - first) // size
         while (low := 0 if number == 0 else first + (number - 1) * size) < length:
             yield Window(number, low, min(first + number * size, length))

@@ -42,8 +42,8 @@ class StreamLoader:
         rank: Which of the processes this one is.
         world_size: How many processes there are; at most as many as lanes.
         shuffle_buffer: Rows among which a row is shuffled; 0 keeps the order within each lane.
-        lanes: Places of the log from which a batch takes its rows. With one lane and no
-            `shuffle_buffer` rows come in the order of the log.
+        lanes: Places of the log from which a batch takes its rows, no more of them than it has
+            rows. With one lane and no `shuffle_buffer` rows come in the order of the log.
         id_dropout: Share of ids replaced by 0, so that the row of the unseen is trained.
         folds: Tables of target encodings from other folds, where `source` is what the codec was
             fitted on: what `fold_tables` gave. None encodes rows as new ones.
@@ -94,7 +94,8 @@ class StreamLoader:
         self.rank = rank
         self.world_size = world_size
         self.shuffle_buffer = shuffle_buffer
-        self.lanes = lanes
+        # With a row of each lane in every batch, no process is left without rows.
+        self.lanes = min(lanes, batch_size, source.rows)
         self.id_dropout = id_dropout
         self.folds = folds
         self.labels = labels

@@ -1,7 +1,7 @@
 """The plan of an epoch, for any row groups, batches, lanes and windows: every row once."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mtl_seq.data.lanes import Plan, split_evenly
@@ -46,6 +46,7 @@ def test_lanes_hold_every_row_once_and_batches_take_all_of_them(**setup):
 
 
 @given(**SETUP, at=st.integers(0, 400))
+@example(groups=[9], batch_size=2, lanes=5, window=0, seed=0, epoch=0, at=3)
 @settings(deadline=None, max_examples=200)
 def test_windows_cover_a_lane_and_do_not_depend_on_where_reading_begins(at, **setup):
     plan = plan_of(**setup)
