@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from mtl_seq.data.codec import Codec
 from mtl_seq.data.source import Source
-from mtl_seq.data.target_encoding import FloatTable, FoldCounts, TargetEncoding, count_folds
+from mtl_seq.data.target_encoding import (
+    FloatTable,
+    FoldCounts,
+    TargetEncoding,
+    count_folds,
+    unseen_of,
+)
 from mtl_seq.data.vocabulary import AnyVocabulary, Vocabulary
 from mtl_seq.errors import DataError, SchemaError
 
@@ -122,4 +128,4 @@ def _summed(parts: list[tuple[TargetEncoding, IntArray]], rows: int) -> TargetEn
         went_on[:, moved] += encoding.went_on
         reached[:, moved] += encoding.reached
         seen[moved] += encoding.seen
-    return TargetEncoding(went_on, reached, seen, first.smoothing)
+    return TargetEncoding(went_on, reached, seen, first.smoothing, unseen_of(seen))

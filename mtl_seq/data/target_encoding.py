@@ -19,6 +19,7 @@ __all__ = [
     "count_folds",
     "encoding_names",
     "stage_counts",
+    "unseen_of",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -96,12 +97,14 @@ class TargetEncoding(NamedTuple):
         reached: ``(S, V)`` likewise.
         seen: ``(V,)`` training rows of each id.
         smoothing: Rows of the prior that stand beside the id's own.
+        unseen: How often an id that was never seen counts as seen; see `unseen_of`.
     """
 
     went_on: FloatArray
     reached: FloatArray
     seen: FloatArray
     smoothing: float
+    unseen: float = 0.0
 
     @classmethod
     def of(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
@@ -112,7 +115,7 @@ class TargetEncoding(NamedTuple):
             smoothing: Rows of the prior that stand beside the id's own.
         """
         went_on, reached, seen = (part.sum(0, dtype=np.float64) for part in folds)
-        return cls(went_on, reached, seen, smoothing)
+        return cls(went_on, reached, seen, smoothing, unseen_of(seen))
 
     def table(self) -> FloatTable:
         """``(V, S + 1)`` features by row of the vocabulary, for rows that were not trained on."""
@@ -150,24 +153,13 @@ class TargetEncoding(NamedTuple):
 
     def _count(self, seen: FloatArray) -> FloatArray:
         known = seen.copy()
-        known[0] = self._unseen()
+        known[0] = self.unseen
         logs = np.log1p(known)
         total = max(float(self.seen.sum()), 1.0)
         mean = float(self.seen @ logs) / total
         spread = float(np.sqrt(self.seen @ (logs - mean) ** 2 / total))
         scaled: FloatArray = (logs - mean) / max(spread, 1.0)
         return scaled
-
-    def _unseen(self) -> float:
-        """How often an unseen id counts as seen: within what the network was trained on.
-
-        A training row of an id seen once counts 0. Where every id was seen thousands of times, 0 is
-        far from anything learnt from, and the unseen counts as the rarest id but for a row.
-        """
-        known = self.seen[1:][self.seen[1:] > 0]
-        if self.seen[0] > 0 or not len(known):  # rare ids share row 0, and were trained on at 0
-            return 0.0
-        return max(float(known.min()) - 1, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""
@@ -176,6 +168,7 @@ class TargetEncoding(NamedTuple):
             "reached": self.reached.tolist(),
             "seen": self.seen.tolist(),
             "smoothing": self.smoothing,
+            "unseen": self.unseen,
         }
 
     @classmethod
@@ -184,7 +177,25 @@ class TargetEncoding(NamedTuple):
         went_on, reached, seen = (
             np.array(content[name], dtype=np.float64) for name in ("went_on", "reached", "seen")
         )
-        return cls(went_on, reached, seen, float(content["smoothing"]))
+        # Encodings kept before this was counted predict as they did.
+        return cls(
+            went_on, reached, seen, float(content["smoothing"]), float(content.get("unseen", 0.0))
+        )
+
+
+def unseen_of(seen: FloatArray) -> float:
+    """How often an unseen id counts as seen: within what a network is trained on.
+
+    A training row of an id seen once counts 0. Where every id was seen thousands of times, 0 is far
+    from anything learnt from, and the unseen counts as the rarest id but for a row.
+
+    Args:
+        seen: ``(V,)`` training rows of each row of the vocabulary.
+    """
+    known = seen[1:][seen[1:] > 0]
+    if seen[0] > 0 or not len(known):  # rare ids share row 0, and are trained on at 0
+        return 0.0
+    return max(float(known.min()) - 1, 0.0)
 
 
 def count_folds(
