@@ -36,14 +36,14 @@ test-slow: $(VENV)/dev
 	$(BIN)/pytest -q -m slow
 
 claims: $(VENV)/user
-	$(BIN)/python benchmarks/claims.py
+	$(BIN)/python benchmarks/leaderboard/claims.py
 
 leaderboard: $(VENV)/dev
-	$(BIN)/python benchmarks/leaderboard.py --workers 2
+	$(BIN)/python benchmarks/leaderboard/run.py --workers 2
 
 bench: $(VENV)/user
 	$(PIP) -e '.[bench]'
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/performance/training.py
 
 docs: $(VENV)/dev
 	$(BIN)/mkdocs build --strict

@@ -1,4 +1,4 @@
-"""The bias of pCVR of several models in a world whose truth is known.
+"""The bias of pCVR of several models in a scenario whose truth is known.
 
     python examples/compare_bias.py [--scenario cvr_blind] [--rows 50000] [--out bias/]
 
@@ -33,12 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bias"))
     given = parser.parse_args(arguments)
-    world = simulate.scenario(given.scenario, seed=given.seed)
+    simulator = simulate.scenario(given.scenario, seed=given.seed)
     rng = np.random.default_rng(given.seed)
-    log, truth = world.sample(given.rows, rng)
-    test, test_truth = world.sample(given.test_rows, rng)
+    log, truth = simulator.sample(given.rows, rng)
+    test, test_truth = simulator.sample(given.test_rows, rng)
     scores = {
-        build.__name__: FunnelEstimator(build, world.schema, seed=given.seed)
+        build.__name__: FunnelEstimator(build, simulator.schema, seed=given.seed)
         .fit(log, truth)  # only the oracle looks at the truth
         .predict(test)
         for build in BUILDERS

@@ -31,16 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    world = simulate.scenario("esm2_cart", seed=given.seed)
-    print(" -> ".join(conditional.name for conditional in world.schema.funnel.conditionals))
+    simulator = simulate.scenario("esm2_cart", seed=given.seed)
+    print(" -> ".join(conditional.name for conditional in simulator.schema.funnel.conditionals))
     rng = np.random.default_rng(given.seed)
-    log, _ = world.sample(given.rows, rng)
-    test, truth = world.sample(20_000, rng)
+    log, _ = simulator.sample(given.rows, rng)
+    test, truth = simulator.sample(20_000, rng)
     fitted = {
-        "esm2": FunnelEstimator(models.esm2, world.schema, seed=given.seed),
-        "esmm": FunnelEstimator(models.esmm, without_the_cart(world.schema), seed=given.seed),
+        "esm2": FunnelEstimator(models.esm2, simulator.schema, seed=given.seed),
+        "esmm": FunnelEstimator(models.esmm, without_the_cart(simulator.schema), seed=given.seed),
         "multitask": FunnelEstimator(
-            models.multitask, without_the_cart(world.schema), seed=given.seed
+            models.multitask, without_the_cart(simulator.schema), seed=given.seed
         ),
     }
     scores = {name: estimator.fit(log).predict(test) for name, estimator in fitted.items()}

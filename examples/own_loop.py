@@ -23,12 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=50_000)
     given = parser.parse_args(arguments)
 
-    world = simulate.scenario("dense")
+    simulator = simulate.scenario("dense")
     rng = np.random.default_rng(0)
-    log, _ = world.sample(given.rows, rng)
-    test, truth = world.sample(20_000, rng)
+    log, _ = simulator.sample(given.rows, rng)
+    test, truth = simulator.sample(20_000, rng)
 
-    codec = Codec.fit(world.schema, log)  # ids to rows of tables; another encoder will do, too
+    codec = Codec.fit(simulator.schema, log)  # ids to rows of tables; another encoder will do, too
     model = models.escm2_ips(codec.spec, bottom=partial(nn.MMoE, experts=4), seed=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     generator = torch.Generator().manual_seed(0)

@@ -2,7 +2,7 @@
 
     python examples/position_dependence.py [--rows 100000]
 
-In this world something that nobody logs moves both, so that CVR learnt from clicks is too high at
+In this scenario something that nobody logs moves both, so that CVR learnt from clicks is too high at
 every x. Items stand in a position that was drawn at random, which conversions do not care about:
 how the CVR on clicks changes with it says how much the two depend on each other.
 """
@@ -23,25 +23,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    world = simulate.scenario(
+    simulator = simulate.scenario(
         "hidden",
         seed=given.seed,
         exposure={"policy": "uniform", "slots": 10, "position_effect": 1.0},
     )
-    print("only the click tower sees:", *world.schema.hidden["conversion"])
+    print("only the click tower sees:", *simulator.schema.hidden["conversion"])
     rng = np.random.default_rng(given.seed)
-    log, truth = world.sample(given.rows, rng)
-    test, test_truth = world.sample(20_000, rng)
+    log, truth = simulator.sample(given.rows, rng)
+    test, test_truth = simulator.sample(20_000, rng)
     scores = {}
     for build in (models.multitask, models.esmm, models.esmm_dependent, models.oracle):
-        estimator = FunnelEstimator(build, world.schema, seed=given.seed)
+        estimator = FunnelEstimator(build, simulator.schema, seed=given.seed)
         with warnings.catch_warnings():  # that clicks select is what this is about
             warnings.simplefilter("ignore", SelectionWarning)
             estimator.fit(log, truth)  # only the oracle looks at the truth
         scores[build.__name__] = estimator.predict(test)
         if estimator.dependence_ is not None:
             found = estimator.dependence_.test
-            print(f"log odds ratio {found.lam:.2f} +- {found.standard_error:.2f}: {found.verdict}")
+            print(
+                f"log odds ratio {found.log_odds_ratio:.2f} +- {found.standard_error:.2f}: {found.verdict}"
+            )
     report = BiasReport.against_truth(scores, test, test_truth)
     print(report.table[["relative bias, all", "AUC, all", "log loss, all"]])
     return 0

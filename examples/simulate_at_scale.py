@@ -1,6 +1,6 @@
 """A log larger than memory, written by several processes and read back in a stream.
 
-    python examples/simulate_at_scale.py [--rows 5000000] [--workers 2] [--out world/]
+    python examples/simulate_at_scale.py [--rows 5000000] [--workers 2] [--out simulated/]
 
 One seed gives the same bytes on any number of workers, and an interrupted run goes on. The second
 half never holds more than one batch: rates, and what naive CVR would be off by.
@@ -21,12 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--shard-rows", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("world"))
+    parser.add_argument("--out", type=Path, default=Path("scenario"))
     given = parser.parse_args(arguments)
-    world = simulate.scenario(given.scenario)
+    simulator = simulate.scenario(given.scenario)
     start = time.perf_counter()
     simulate.write_shards(
-        world, given.rows, given.out, seed=0, workers=given.workers, shard_rows=given.shard_rows
+        simulator, given.rows, given.out, seed=0, workers=given.workers, shard_rows=given.shard_rows
     )
     print(f"{given.rows:,} rows written in {time.perf_counter() - start:.1f} s")
 

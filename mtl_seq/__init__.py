@@ -5,9 +5,9 @@
 'conversion'
 """
 
-from mtl_seq import fusion, models, nn, risks, simulate
-from mtl_seq.comparison import compare_models
+from mtl_seq import fusion, losses, models, nn, simulate
 from mtl_seq.data import Codec
+from mtl_seq.experiments.compare import compare_models
 from mtl_seq.fit import FunnelEstimator
 from mtl_seq.funnel import Funnel, Stage
 from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction, FunnelTruth
@@ -30,8 +30,8 @@ __all__ = [
     "Stage",
     "compare_models",
     "fusion",
+    "losses",
     "models",
     "nn",
-    "risks",
     "simulate",
 ]

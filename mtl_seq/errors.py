@@ -51,7 +51,7 @@ class SelectionWarning(UserWarning):
 
 
 class SimulationError(MtlSeqError):
-    """A knob outside its range, or a target no world of that kind can reach."""
+    """A parameter outside its range, or a target no scenario of that kind can reach."""
 
 
 class Terminated(SystemExit):

@@ -18,6 +18,7 @@ __all__ = [
     "FunnelLabels",
     "FunnelPrediction",
     "FunnelTruth",
+    "Scores",
     "SelectionTest",
     "Verdict",
 ]
@@ -29,6 +30,15 @@ ROW_ID = "row_id"
 
 TRUTH_PREFIX = "true_"
 """What a truth's columns begin with, so that none is taken for a feature or a prediction."""
+
+
+class Scores(NamedTuple):
+    """One model's predictions, ``(N,)`` float64 in [0, 1]."""
+
+    pctr: FloatArray
+    pcvr: FloatArray
+    pctcvr: FloatArray
+
 
 _NONE: Mapping[str, FloatArray] = {}
 
@@ -105,7 +115,7 @@ class FunnelPrediction(NamedTuple):
         joint_logit: By stage, ``(B,)`` logit of the same.
         log_pcvr: ``(B,)`` log pCVR: the last stage given the first.
         pcvr_logit: ``(B,)`` its logit.
-        aux: By name, ``(B,)`` logits of extra towers that a risk asked for.
+        aux: By name, ``(B,)`` logits of extra towers that a loss asked for.
     """
 
     logits: Tensor
@@ -222,7 +232,7 @@ class SelectionTest(NamedTuple):
     """What a log says of something hidden that moves both click and conversion.
 
     Attributes:
-        lam: Log odds ratio of click and potential conversion given the features; NaN where the
+        log_odds_ratio: Log odds ratio of click and potential conversion given the features; NaN where the
             moment has no root.
         standard_error: Its standard error.
         t: The test of lambda = 0: the mean score there over its standard error, about standard
@@ -233,7 +243,7 @@ class SelectionTest(NamedTuple):
         level_share: Where P(level of the click-only features | x) came from, in words.
     """
 
-    lam: float
+    log_odds_ratio: float
     standard_error: float
     t: float
     verdict: Verdict

@@ -17,8 +17,8 @@ def joint(a, b, psi):
     return np.array([[(1 - q) * (1 - low), q * (1 - high)], [(1 - q) * low, q * high]])
 
 
-def odds_ratio_world(psi, rows=400, seed=0):
-    """A discrete world: p, t and q of each row by enumeration of the four outcomes."""
+def odds_ratio_scenario(psi, rows=400, seed=0):
+    """A discrete scenario: p, t and q of each row by enumeration of the four outcomes."""
     rng = np.random.default_rng(seed)
     laws = [joint(*rng.normal([-1.5, -1.0], 2.0), psi) for _ in range(rows)]
     for law in laws:

@@ -12,7 +12,7 @@ from mtl_seq.cli.fit import fit
 from mtl_seq.cli.inspect import inspect
 from mtl_seq.cli.predict import predict
 from mtl_seq.cli.scenarios import scenarios
-from mtl_seq.cli.selection import selection
+from mtl_seq.cli.selection_command import selection
 from mtl_seq.cli.sensitivity import sensitivity
 from mtl_seq.cli.simulate import simulate
 from mtl_seq.cli.study import study

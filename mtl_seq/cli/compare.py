@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import print_report
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builders, knobs
-from mtl_seq.comparison import MODELS, compare_models
-from mtl_seq.report.html import write_report
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builders, parameters
+from mtl_seq.experiments.compare import MODELS, compare_models
+from mtl_seq.report.render.html import write_report
 from mtl_seq.simulate import scenario as named
 
 __all__ = ["compare"]
@@ -31,16 +31,16 @@ def compare(
 
     Example: [bold]mtl-seq compare --models multitask,esmm,escm2_dr --out report/[/bold]
     """
-    turned = knobs(set_)
-    world = named(scenario, **{"seed": seed, **turned})
+    turned = parameters(set_)
+    simulator = named(scenario, **{"seed": seed, **turned})
     said = ", ".join(f"{name}={value}" for name, value in turned.items())
     report = compare_models(
-        world,
+        simulator,
         builders(models),
         rows=rows,
         test_rows=test_rows,
         seed=seed,
         progress=not quiet,
-        facts={"scenario": scenario + (f" with {said}" if said else "")},
+        metadata={"scenario": scenario + (f" with {said}" if said else "")},
     )
     print_report(report, write_report(report, out), quiet=quiet, as_json=json)

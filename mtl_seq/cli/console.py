@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from mtl_seq.report import CEILING, TRUTH, Description, Findings
-from mtl_seq.report.archive import to_dict
-from mtl_seq.report.changes import Changes
-from mtl_seq.report.grids import Grid, ratio_grid, segment_grid, undefined_lines
-from mtl_seq.report.headline import contradiction_lines, headline
-from mtl_seq.report.wording import figure, with_interval
+from mtl_seq.report.compute.report_diff import Changes
+from mtl_seq.report.compute.result_json import to_dict
+from mtl_seq.report.render.formatting import figure, with_interval
+from mtl_seq.report.render.headline import contradiction_lines, headline
+from mtl_seq.report.render.tables import Grid, ratio_grid, segment_grid, undefined_lines
 
 __all__ = ["note", "print_description", "print_json", "print_report"]
 
@@ -33,7 +33,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def print_description(found: Description) -> None:
-    """What a world is like, as a table."""
+    """What a scenario is like, as a table."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, side in (("", "left"), ("space", "left"), ("drawn", "right"), ("expected", "right")):
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
@@ -67,8 +67,8 @@ def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: b
         for line in undefined_lines(report):
             console.print(f"not defined: {line}", highlight=False)
         for name in ("scenario", "impressions", "intervals", "checkpoint rule"):
-            if name in report.facts:
-                console.print(f"{name}: {report.facts[name]}", style="dim", highlight=False)
+            if name in report.metadata:
+                console.print(f"{name}: {report.metadata[name]}", style="dim", highlight=False)
     note("written: " + ", ".join(str(file) for file in files), quiet=quiet)
 
 
@@ -138,7 +138,7 @@ def _changes(report: Findings, found: Changes) -> Table:
         change = figure(metric, row.change, signed=True)
         meet = "" if row.apart is None else "apart" if row.apart else "meet"
         table.add_row(escape(row.figure), escape(row.model), *values, change, meet)
-    for fact in found.facts.itertuples():
+    for fact in found.metadata.itertuples():
         before, after = (escape(value or "absent") for value in (fact.before, fact.after))
         table.add_row(escape(fact.fact), "", before, after, "", "")
     return table

@@ -19,8 +19,8 @@ from mtl_seq.cli.options import (
 from mtl_seq.data import read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.report import BiasReport
-from mtl_seq.report.html import write_report
-from mtl_seq.report.selection import read_evidence
+from mtl_seq.report.compute.selection import read_evidence
+from mtl_seq.report.render.html import write_report
 from mtl_seq.schema import Schema
 
 __all__ = ["evaluate"]
@@ -79,7 +79,7 @@ def evaluate(
         "by": by or (),
         "control": control,
         "checkpoint_rule": checkpoint_rule,
-        "facts": {"log": log.name},
+        "metadata": {"log": log.name},
         "replicates": replicates,
         "seed": seed,
     }

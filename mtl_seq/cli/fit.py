@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.fit_command import FitCommand, Logger, local
+from mtl_seq.cli.fit_options import FitCommand, Logger, local
 from mtl_seq.cli.fitting import BalanceName, CalibrateMethod, CalibrateWeighted
 from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
-from mtl_seq.comparison import BUILDERS
 from mtl_seq.errors import DataError, Terminated
+from mtl_seq.experiments.compare import BUILDERS
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.fit.builders import name_of
-from mtl_seq.fit.precision import Precision
-from mtl_seq.fit.processes import is_first
+from mtl_seq.fit.storage.builder_json import name_of
+from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit.train.precision import Precision
 from mtl_seq.schema import Schema
 
 __all__ = ["fit"]
@@ -117,7 +117,7 @@ def fit(
     A fit that was stopped goes on with --resume, as if it had not been stopped. After SIGTERM it
     leaves a checkpoint and exits with 143.
 
-    Example: [bold]mtl-seq fit world/log.parquet --schema world/schema.json --out model/[/bold]
+    Example: [bold]mtl-seq fit simulated/log.parquet --schema simulated/schema.json --out model/[/bold]
 
     Example: [bold]mtl-seq fit --resume model/[/bold]
     """
@@ -209,9 +209,9 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
                 "model": name_of(estimator.model),
                 "bottom": command.bottom,
                 "checkpoint_rule": CHECKPOINT_RULE,
-                "rule_by_epoch": list(run.rule),
+                "rule_by_epoch": list(run.validation_scores),
                 "epoch_kept": run.best_epoch + 1,
-                "validation": run.to_dict()["figures"],
+                "validation": run.to_dict()["validation_metrics"],
                 "balance": command.balance,
                 "calibration": None if calibration is None else calibration.to_dict(),
             }
@@ -219,7 +219,7 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         return
     note(
         f"{name_of(estimator.model)} in {command.out}; kept epoch {run.best_epoch + 1} of "
-        f"{len(run.rule)} by {CHECKPOINT_RULE}",
+        f"{len(run.validation_scores)} by {CHECKPOINT_RULE}",
         quiet=quiet,
     )
     if calibration is not None:
@@ -228,7 +228,9 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
     on_clicks = calibration is None and not estimator.model_.objective.debiases
     for quantity in run.worse_than_constant():
         if quantity == "pctr" or on_clicks:
-            own, constant = (run.figures[f"{quantity}/{name}"] for name in ("log_loss", "constant"))
+            own, constant = (
+                run.validation_metrics[f"{quantity}/{name}"] for name in ("log_loss", "constant")
+            )
             note(
                 f"warning: the validation log loss of {quantity}, {own:.4f}, is worse than that of "
                 f"a constant, the training rows' rate ({constant:.4f}): bring more rows, or fit "

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from mtl_seq.calibration import Calibrate
 from mtl_seq.errors import CompositionError
-from mtl_seq.fit import DWA, BalanceFactory, Calibrate, GradNorm, JacobianDescent, Uncertainty
+from mtl_seq.fit import DWA, BalanceFactory, GradNorm, JacobianDescent, Uncertainty
 
 __all__ = [
     *("BalanceName", "CalibrateMethod", "CalibrateWeighted", "Method"),

@@ -15,8 +15,8 @@ from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.data import read_frame
 from mtl_seq.errors import SchemaError
 from mtl_seq.fit import FunnelEstimator
-from mtl_seq.fit.gates import expert_gates
-from mtl_seq.report.gates import gate_summary, gate_warnings, plot_gates
+from mtl_seq.fit.expert_gates import expert_gates
+from mtl_seq.report.expert_gates import gate_summary, gate_warnings, plot_gates
 
 __all__ = ["inspect"]
 
@@ -34,7 +34,7 @@ def inspect(
 ) -> None:
     """Look into a model's experts: which tower uses which, how evenly, and which are dead.
 
-    Example: [bold]mtl-seq inspect model/ world/log.parquet --by user_tier --out gates.png[/bold]
+    Example: [bold]mtl-seq inspect model/ simulated/log.parquet --by user_tier --out gates.png[/bold]
     """
     frame = read_frame(log)
     if by is not None and by not in frame.columns:

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from mtl_seq import nn
-from mtl_seq.comparison import ALL, BUILDERS
 from mtl_seq.errors import CompositionError, DataError, SimulationError
+from mtl_seq.experiments.compare import ALL, BUILDERS
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios
 
 __all__ = [
     *("BOTTOMS", "BUILDERS", "Bottom", "Column", "Json", "Quiet", "RowId", "Seed", "Set"),
-    *("builder", "builders", "knobs", "prediction_columns", "prediction_files"),
+    *("builder", "builders", "parameters", "prediction_columns", "prediction_files"),
 ]
 
 
@@ -47,12 +47,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no table."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob of the scenario; repeatable."),
+    typer.Option(
+        "--set", metavar="KNOB=VALUE", help="Set a parameter of the scenario; repeatable."
+    ),
 ]
 Scenario = Annotated[
     str,
     typer.Option(
-        metavar="NAME|FILE.toml", help=f"Named world, or a file of your own: {SCENARIOS}."
+        metavar="NAME|FILE.toml", help=f"Named scenario, or a file of your own: {SCENARIOS}."
     ),
 ]
 SchemaFile = Annotated[
@@ -93,7 +95,7 @@ def builders(names: str) -> dict[str, Builder]:
     return {name: builder(name) for name in map(str.strip, names.split(",")) if name}
 
 
-def knobs(assignments: list[str] | None) -> dict[str, Any]:
+def parameters(assignments: list[str] | None) -> dict[str, Any]:
     """``["rho=0.4"]`` as ``{"rho": 0.4}``; values are written as in TOML.
 
     Raises:

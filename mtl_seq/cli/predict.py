@@ -29,7 +29,7 @@ def predict(
 
     A log of any length is read and written some rows at a time.
 
-    Example: [bold]mtl-seq predict model/ world/log.parquet --out scores.parquet[/bold]
+    Example: [bold]mtl-seq predict model/ simulated/log.parquet --out scores.parquet[/bold]
     """
     if out.is_dir():
         raise ArtifactError(f"`--out` must be a file, found the folder {out}")

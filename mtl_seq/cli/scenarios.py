@@ -27,7 +27,7 @@ def scenarios(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """List the named worlds, each with its rates and one line of what it is.
+    """List the named scenarios, each with its rates and one line of what it is.
 
     The rates are those that the truth expects on impressions drawn for it: clicks an impression,
     conversions a click, and conversions an impression had every one been clicked.
@@ -35,7 +35,7 @@ def scenarios(
     Example: [bold]mtl-seq scenarios --rows 0[/bold]
     """
     if rows:
-        note(f"building each world and drawing {rows:,} impressions of it", quiet=quiet or json)
+        note(f"building each scenario and drawing {rows:,} impressions of it", quiet=quiet or json)
     found = [
         {"name": name, "what": what, **(_rates(name, rows, seed) if rows else {})}
         for name, what in known().items()

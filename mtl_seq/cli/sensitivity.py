@@ -23,10 +23,11 @@ from mtl_seq.cli.options import (
 )
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError
-from mtl_seq.report.inputs import observed
-from mtl_seq.report.scores import Scores, check_scores
-from mtl_seq.report.sensitivity import Sensitivity
-from mtl_seq.report.sensitivity import sensitivity as curve_of
+from mtl_seq.records import Scores
+from mtl_seq.report.compute.log import observed
+from mtl_seq.report.compute.predictions import check_scores
+from mtl_seq.report.compute.sensitivity import Sensitivity
+from mtl_seq.report.compute.sensitivity import sensitivity as curve_of
 from mtl_seq.schema import Schema
 
 __all__ = ["sensitivity"]
@@ -87,8 +88,8 @@ def sensitivity(
 
 
 def _draw(found: Sensitivity, out: Path) -> None:
-    from mtl_seq.report.plots import save
-    from mtl_seq.report.sensitivity_plot import curve_figure
+    from mtl_seq.report.render.plot_bias import save
+    from mtl_seq.report.render.plot_sensitivity import curve_figure
 
     save(curve_figure(found), out)
 

@@ -8,7 +8,7 @@ import typer
 
 from mtl_seq._files import atomic_folder, check_folder
 from mtl_seq.cli.console import note, print_description, print_json
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, knobs
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
 from mtl_seq.data import truth_to_frame, write_frame
 from mtl_seq.report import Description, describe, describe_chunks, plot_description
 from mtl_seq.simulate import Simulator, read_shards, write_shards
@@ -33,11 +33,12 @@ def simulate(
     scenario: Scenario = "dense",
     rows: Annotated[int, typer.Option(help="Impressions.", min=1)] = 100_000,
     test_rows: Annotated[
-        int, typer.Option(help="Further impressions of the same world, in test_*.parquet.", min=0)
+        int,
+        typer.Option(help="Further impressions of the same scenario, in test_*.parquet.", min=0),
     ] = 0,
     set_: Set = None,
     describe_: Annotated[
-        bool, typer.Option("--describe", help=f"Look at the world: a table, and {PICTURE}.")
+        bool, typer.Option("--describe", help=f"Look at the scenario: a table, and {PICTURE}.")
     ] = False,
     shard_rows: Annotated[
         int, typer.Option(help="Impressions a shard; of more rows, a folder of shards.", min=1)
@@ -52,17 +53,17 @@ def simulate(
     More rows than a shard holds go to log/part-*.parquet and truth/part-*.parquet, test rows to
     test/; an interrupted run goes on where it stopped when it is given once more.
 
-    Example: [bold]mtl-seq simulate --scenario dense --set rho=0.8 --out world/[/bold]
+    Example: [bold]mtl-seq simulate --scenario dense --set rho=0.8 --out simulated/[/bold]
     """
     if workers == 0 or workers < -1:
         raise typer.BadParameter("must be at least 1, or -1", param_hint="--workers")
     large = max(rows, test_rows) > shard_rows
     if not large:
         check_folder(out, FILES)
-    world = named(scenario, **{"seed": seed, **knobs(set_)})
+    simulator = named(scenario, **{"seed": seed, **parameters(set_)})
     if large:
         totals, look = _shards(
-            world,
+            simulator,
             (rows, test_rows),
             out,
             seed=seed,
@@ -73,32 +74,32 @@ def simulate(
             quiet=quiet,
         )
     else:
-        totals, look = _files(world, (rows, test_rows), out, seed=seed, describe_=describe_)
-    _say(world, rows, totals, out, scenario, look, quiet=quiet, json=json)
+        totals, look = _files(simulator, (rows, test_rows), out, seed=seed, describe_=describe_)
+    _say(simulator, rows, totals, out, scenario, look, quiet=quiet, json=json)
 
 
 def _files(
-    world: Simulator, rows: tuple[int, int], out: Path, *, seed: int, describe_: bool
+    simulator: Simulator, rows: tuple[int, int], out: Path, *, seed: int, describe_: bool
 ) -> tuple[dict[str, float], Description | None]:
     """All rows at once, in one file each."""
-    log, truth = world.sample(rows[0], np.random.default_rng([seed, _TRAIN]))
-    look = describe(log, truth, world.schema) if describe_ else None
+    log, truth = simulator.sample(rows[0], np.random.default_rng([seed, _TRAIN]))
+    look = describe(log, truth, simulator.schema) if describe_ else None
     with atomic_folder(out, own=FILES) as folder:
         write_frame(log, folder / "log.parquet")
         write_frame(truth_to_frame(truth), folder / "truth.parquet")
         if rows[1]:
-            test, test_truth = world.sample(rows[1], np.random.default_rng([seed, _TEST]))
+            test, test_truth = simulator.sample(rows[1], np.random.default_rng([seed, _TEST]))
             write_frame(test, folder / "test_log.parquet")
             write_frame(truth_to_frame(test_truth), folder / "test_truth.parquet")
-        world.schema.to_json(folder / "schema.json")
+        simulator.schema.to_json(folder / "schema.json")
         if look is not None:
             plot_description(look, folder / PICTURE)
-    totals = {name: float(log[name].sum()) for name in world.schema.labels.values()}
+    totals = {name: float(log[name].sum()) for name in simulator.schema.labels.values()}
     return {**totals, "true_pcvr": float(truth.pcvr.sum())}, look
 
 
 def _shards(
-    world: Simulator,
+    simulator: Simulator,
     rows: tuple[int, int],
     out: Path,
     *,
@@ -115,25 +116,25 @@ def _shards(
         if count == 0:
             continue
         found[stream] = write_shards(
-            world,
+            simulator,
             count,
             folder,
             seed=seed,
             shard_rows=shard_rows,
             workers=workers,
             stream=stream,
-            facts={"scenario": scenario},
+            metadata={"scenario": scenario},
         )
         made, kept = found[stream].made, found[stream].kept
         note(f"{folder}: {made} shards written, {kept} were finished before", quiet=quiet)
-    look = describe_chunks(read_shards(out), world.schema) if describe_ else None
+    look = describe_chunks(read_shards(out), simulator.schema) if describe_ else None
     if look is not None:
         plot_description(look, out / PICTURE)
     return found[_TRAIN].totals, look
 
 
 def _say(
-    world: Simulator,
+    simulator: Simulator,
     rows: int,
     totals: dict[str, float],
     out: Path,
@@ -143,7 +144,7 @@ def _say(
     quiet: bool,
     json: bool,
 ) -> None:
-    schema = world.schema
+    schema = simulator.schema
     clicks = totals[schema.labels[schema.funnel.first]]
     conversions = totals[schema.labels[schema.funnel.last]]
     summary: dict[str, Any] = {

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, knobs
-from mtl_seq.comparison import versions
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
 from mtl_seq.errors import ArtifactError
+from mtl_seq.experiments.compare import versions
+from mtl_seq.experiments.estimators import study_estimators
 from mtl_seq.report import EstimatorStudy
 from mtl_seq.simulate import scenario as named
-from mtl_seq.studies import study_estimators
 
 __all__ = ["study"]
 
@@ -26,7 +26,7 @@ study = typer.Typer(add_completion=False)
 
 @study.callback()
 def _group() -> None:
-    """Study methods in worlds whose truth is known.
+    """Study methods in scenarios whose truth is known.
 
     Example: [bold]mtl-seq study estimators --scenario dense --out study/[/bold]
     """
@@ -58,7 +58,7 @@ def estimators(
     """
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"`--out` must be a folder, found the file {out}")
-    turned = knobs(set_)
+    turned = parameters(set_)
     said = ", ".join(f"{name}={value}" for name, value in turned.items())
     found = study_estimators(
         named(scenario, seed=seed, **turned),
@@ -68,7 +68,7 @@ def estimators(
         floors=floor or [0.1],
         seed=seed,
         progress=not quiet,
-        facts={"scenario": scenario + (f" with {said}" if said else ""), "versions": versions()},
+        metadata={"scenario": scenario + (f" with {said}" if said else ""), "versions": versions()},
     )
     found.to_json(out / "estimators.json")
     found.plot(out / "estimators.png")
@@ -80,7 +80,7 @@ def estimators(
 
 
 def _print(found: EstimatorStudy) -> None:
-    facts = found.facts
+    metadata = found.metadata
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print()
     for estimand, rows in found.table.groupby("estimand", sort=False):
@@ -94,9 +94,9 @@ def _print(found: EstimatorStudy) -> None:
     for reason in sorted(set(found.table["reason"].dropna())):
         console.print(f"n/a: {reason}", style="dim", highlight=False)
     console.print(
-        f"{facts['redraws']:,} redraws of {facts['impressions']:,} impressions of "
-        f"{facts['scenario']!r}: CTR {facts['CTR']:.1%}, CVR {facts['CVR']:.1%}, on clicks "
-        f"{facts['CVR on clicks']:.1%}. Bias is given ± its Monte Carlo error.",
+        f"{metadata['redraws']:,} redraws of {metadata['impressions']:,} impressions of "
+        f"{metadata['scenario']!r}: CTR {metadata['CTR']:.1%}, CVR {metadata['CVR']:.1%}, on clicks "
+        f"{metadata['CVR on clicks']:.1%}. Bias is given ± its Monte Carlo error.",
         style="dim",
         highlight=False,
     )

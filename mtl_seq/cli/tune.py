@@ -12,11 +12,11 @@ from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
-from mtl_seq.comparison import BUILDERS
-from mtl_seq.fit.entire_space import OBJECTIVES, Estimate
-from mtl_seq.fit.tuned import Tuned
-from mtl_seq.fit.tuning import tune as search
+from mtl_seq.experiments.compare import BUILDERS
 from mtl_seq.schema import Schema
+from mtl_seq.tune.objective import OBJECTIVES, Estimate
+from mtl_seq.tune.result import Tuned
+from mtl_seq.tune.search import tune as search
 
 __all__ = ["tune"]
 
@@ -47,7 +47,7 @@ def tune(
 
     Never by a figure on clicks alone, which would choose models that are right on clicks.
 
-    Example: [bold]mtl-seq tune world/log.parquet --schema world/schema.json --out tuned/[/bold]
+    Example: [bold]mtl-seq tune simulated/log.parquet --schema simulated/schema.json --out tuned/[/bold]
     """
     chosen = builder(model) if bottom is None else partial(builder(model), bottom=BOTTOMS[bottom])
     found = search(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mtl_seq.calibration import Calibration
 from mtl_seq.errors import ArtifactError
-from mtl_seq.fit import Calibration
 from mtl_seq.nn import FunnelNetwork
 
 __all__ = ["CalibrationMap", "Served"]

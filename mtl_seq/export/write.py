@@ -23,8 +23,8 @@ from mtl_seq.export.manifest import CODEC, FILES, MANIFEST, MODEL, Format, Input
 from mtl_seq.export.probe import probe_rows
 from mtl_seq.export.served import Served
 from mtl_seq.fit import FunnelEstimator
-from mtl_seq.fit.builders import builder_to_dict
-from mtl_seq.fit.precision import Arithmetic
+from mtl_seq.fit.storage.builder_json import builder_to_dict
+from mtl_seq.fit.train.precision import Arithmetic
 
 __all__ = ["export_model"]
 
@@ -65,7 +65,7 @@ def export_model(
     if found is not None and not found.by_network:
         raise ArtifactError(
             "pCVR of this model is corrected behind the network, which no program holds: fit "
-            "it with `Dependence(refit=True)`, whose network predicts by itself"
+            "it with `DependenceConfig(refit=True)`, whose network predicts by itself"
         )
     check_folder(path, FILES)
     codec = estimator.codec_

@@ -10,25 +10,21 @@ from mtl_seq.fit.balance import (
     JacobianDescent,
     Uncertainty,
 )
-from mtl_seq.fit.calibrate import Calibrate, Calibration
-from mtl_seq.fit.calibrating import calibrate_model
-from mtl_seq.fit.checkpoints import Checkpoints
-from mtl_seq.fit.dependence import dependence_moment
+from mtl_seq.fit.calibration_step import calibrate_model
+from mtl_seq.fit.click_selection import selection_test
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWiseAdagrad, RowWiseAdam
-from mtl_seq.fit.run import CHECKPOINT_RULE, Run
-from mtl_seq.fit.selection import selection_test
+from mtl_seq.fit.train.result import CHECKPOINT_RULE, TrainingResult
+from mtl_seq.fit.train.resume import Checkpoints
 
 if TYPE_CHECKING:
-    from mtl_seq.fit.module import FunnelModule
+    from mtl_seq.fit.train.lightning_module import FunnelModule
 
 __all__ = [
     "CHECKPOINT_RULE",
     "DWA",
     "Balance",
     "BalanceFactory",
-    "Calibrate",
-    "Calibration",
     "Checkpoints",
     "DenseAdam",
     "FunnelEstimator",
@@ -38,17 +34,16 @@ __all__ = [
     "OptimizerFactory",
     "RowWiseAdagrad",
     "RowWiseAdam",
-    "Run",
+    "TrainingResult",
     "Uncertainty",
     "calibrate_model",
-    "dependence_moment",
     "selection_test",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name == "FunnelModule":
-        from mtl_seq.fit.module import FunnelModule
+        from mtl_seq.fit.train.lightning_module import FunnelModule
 
         return FunnelModule
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

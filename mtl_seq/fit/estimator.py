@@ -6,23 +6,20 @@ from typing import Any
 
 import pandas as pd
 
+from mtl_seq.calibration.calibrate import Calibrate, Calibration
 from mtl_seq.data import Codec, Encoding, read_frame
+from mtl_seq.dependence.correction import Correction
+from mtl_seq.dependence.find import Found, fit_dependence, hold
 from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
-from mtl_seq.fit.builders import builder_to_dict, name_of
-from mtl_seq.fit.calibrate import Calibrate, Calibration
-from mtl_seq.fit.calibrating import calibration_of, calibration_run
-from mtl_seq.fit.checkpoints import Checkpoints
-from mtl_seq.fit.correction import Correction
-from mtl_seq.fit.dependent import Found, fit_dependence, hold
-from mtl_seq.fit.growing import Fitted
+from mtl_seq.fit.calibration_step import calibration_of, calibration_run
 from mtl_seq.fit.optim import OptimizerFactory
-from mtl_seq.fit.precision import Precision
-from mtl_seq.fit.predicting import predict_frame
-from mtl_seq.fit.prepared import epochs_of
-from mtl_seq.fit.preparing import prepare
-from mtl_seq.fit.run import Run
-from mtl_seq.fit.saved import (
+from mtl_seq.fit.prediction import predict_frame
+from mtl_seq.fit.prepare.in_memory import prepare
+from mtl_seq.fit.prepare.training_data import epochs_of
+from mtl_seq.fit.prepare.warm_start import Fitted
+from mtl_seq.fit.storage.builder_json import builder_to_dict, name_of
+from mtl_seq.fit.storage.model_folder import (
     SETTINGS,
     Saved,
     load_folder,
@@ -30,7 +27,10 @@ from mtl_seq.fit.saved import (
     save_folder,
     settings_to_json,
 )
-from mtl_seq.fit.training import train
+from mtl_seq.fit.train.loop import train
+from mtl_seq.fit.train.precision import Precision
+from mtl_seq.fit.train.result import TrainingResult
+from mtl_seq.fit.train.resume import Checkpoints
 from mtl_seq.models import Builder, FunnelModel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
@@ -62,7 +62,7 @@ class FunnelEstimator:
         balance: Balances the losses, such as `fit.GradNorm`, or a partial of one; None for the sum
             that the objective's own weights make.
         calibrate: How pCVR is calibrated on clicked rows once training is over; None for what the
-            model names, as `models.default` does, and for not at all where it names nothing.
+            model names, as `models.targeted` does, and for not at all where it names nothing.
         optimizer: Builds the optimiser: `fit.DenseAdam()`, the default, or one that moves only the
             rows of tables that a step touched, such as `fit.RowWiseAdagrad()`.
         precision: In what the network computes, here and in `predict`: ``"float32"``,
@@ -84,7 +84,7 @@ class FunnelEstimator:
 
     codec_: Codec
     model_: FunnelModel
-    run_: Run
+    run_: TrainingResult
     calibration_: Calibration | None
     dependence_: Correction | None
 

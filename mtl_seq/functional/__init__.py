@@ -2,16 +2,45 @@
 
 from mtl_seq.functional.arrays import Array, as_tensor, float_rows, row_weights
 from mtl_seq.functional.auc import Ranking, auc, mass_auc, rank, ranked_auc
-from mtl_seq.functional.bias import (
+from mtl_seq.functional.bins import LOGIT_BINS, logit_bin
+from mtl_seq.functional.calibration import (
     CalibrationBins,
     calibration_bins,
     expected_calibration_error,
     expected_null_ece,
 )
-from mtl_seq.functional.bins import LOGIT_BINS, logit_bin
 from mtl_seq.functional.chain import logit_exclusive, logit_mixture, logit_product, promote
 from mtl_seq.functional.concordance import concordance
-from mtl_seq.functional.debias import (
+from mtl_seq.functional.cross_entropy import binary_cross_entropy
+from mtl_seq.functional.dependent_chain import DependentChain, dependent_chain
+from mtl_seq.functional.error_correlation import error_correlation
+from mtl_seq.functional.field_rce import field_rce
+from mtl_seq.functional.gaussian_pair import GaussianPair, gaussian_pair
+from mtl_seq.functional.grouped_auc import GroupedAUC, grouped_auc
+from mtl_seq.functional.ks import ks
+from mtl_seq.functional.latent_dependence import (
+    DependentCells,
+    dependent_cells,
+    logit_click,
+    potential_logit,
+)
+from mtl_seq.functional.odds_ratio import Bounds, odds_ratio_cvr, worst_case_bounds
+from mtl_seq.functional.off_click_estimates import (
+    dr_auc,
+    dr_log_loss,
+    ips_auc,
+    ips_log_loss,
+    snips_log_loss,
+)
+from mtl_seq.functional.pointwise import (
+    log_loss,
+    mean_bias,
+    normalised_entropy,
+    pcoc,
+    relative_bias,
+    rmse,
+)
+from mtl_seq.functional.propensity_weights import (
     bias_weight,
     dr,
     inverse_propensity,
@@ -20,35 +49,6 @@ from mtl_seq.functional.debias import (
     self_normalised,
     variance_weight,
 )
-from mtl_seq.functional.dependence import (
-    DependentCells,
-    dependent_cells,
-    logit_click,
-    potential_logit,
-)
-from mtl_seq.functional.dependent_chain import DependentChain, dependent_chain
-from mtl_seq.functional.error_correlation import error_correlation
-from mtl_seq.functional.field_rce import field_rce
-from mtl_seq.functional.gaussian_pair import GaussianPair, gaussian_pair
-from mtl_seq.functional.grouped_auc import GroupedAUC, grouped_auc
-from mtl_seq.functional.ks import ks
-from mtl_seq.functional.log_estimates import (
-    dr_auc,
-    dr_log_loss,
-    ips_auc,
-    ips_log_loss,
-    snips_log_loss,
-)
-from mtl_seq.functional.losses import binary_cross_entropy
-from mtl_seq.functional.means import (
-    log_loss,
-    mean_bias,
-    normalised_entropy,
-    pcoc,
-    relative_bias,
-    rmse,
-)
-from mtl_seq.functional.odds_ratio import Bounds, odds_ratio_cvr, worst_case_bounds
 from mtl_seq.functional.ranking import (
     PairIndex,
     Pairs,
@@ -68,7 +68,7 @@ from mtl_seq.functional.sensitivity import (
     sensitivity_interval,
     tipping_point,
 )
-from mtl_seq.functional.weights import (
+from mtl_seq.functional.weight_diagnostics import (
     Balanced,
     balance,
     effective_sample_size,

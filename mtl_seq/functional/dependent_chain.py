@@ -52,8 +52,8 @@ def dependent_chain(logits: Tensor) -> DependentChain:
     """
     columns = promote(logits).unbind(1)
     stages = (len(columns) + 1) // 2
-    own, lam = columns[:stages], columns[stages:]
-    raised = [b + one for b, one in zip(own, lam, strict=False)]
+    own, log_odds_ratio = columns[:stages], columns[stages:]
+    raised = [b + one for b, one in zip(own, log_odds_ratio, strict=False)]
     # Of R_k alone, whatever follows: log P(R_k = 1), log P(R_k = 0) and the logit.
     happens, fails, marginal = logsigmoid(own[-1]), logsigmoid(-own[-1]), own[-1]
     log_happens, log_fails, marginals = [happens], [fails], [marginal]

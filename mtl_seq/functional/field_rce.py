@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional.arrays import Array, as_tensor, float_rows, row_weights
-from mtl_seq.functional.means import ratio
+from mtl_seq.functional.pointwise import ratio
 
 __all__ = ["field_error", "field_rce"]
 

@@ -5,9 +5,11 @@ from mtl_seq.metrics.calibration import ECE, NullECE, Recalibration, Reliability
 from mtl_seq.metrics.clicked_log_loss import ClickedLogLoss
 from mtl_seq.metrics.error_correlation import ErrorCorrelation
 from mtl_seq.metrics.field_rce import FieldRCE
+from mtl_seq.metrics.funnel_metric import OnRecords
 from mtl_seq.metrics.gauc import GAUC
-from mtl_seq.metrics.log_estimates import DRAUC, IPSAUC, DRLogLoss, IPSLogLoss, SNIPSLogLoss
-from mtl_seq.metrics.means import (
+from mtl_seq.metrics.misranked_share import MisrankedShare
+from mtl_seq.metrics.off_click_estimates import DRAUC, IPSAUC, DRLogLoss, IPSLogLoss, SNIPSLogLoss
+from mtl_seq.metrics.pointwise import (
     PCOC,
     RMSE,
     LogLoss,
@@ -15,10 +17,8 @@ from mtl_seq.metrics.means import (
     NormalisedEntropy,
     RelativeBias,
 )
-from mtl_seq.metrics.misranked_share import MisrankedShare
-from mtl_seq.metrics.on_records import OnRecords
 from mtl_seq.metrics.ranking import AUC, CTCVRAUC, KS
-from mtl_seq.metrics.weights import Balance, EffectiveSampleSize, LargestWeightShare
+from mtl_seq.metrics.weights import CovariateBalance, EffectiveSampleSize, LargestWeightShare
 
 __all__ = [
     "AUC",
@@ -30,10 +30,10 @@ __all__ = [
     "KS",
     "PCOC",
     "RMSE",
-    "Balance",
     "BiasByPropensity",
     "BiasCurve",
     "ClickedLogLoss",
+    "CovariateBalance",
     "DRLogLoss",
     "EffectiveSampleSize",
     "ErrorCorrelation",

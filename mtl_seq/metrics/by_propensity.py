@@ -6,8 +6,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from mtl_seq.functional import Array, calibration_bins
-from mtl_seq.functional.means import ratio
-from mtl_seq.metrics.kept import EXACT_ROWS, KeptRows
+from mtl_seq.functional.pointwise import ratio
+from mtl_seq.metrics.exact_or_binned import EXACT_ROWS, KeptRows
 from mtl_seq.metrics.spaces import Space, check_space, empty_reason, probability, rows_in
 
 __all__ = ["BiasByPropensity", "BiasCurve"]

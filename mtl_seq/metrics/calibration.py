@@ -11,7 +11,7 @@ from mtl_seq.functional import (
     expected_null_ece,
     recalibration,
 )
-from mtl_seq.metrics.kept import EXACT_ROWS
+from mtl_seq.metrics.exact_or_binned import EXACT_ROWS
 from mtl_seq.metrics.ranking import ScoredRows
 from mtl_seq.metrics.spaces import Space, empty_reason
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from mtl_seq.functional import Array
 from mtl_seq.functional.error_correlation import correlation, correlation_sums
-from mtl_seq.metrics.reasoned import Reasoned
+from mtl_seq.metrics.base import Reasoned
 from mtl_seq.metrics.spaces import empty_reason, probability, rows_in
 
 __all__ = ["ErrorCorrelation"]

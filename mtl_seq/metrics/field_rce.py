@@ -6,7 +6,7 @@ from torch import Tensor
 from mtl_seq.errors import DataError
 from mtl_seq.functional import Array
 from mtl_seq.functional.field_rce import field_error
-from mtl_seq.metrics.reasoned import Reasoned
+from mtl_seq.metrics.base import Reasoned
 from mtl_seq.metrics.spaces import Space, check_space, empty_reason, rows_in
 
 __all__ = ["FieldRCE"]

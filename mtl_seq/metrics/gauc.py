@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional import Array, GroupedAUC, as_tensor, grouped_auc
-from mtl_seq.metrics.reasoned import Reasoned
+from mtl_seq.metrics.base import Reasoned
 from mtl_seq.metrics.spaces import Space, check_space, empty_reason, rows_in
 
 __all__ = ["GAUC"]

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from mtl_seq.functional import Array, as_tensor, auc, ks
-from mtl_seq.metrics.kept import EXACT_ROWS, KeptRows, Table
+from mtl_seq.metrics.exact_or_binned import EXACT_ROWS, KeptRows, Table
 from mtl_seq.metrics.spaces import Space, check_space, one_class_reason, rows_in
 
 __all__ = ["AUC", "CTCVRAUC", "KS", "ScoredRows"]

@@ -5,12 +5,12 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional import Array, Balanced, as_tensor
-from mtl_seq.functional.means import ratio
-from mtl_seq.functional.weights import balance_sums, balanced, inverse
-from mtl_seq.metrics.reasoned import Reasoned
+from mtl_seq.functional.pointwise import ratio
+from mtl_seq.functional.weight_diagnostics import balance_sums, balanced, inverse
+from mtl_seq.metrics.base import Reasoned
 from mtl_seq.metrics.spaces import Rows, rows_in
 
-__all__ = ["Balance", "EffectiveSampleSize", "LargestWeightShare"]
+__all__ = ["CovariateBalance", "EffectiveSampleSize", "LargestWeightShare"]
 
 _NO_CLICK = "no clicked rows of positive weight"
 
@@ -83,7 +83,7 @@ class LargestWeightShare(_Weights):
         return ratio(self.top, self.sums[0]), self.no_click()
 
 
-class Balance(Reasoned):
+class CovariateBalance(Reasoned):
     """Whether clicks weighted by 1 / p look like all impressions: a `Balanced`, not a number.
 
     Args:

@@ -5,18 +5,13 @@ Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
 
 from mtl_seq.models.aitm import aitm
 from mtl_seq.models.aman import aman
-from mtl_seq.models.calibration import CalibrationPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, Builder, FunnelModel, assemble
 from mtl_seq.models.chorus_cvr import chorus_cvr
 from mtl_seq.models.click_space import click_space
 from mtl_seq.models.dbmtl import dbmtl
 from mtl_seq.models.dcmt import dcmt
 from mtl_seq.models.ddpo import ddpo
-from mtl_seq.models.default import default
-from mtl_seq.models.dependence import Dependence
 from mtl_seq.models.division import division
-from mtl_seq.models.dr_bias import dr_bias
-from mtl_seq.models.dr_jl import dr_jl
-from mtl_seq.models.dr_mse import dr_mse
 from mtl_seq.models.escm2 import escm2_dr, escm2_ips
 from mtl_seq.models.esm2 import CLICK_ACTION_PURCHASE, esm2
 from mtl_seq.models.esmm import esmm
@@ -24,23 +19,18 @@ from mtl_seq.models.esmm_dependent import esmm_dependent
 from mtl_seq.models.esmm_gaussian import esmm_gaussian
 from mtl_seq.models.esmm_ns import esmm_ns
 from mtl_seq.models.ips import ips, multi_ipw, snips
-from mtl_seq.models.mmoe import mmoe
-from mtl_seq.models.model import CLICK_CONVERSION, Builder, FunnelModel, assemble
-from mtl_seq.models.mrdr import mrdr
+from mtl_seq.models.joint_learning import dr_bias, dr_jl, dr_mse, mrdr
 from mtl_seq.models.multi_dr import multi_dr
-from mtl_seq.models.multitask import multitask
+from mtl_seq.models.multitask import mmoe, multitask, omoe, ple, shared_bottom, single_task
 from mtl_seq.models.nise import nise
-from mtl_seq.models.omoe import omoe
 from mtl_seq.models.oracle import oracle
 from mtl_seq.models.oversampling import oversampling
 from mtl_seq.models.pairwise_ranker import lambda_ranker, pairwise_ranker
-from mtl_seq.models.ple import ple
+from mtl_seq.models.policies import CalibrationPolicy, DependenceConfig, Schedule
 from mtl_seq.models.reweighted import reweighted
-from mtl_seq.models.schedule import Schedule
-from mtl_seq.models.shared_bottom import shared_bottom
-from mtl_seq.models.single_task import single_task
+from mtl_seq.models.search_space import Choice, Range, SearchSpace
 from mtl_seq.models.sn_dr import sn_dr
-from mtl_seq.models.space import Choice, Range, Space
+from mtl_seq.models.targeted import targeted
 from mtl_seq.models.unbias import unbias
 
 __all__ = [
@@ -49,11 +39,11 @@ __all__ = [
     "Builder",
     "CalibrationPolicy",
     "Choice",
-    "Dependence",
+    "DependenceConfig",
     "FunnelModel",
     "Range",
     "Schedule",
-    "Space",
+    "SearchSpace",
     "aitm",
     "aman",
     "assemble",
@@ -62,7 +52,6 @@ __all__ = [
     "dbmtl",
     "dcmt",
     "ddpo",
-    "default",
     "division",
     "dr_bias",
     "dr_jl",
@@ -92,5 +81,6 @@ __all__ = [
     "single_task",
     "sn_dr",
     "snips",
+    "targeted",
     "unbias",
 ]

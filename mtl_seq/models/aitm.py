@@ -1,16 +1,16 @@
 """Adaptive information transfer multi-task learning (Xi et al., KDD 2021)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import joint_risks
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.space import Range, Space
+from mtl_seq.losses import MonotonicityPenalty, Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.search_space import Range, SearchSpace
+from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import AITM, BottomFactory, MMoE
-from mtl_seq.risks import Calibrator, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["aitm"]
 
-SPACE: Space = {"alpha": Range(0.06, 6.0, log=True)}
+SPACE: SearchSpace = {"alpha": Range(0.06, 6.0, log=True)}
 
 
 def aitm(
@@ -45,6 +45,6 @@ def aitm(
         CompositionError: The funnel is no chain.
     """
     objective = Objective(
-        {**joint_risks(funnel), "calibrator": Calibrator()}, {"calibrator": alpha}
+        {**joint_losses(funnel), "calibrator": MonotonicityPenalty()}, {"calibrator": alpha}
     )
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=AITM)

@@ -1,17 +1,17 @@
 """AMAN: unclicked impressions as failed conversions (Pan et al., ICDM 2008; a row of ESMM)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.losses import AMAN, Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.search_space import Choice, SearchSpace
 from mtl_seq.models.separate import assemble_separate
-from mtl_seq.models.space import Choice, Space
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import AMAN, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["aman"]
 
-SPACE: Space = {"rate": Choice((0.1, 0.2, 0.5, 1.0))}
+SPACE: SearchSpace = {"rate": Choice((0.1, 0.2, 0.5, 1.0))}
 
 
 def aman(
@@ -27,7 +27,7 @@ def aman(
 
     Its pCVR is too low by design, since ``p q / (p + s (1 - p))`` is what it learns, and orders
     impressions by their clicks as much as by their conversions. On a longer funnel the stages
-    between have the risks of ESMM, named by stage.
+    between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -35,7 +35,7 @@ def aman(
         bottom: Builds the bottom of each of the two networks.
         rate: s, the share of the unclicked impressions that is drawn; the paper tries 0.1, 0.2, 0.5
             and 1.
-        corrected: Not in the paper: see `risks.AMAN`.
+        corrected: Not in the paper: see `losses.AMAN`.
         seed: Seed of the initial weights and of the draw.
 
     Returns:
@@ -43,7 +43,7 @@ def aman(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": AMAN(rate, corrected=corrected, seed=seed),
         }
     )

@@ -1,10 +1,7 @@
 """ChorusCVR (arXiv 2502.08277, WSDM 2026), as an independent re-implementation has it."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import (
+from mtl_seq.losses import (
     IPS,
     ClickUnconverted,
     EntireSpace,
@@ -13,6 +10,9 @@ from mtl_seq.risks import (
     SoftAlignment,
     UnconvertedIPS,
 )
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import losses_before
+from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["chorus_cvr"]
@@ -31,7 +31,7 @@ def chorus_cvr(
 
     The formulas come from an independent re-implementation; the weights of the losses are not
     certain and are 1 here. There an `alignment_weight` of 0 was best. On a longer funnel the stages
-    between have the risks of ESMM, named by stage.
+    between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -46,7 +46,7 @@ def chorus_cvr(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": IPS(propensity),
             "ctcvr": EntireSpace(funnel.last),
             "unconverted": UnconvertedIPS(propensity),

@@ -3,10 +3,10 @@
 from functools import partial
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import ClickSpace, Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE, SingleTask, TowerEmbeddings
-from mtl_seq.risks import ClickSpace, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["click_space"]
@@ -21,7 +21,7 @@ def click_space(
 ) -> FunnelModel:
     """Two networks that share nothing: CTR over all impressions, CVR on clicks (BASE of ESMM).
 
-    On a longer funnel every tower has its network, and the stages between have the risks of ESMM,
+    On a longer funnel every tower has its network, and the stages between have the losses of ESMM,
     named by stage.
 
     Args:
@@ -33,7 +33,7 @@ def click_space(
     Returns:
         The model.
     """
-    objective = Objective({**risks_before(funnel), "cvr": ClickSpace()})
+    objective = Objective({**losses_before(funnel), "cvr": ClickSpace()})
     alone = partial(SingleTask, bottom=bottom)
     return assemble(
         spec, objective, funnel=funnel, bottom=alone, seed=seed, embedding=TowerEmbeddings

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import joint_risks
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.space import Choice, Space
+from mtl_seq.losses import Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.search_space import Choice, SearchSpace
+from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import DBMTL, BottomFactory, MMoE
-from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["dbmtl"]
 
-SPACE: Space = {"detach_parents": Choice((False, True))}
+SPACE: SearchSpace = {"detach_parents": Choice((False, True))}
 
 
 def dbmtl(
@@ -46,5 +46,5 @@ def dbmtl(
         CompositionError: `parents` names an unknown stage or has a cycle.
     """
     head = partial(DBMTL, parents=parents, detach_parents=detach_parents)
-    objective = Objective(joint_risks(funnel))
+    objective = Objective(joint_losses(funnel))
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=head)

@@ -1,16 +1,16 @@
 """DCMT: direct entire-space causal multi-task framework (Zhu et al., ICDE 2023)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.space import Range, Space
+from mtl_seq.losses import DCMT, EntireSpace, Objective, PropensityPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.search_space import Range, SearchSpace
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import DCMT, EntireSpace, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["dcmt"]
 
-SPACE: Space = {"prior": Range(1e-4, 1e-1, log=True)}
+SPACE: SearchSpace = {"prior": Range(1e-4, 1e-1, log=True)}
 
 
 def dcmt(
@@ -27,16 +27,16 @@ def dcmt(
     """ESMM with a factual and a counterfactual CVR tower.
 
     A large `prior` scales pCVR down, by about ``1 / (1 + prior)``; at the small one of the default
-    the risk is SNIPS beside CTCVR. On a longer funnel the stages between have the risks of ESMM,
+    the loss is SNIPS beside CTCVR. On a longer funnel the stages between have the losses of ESMM,
     named by stage.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
-        cvr_weight: Weight of the twin risk.
-        ctcvr_weight: Weight of the CTCVR risk.
-        prior: Weight, within the twin risk, of the prior that both towers add up to 1.
+        cvr_weight: Weight of the twin loss.
+        ctcvr_weight: Weight of the CTCVR loss.
+        prior: Weight, within the twin loss, of the prior that both towers add up to 1.
         propensity: Where propensities come from and how small they may be; by default
             self-normalising. ``PropensityPolicy()`` gives the IPS form.
         seed: Seed of the initial weights.
@@ -46,7 +46,7 @@ def dcmt(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": DCMT(propensity, prior=prior),
             "ctcvr": EntireSpace(funnel.last),
         },

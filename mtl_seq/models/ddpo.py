@@ -1,16 +1,16 @@
 """DDPO: direct dual propensity optimization (SIGIR 2024)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.space import Choice, Space
+from mtl_seq.losses import DDPO, ConversionPropensity, EntireSpace, Objective, PropensityPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.search_space import Choice, SearchSpace
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import DDPO, ConversionPropensity, EntireSpace, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["ddpo"]
 
-SPACE: Space = {"soft_labels": Choice((False, True))}
+SPACE: SearchSpace = {"soft_labels": Choice((False, True))}
 
 
 def ddpo(
@@ -22,11 +22,11 @@ def ddpo(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """ESMM with a CVR risk on both spaces that a conversion propensity teaches.
+    """ESMM with a CVR loss on both spaces that a conversion propensity teaches.
 
     The paper also moves click and conversion features into the CVR tower by attention; that part
-    is not built, towers read the bottom alone. Its loss inflates pCVR, see `risks.DDPO`. On a
-    longer funnel the stages between have the risks of ESMM, named by stage.
+    is not built, towers read the bottom alone. Its loss inflates pCVR, see `losses.DDPO`. On a
+    longer funnel the stages between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -42,7 +42,7 @@ def ddpo(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "teacher": ConversionPropensity(),
             "cvr": DDPO(propensity, soft_labels=soft_labels),
             "ctcvr": EntireSpace(funnel.last),

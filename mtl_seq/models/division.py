@@ -1,11 +1,11 @@
 """DIVISION: pCTCVR by one network over pCTR by another (a row of ESMM, SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import joint_risks
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.losses import Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import BottomFactory, JointHead, MMoE
-from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["division"]
@@ -35,7 +35,7 @@ def division(
     Raises:
         CompositionError: A funnel that is no chain.
     """
-    objective = Objective(joint_risks(funnel))
+    objective = Objective(joint_losses(funnel))
     return assemble_separate(
         spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=JointHead
     )

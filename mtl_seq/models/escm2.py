@@ -1,10 +1,10 @@
 """ESCM2: Entire Space Counterfactual Multi-Task Model (Wang et al., SIGIR 2022)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import IPS, DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import IPS, DoublyRobust, EntireSpace, Imputation, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["escm2_dr", "escm2_ips"]
@@ -20,18 +20,18 @@ def escm2_ips(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """ESMM with a third risk: CVR on clicks, weighted by the inverse of the detached pCTR.
+    """ESMM with a third loss: CVR on clicks, weighted by the inverse of the detached pCTR.
 
     The paper's lambda_c is 0.1 to 1 and its floor 0.1; here both weights are 1 and the floor is the
     1% quantile of the propensities, since at a low CTR the paper's values leave most of the bias.
-    On a longer funnel the stages between have the risks of ESMM, named by stage.
+    On a longer funnel the stages between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
-        cvr_weight: lambda_c, weight of the counterfactual risk.
-        ctcvr_weight: lambda_g, weight of the CTCVR risk.
+        cvr_weight: lambda_c, weight of the counterfactual loss.
+        ctcvr_weight: lambda_g, weight of the CTCVR loss.
         propensity: Where propensities come from and how small they may be;
             ``PropensityPolicy(floor=0.1)`` is the paper's.
         seed: Seed of the initial weights.
@@ -41,7 +41,7 @@ def escm2_ips(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": IPS(propensity),
             "ctcvr": EntireSpace(funnel.last),
         },
@@ -61,17 +61,17 @@ def escm2_dr(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """ESMM with a doubly robust CVR risk and the imputation tower it needs.
+    """ESMM with a doubly robust CVR loss and the imputation tower it needs.
 
-    On a longer funnel the stages between have the risks of ESMM, named by stage.
+    On a longer funnel the stages between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
-        cvr_weight: lambda_c, weight of the counterfactual risk.
-        ctcvr_weight: lambda_g, weight of the CTCVR risk.
-        imputation_weight: Weight of the imputation's own risk.
+        cvr_weight: lambda_c, weight of the counterfactual loss.
+        ctcvr_weight: lambda_g, weight of the CTCVR loss.
+        imputation_weight: Weight of the imputation's own loss.
         propensity: Where propensities come from and how small they may be.
         seed: Seed of the initial weights.
 
@@ -80,7 +80,7 @@ def escm2_dr(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": DoublyRobust(propensity),
             "ctcvr": EntireSpace(funnel.last),
             "imputation": Imputation(propensity),

@@ -2,9 +2,9 @@
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel, Stage
-from mtl_seq.models.model import FunnelModel, assemble
+from mtl_seq.losses import EntireSpace, Loss, Objective, PathLoss
+from mtl_seq.models.base import FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import EntireSpace, Objective, PathLoss, Risk
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["CLICK_ACTION_PURCHASE", "esm2"]
@@ -62,14 +62,14 @@ def esm2(
             f"`funnel` of esm2 must have a stage with a mediator, found {funnel.names} without: "
             "name one in a stage's `via`, or use esmm"
         )
-    risks: dict[str, Risk] = {}
+    losses: dict[str, Loss] = {}
     for name in funnel.names:
-        risks[_loss_of(funnel, name, mediators)] = EntireSpace(name)
-    paths: dict[str, Risk] = {}
+        losses[_loss_of(funnel, name, mediators)] = EntireSpace(name)
+    paths: dict[str, Loss] = {}
     if path_weight != 0:
         for name in mediators:
             paths[_of_mediator("path", name, mediators)] = PathLoss(name, funnel=funnel)
-    objective = Objective({**risks, **paths}, dict.fromkeys(paths, path_weight))
+    objective = Objective({**losses, **paths}, dict.fromkeys(paths, path_weight))
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
 
 

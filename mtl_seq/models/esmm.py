@@ -1,10 +1,10 @@
 """ESMM: Entire Space Multi-Task Model (Ma et al., SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import joint_risks
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm"]
@@ -32,12 +32,12 @@ def esmm(
         funnel: The stages.
         bottom: Builds the bottom. The paper shares embeddings only:
             ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        ctcvr_weight: Weight of the last stage's risk, CTCVR; 1 in the paper.
+        ctcvr_weight: Weight of the last stage's loss, CTCVR; 1 in the paper.
         seed: Seed of the initial weights.
 
     Returns:
         The model.
     """
-    risks = joint_risks(funnel)
-    objective = Objective(risks, {list(risks)[-1]: ctcvr_weight})
+    losses = joint_losses(funnel)
+    objective = Objective(losses, {list(losses)[-1]: ctcvr_weight})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

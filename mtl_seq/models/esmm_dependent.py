@@ -1,11 +1,11 @@
 """ESMM with a learned dependence between click and conversion."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.dependence import Dependence
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import DependentLikelihood, Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.policies import DependenceConfig
 from mtl_seq.nn import BottomFactory, DependentHead, MMoE
 from mtl_seq.nn.heads import HeadFactory
-from mtl_seq.risks import DependentLikelihood, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm_dependent"]
@@ -17,7 +17,7 @@ def esmm_dependent(
     funnel: Funnel = CLICK_CONVERSION,
     bottom: BottomFactory = MMoE,
     head: HeadFactory = DependentHead,
-    dependence: Dependence | None = None,
+    dependence: DependenceConfig | None = None,
     seed: int,
 ) -> FunnelModel:
     """Click and conversion with a log odds ratio lambda given the features, instead of none.
@@ -33,7 +33,7 @@ def esmm_dependent(
         funnel: A chain of two or more stages.
         bottom: Builds the bottom.
         head: Builds the head: `nn.DependentHead` or a partial of it.
-        dependence: How an estimator finds lambda; None for the defaults of `Dependence`.
+        dependence: How an estimator finds lambda; None for the defaults of `DependenceConfig`.
         seed: Seed of the initial weights.
 
     Returns:
@@ -41,5 +41,5 @@ def esmm_dependent(
     """
     objective = Objective({"outcomes": DependentLikelihood()})
     model = assemble(spec, objective, funnel=funnel, bottom=bottom, head=head, seed=seed)
-    model.dependence = dependence or Dependence()
+    model.dependence = dependence or DependenceConfig()
     return model

@@ -1,10 +1,10 @@
 """ESMM with correlated normal utilities of click and conversion."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import GaussianLikelihood, Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, GaussianHead, MMoE
 from mtl_seq.nn.heads import HeadFactory
-from mtl_seq.risks import GaussianLikelihood, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm_gaussian"]

@@ -3,10 +3,10 @@
 from functools import partial
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import joint_risks
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import BottomFactory, SharedBottom, SingleTask, TowerEmbeddings
-from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm_ns"]
@@ -32,7 +32,7 @@ def esmm_ns(
     Returns:
         The model.
     """
-    objective = Objective(joint_risks(funnel))
+    objective = Objective(joint_losses(funnel))
     return assemble(
         spec,
         objective,

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import IPS, Objective, PropensityPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import IPS, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["ips", "multi_ipw", "snips"]
@@ -23,7 +23,7 @@ def ips(
 ) -> FunnelModel:
     """The networks of `click_space`, with clicks weighted by the inverse of the detached pCTR.
 
-    On a longer funnel the stages between have the risks of ESMM, named by stage.
+    On a longer funnel the stages between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -74,7 +74,7 @@ def multi_ipw(
 ) -> FunnelModel:
     """CTR and inverse-propensity CVR on a shared network (Zhang et al., WWW 2020).
 
-    It is ESCM2-IPS without the CTCVR risk. On a longer funnel the stages between have the risks of
+    It is ESCM2-IPS without the CTCVR loss. On a longer funnel the stages between have the losses of
     ESMM, named by stage.
 
     Args:
@@ -92,4 +92,4 @@ def multi_ipw(
 
 
 def _objective(funnel: Funnel, propensity: PropensityPolicy | None) -> Objective:
-    return Objective({**risks_before(funnel), "cvr": IPS(propensity)})
+    return Objective({**losses_before(funnel), "cvr": IPS(propensity)})

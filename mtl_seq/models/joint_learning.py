@@ -3,16 +3,25 @@
 from dataclasses import replace
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import FunnelModel
-from mtl_seq.models.schedule import Schedule
+from mtl_seq.losses import (
+    DoublyRobust,
+    DRBiasImputation,
+    DRMSEImputation,
+    Imputation,
+    MRDRImputation,
+    Objective,
+    PropensityPolicy,
+)
+from mtl_seq.losses.imputation import WeightedImputation
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.policies import Schedule
+from mtl_seq.models.search_space import Range, SearchSpace
 from mtl_seq.models.separate import assemble_separate
-from mtl_seq.nn import BottomFactory
-from mtl_seq.risks import DoublyRobust, Objective
-from mtl_seq.risks.imputation import WeightedImputation
+from mtl_seq.models.stage_losses import losses_before
+from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
 
-__all__ = ["joint_learning"]
+__all__ = ["dr_bias", "dr_jl", "dr_mse", "joint_learning", "mrdr"]
 
 
 def joint_learning(
@@ -31,7 +40,7 @@ def joint_learning(
 
     Args:
         spec: The features.
-        imputation: How the imputed label is trained; its policy is also that of the CVR risk.
+        imputation: How the imputed label is trained; its policy is also that of the CVR loss.
         funnel: The stages.
         bottom: Builds the bottom of each network.
         seed: Seed of the initial weights.
@@ -43,7 +52,7 @@ def joint_learning(
         The model.
     """
     predicted = {
-        **risks_before(funnel),
+        **losses_before(funnel),
         "cvr": DoublyRobust(imputation.propensity),
     }
     objective = Objective({**predicted, "imputation": imputation})
@@ -58,3 +67,116 @@ def joint_learning(
     return assemble_separate(
         spec, objective, funnel=funnel, bottom=bottom, seed=seed, schedule=schedule
     )
+
+
+def dr_jl(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """Networks of CTR, CVR and imputed label that share nothing; the last two train in turns.
+
+    The imputed label is fitted with weights 1/p. Every batch fits it with pCVR frozen, then pCVR
+    with the imputed label frozen. On a longer funnel the stages between have the losses of ESMM.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    imputation = Imputation(propensity)
+    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed)
+
+
+def mrdr(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """`dr_jl` with an imputation fitted for least variance, and double learning.
+
+    At the start of every epoch the imputation takes over the weights of the CVR network, and sees
+    what that sees. With one pass, the default, it is a common start. On a longer funnel pCVR is no
+    single network, and the imputation keeps its own weights. The authors' code adds sampled
+    non-clicks to the prediction step; here all rows of a batch are in it.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    imputation = MRDRImputation(propensity)
+    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True)
+
+
+def dr_bias(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    seed: int,
+) -> FunnelModel:
+    """`mrdr` with an imputation fitted for a small bound on the bias of DR.
+
+    Double learning is that of `mrdr`.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    imputation = DRBiasImputation(propensity)
+    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True)
+
+
+SPACE: SearchSpace = {"bias_share": Range(0.0, 1.0)}
+
+
+def dr_mse(
+    spec: FeatureSpec,
+    *,
+    funnel: Funnel = CLICK_CONVERSION,
+    bottom: BottomFactory = MMoE,
+    propensity: PropensityPolicy | None = None,
+    bias_share: float = 0.5,
+    seed: int,
+) -> FunnelModel:
+    """`mrdr` with an imputation that trades the bias of DR against its variance.
+
+    Double learning is that of `mrdr`.
+
+    Args:
+        spec: The features.
+        funnel: The stages.
+        bottom: Builds the bottom of each network.
+        propensity: Where propensities come from and how small they may be.
+        bias_share: Share of DR-BIAS's weight in [0, 1]; the paper tunes it.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model.
+    """
+    imputation = DRMSEImputation(propensity, bias_share=bias_share)
+    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True)

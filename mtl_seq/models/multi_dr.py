@@ -1,10 +1,10 @@
 """Multi-DR: doubly robust multi-task learning (Zhang et al., WWW 2020)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import DoublyRobust, Imputation, Objective, PropensityPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import DoublyRobust, Imputation, Objective, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["multi_dr"]
@@ -20,8 +20,8 @@ def multi_dr(
 ) -> FunnelModel:
     """CTR, doubly robust CVR and its imputation on a shared network.
 
-    It is ESCM2-DR without the CTCVR risk. The imputed error is ``bce(q, r~)`` and not a free head,
-    which would give the CVR tower no gradient. On a longer funnel the stages between have the risks
+    It is ESCM2-DR without the CTCVR loss. The imputed error is ``bce(q, r~)`` and not a free head,
+    which would give the CVR tower no gradient. On a longer funnel the stages between have the losses
     of ESMM, named by stage.
 
     Args:
@@ -36,7 +36,7 @@ def multi_dr(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": DoublyRobust(propensity),
             "imputation": Imputation(propensity),
         }

@@ -1,16 +1,16 @@
 """NISE: non-click samples improved semi-supervised method (RecSys 2024)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.space import Choice, Range, Space
+from mtl_seq.losses import NISE, Objective
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.search_space import Choice, Range, SearchSpace
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import NISE, Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["nise"]
 
-SPACE: Space = {"alpha": Range(0.1, 10, log=True), "beta": Choice((10.0, 50.0, 100.0))}
+SPACE: SearchSpace = {"alpha": Range(0.1, 10, log=True), "beta": Choice((10.0, 50.0, 100.0))}
 
 
 def nise(
@@ -22,17 +22,17 @@ def nise(
     beta: float = 50.0,
     seed: int,
 ) -> FunnelModel:
-    """CTR, and CVR that is its own label off the clicks; no CTCVR risk.
+    """CTR, and CVR that is its own label off the clicks; no CTCVR loss.
 
     The term off the clicks lessens the entropy of pCVR, which where conversions are rare drives it
     towards 0: look at its calibration before using it. On a longer funnel the stages between have
-    the risks of ESMM, named by stage.
+    the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
-        alpha: Scale of the constant ``alpha min(L_CTR / L_CVR, beta)`` of the CVR risk.
+        alpha: Scale of the constant ``alpha min(L_CTR / L_CVR, beta)`` of the CVR loss.
         beta: Its bound.
         seed: Seed of the initial weights.
 
@@ -41,7 +41,7 @@ def nise(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": NISE(alpha=alpha, beta=beta),
         }
     )

@@ -1,10 +1,10 @@
 """The oracle: trained on what nobody can observe, so in simulation only."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import Objective, PotentialOutcome
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import Objective, PotentialOutcome
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["oracle"]
@@ -31,5 +31,5 @@ def oracle(
     Returns:
         The model.
     """
-    objective = Objective({**risks_before(funnel), "cvr": PotentialOutcome()})
+    objective = Objective({**losses_before(funnel), "cvr": PotentialOutcome()})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

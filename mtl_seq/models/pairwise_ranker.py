@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import Comparisons, LambdaRank, Objective, RankNet, WholeLists
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import Comparisons, LambdaRank, Objective, RankNet, WholeLists
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["lambda_ranker", "pairwise_ranker"]
@@ -35,8 +35,8 @@ def pairwise_ranker(
         funnel: The stages.
         bottom: Builds the bottom.
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        comparisons: How rows come together; by default ``risks.DrawnPairs()``, the same number of
-            pairs of every user. ``risks.DrawnPairs(pool=True)`` is the naive pool.
+        comparisons: How rows come together; by default ``losses.DrawnPairs()``, the same number of
+            pairs of every user. ``losses.DrawnPairs(pool=True)`` is the naive pool.
         seed: Seed of the initial weights.
 
     Returns:

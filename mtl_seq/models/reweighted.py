@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.losses import Objective, ReweightedClick, Scale
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import Objective, ReweightedClick, Scale
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["reweighted"]
@@ -24,7 +24,7 @@ def reweighted(
 
     Its score is the logit of a click weighted by engagement, and no probability: a fitted estimator
     predicts one column ``score``. Its sigmoid has the odds of pCTR times k(x) / k; see
-    `risks.ReweightedClick`.
+    `losses.ReweightedClick`.
 
     Args:
         spec: The features.

@@ -3,8 +3,9 @@
 from functools import partial
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.model import FunnelModel, assemble
-from mtl_seq.models.schedule import Schedule
+from mtl_seq.losses import Objective
+from mtl_seq.models.base import FunnelModel, assemble
+from mtl_seq.models.policies import Schedule
 from mtl_seq.nn import (
     BottomFactory,
     HeadFactory,
@@ -12,7 +13,6 @@ from mtl_seq.nn import (
     SingleTask,
     TowerEmbeddings,
 )
-from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["assemble_separate"]
@@ -37,7 +37,7 @@ def assemble_separate(
         bottom: Builds the bottom of each tower.
         seed: Seed of the initial weights.
         head: Builds the head.
-        schedule: In what order the risks train; None for all together.
+        schedule: In what order the losses train; None for all together.
 
     Returns:
         The model.

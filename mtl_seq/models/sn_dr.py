@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from mtl_seq.funnel import Funnel
+from mtl_seq.losses import Imputation, PropensityPolicy
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
 from mtl_seq.models.joint_learning import joint_learning
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import Imputation, PropensityPolicy
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["sn_dr"]

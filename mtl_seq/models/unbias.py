@@ -1,17 +1,17 @@
 """UNBIAS: rejection of clicks that were likely anyway (a row of ESMM, SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models.joints import risks_before
-from mtl_seq.models.model import CLICK_CONVERSION, FunnelModel
+from mtl_seq.losses import Objective, Unbias
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.search_space import Range, SearchSpace
 from mtl_seq.models.separate import assemble_separate
-from mtl_seq.models.space import Range, Space
+from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
-from mtl_seq.risks import Objective, Unbias
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["unbias"]
 
-SPACE: Space = {"quantile": Range(0.01, 0.5, log=True)}
+SPACE: SearchSpace = {"quantile": Range(0.01, 0.5, log=True)}
 
 
 def unbias(
@@ -26,14 +26,14 @@ def unbias(
 
     The paper takes its propensities from a pCTR model trained before; here that network trains
     beside, and shares nothing with the other. How many clicks were accepted is stated after every
-    epoch: ``run_.tallies[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the stages
-    between have the risks of ESMM, named by stage.
+    epoch: ``run_.training_history[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the stages
+    between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each of the two networks.
-        quantile: Quantile of a batch's clicked propensities that is c; see `risks.Unbias`.
+        quantile: Quantile of a batch's clicked propensities that is c; see `losses.Unbias`.
         seed: Seed of the initial weights and of the draw.
 
     Returns:
@@ -41,7 +41,7 @@ def unbias(
     """
     objective = Objective(
         {
-            **risks_before(funnel),
+            **losses_before(funnel),
             "cvr": Unbias(quantile, seed=seed),
         }
     )

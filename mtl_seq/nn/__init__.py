@@ -11,11 +11,10 @@ from mtl_seq.nn.bottoms import (
     SharedBottom,
     SingleTask,
 )
-from mtl_seq.nn.compose import compose_conditionals
-from mtl_seq.nn.compose_dependent import compose_dependent
-from mtl_seq.nn.compose_gaussian import compose_gaussian
-from mtl_seq.nn.compose_joints import compose_joints
-from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
+from mtl_seq.nn.compose.compose_conditionals import compose_conditionals
+from mtl_seq.nn.compose.compose_dependent import compose_dependent
+from mtl_seq.nn.compose.compose_gaussian import compose_gaussian
+from mtl_seq.nn.compose.compose_joints import compose_joints
 from mtl_seq.nn.heads import (
     AITM,
     DBMTL,
@@ -26,9 +25,10 @@ from mtl_seq.nn.heads import (
     JointHead,
     ParallelHead,
 )
-from mtl_seq.nn.mlp import MLP, Tower
+from mtl_seq.nn.layers.embedding import Embedding, TowerEmbeddings
+from mtl_seq.nn.layers.mlp import MLP, Tower
+from mtl_seq.nn.layers.wide import Wide
 from mtl_seq.nn.network import EmbeddingFactory, FunnelNetwork
-from mtl_seq.nn.wide import Wide
 
 __all__ = [
     "AITM",

@@ -1,4 +1,4 @@
-"""The one network of the package: embedding, bottom, head, and extra towers a risk asked for."""
+"""The one network of the package: embedding, bottom, head, and extra towers a loss asked for."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.funnel import Funnel
 from mtl_seq.nn.bottoms import Bottom, BottomFactory
-from mtl_seq.nn.embedding import Embedding, TowerEmbeddings
 from mtl_seq.nn.heads import Head, HeadFactory, ParallelHead, join_own
-from mtl_seq.nn.mlp import Tower
-from mtl_seq.nn.wide import Wide
+from mtl_seq.nn.layers.embedding import Embedding, TowerEmbeddings
+from mtl_seq.nn.layers.mlp import Tower
+from mtl_seq.nn.layers.wide import Wide
 from mtl_seq.records import FunnelPrediction
 from mtl_seq.schema import FeatureSpec
 
@@ -141,7 +141,7 @@ class FunnelNetwork(nn.Module):
         """Let the towers begin near the log's own rates instead of one half.
 
         At a CTR of a few percent the first hundreds of steps would otherwise go into the
-        intercepts, and a counterfactual risk would meanwhile divide by propensities of one half.
+        intercepts, and a counterfactual loss would meanwhile divide by propensities of one half.
 
         Args:
             rates: By name of a conditional or an extra tower, in (0, 1); see `base_rates`.

@@ -5,8 +5,8 @@ from torch import nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.nn.bottoms import SingleTask
-from mtl_seq.nn.embedding import TowerEmbeddings
 from mtl_seq.nn.heads import ParallelHead
+from mtl_seq.nn.layers.embedding import TowerEmbeddings
 from mtl_seq.nn.network import FunnelNetwork
 
 __all__ = ["copy_tower"]

@@ -9,26 +9,26 @@ import pandas as pd
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import DataError
-from mtl_seq.records import FunnelTruth, SelectionTest
-from mtl_seq.report.archive import KIND, VERSION, fields_of, to_dict
-from mtl_seq.report.cells import Sampling
-from mtl_seq.report.changes import changes_between
-from mtl_seq.report.findings import CEILING, TRUTH, Findings
-from mtl_seq.report.gathering import Inputs, gap_rows, observable_only, truth_questions
-from mtl_seq.report.inputs import (
+from mtl_seq.records import FunnelTruth, Scores, SelectionTest
+from mtl_seq.report.compute.alignment import Columns, Source
+from mtl_seq.report.compute.comparisons import contradictions, lead
+from mtl_seq.report.compute.compute import Inputs, gap_rows, observable_only, truth_questions
+from mtl_seq.report.compute.deciles import deciles, gap_closed, gap_replicates
+from mtl_seq.report.compute.grouped_sums import Sampling
+from mtl_seq.report.compute.log import (
     chosen_control,
-    facts_of,
     groups,
     logged_propensity,
+    metadata_of,
     observed,
     random_rows,
 )
-from mtl_seq.report.orders import contradictions, lead
-from mtl_seq.report.rankers import REASON, as_predictions, without_probabilities
-from mtl_seq.report.scores import Scores, check_scores
-from mtl_seq.report.selection import selection_under
-from mtl_seq.report.sources import Columns, Source
-from mtl_seq.report.summaries import deciles, gap_closed, gap_replicates
+from mtl_seq.report.compute.predictions import check_scores
+from mtl_seq.report.compute.ranking_models import REASON, as_predictions, without_probabilities
+from mtl_seq.report.compute.report_diff import changes_between
+from mtl_seq.report.compute.result import CEILING, TRUTH, Findings
+from mtl_seq.report.compute.result_json import KIND, VERSION, fields_of, to_dict
+from mtl_seq.report.compute.selection import selection_under
 from mtl_seq.schema import Schema
 
 __all__ = ["BiasReport"]
@@ -60,7 +60,7 @@ class BiasReport(Findings):
         naive: str = _NAIVE,
         oracle: str = "oracle",
         checkpoint_rule: str | None = None,
-        facts: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         replicates: int = 200,
         seed: int = 0,
     ) -> Self:
@@ -87,7 +87,7 @@ class BiasReport(Findings):
             naive: Model at the far end of the gap.
             oracle: Model at the near end.
             checkpoint_rule: How checkpoints were picked, to print; else what predictions say.
-            facts: Further facts to print: scenario, seeds, versions.
+            metadata: Further metadata to print: scenario, seeds, versions.
             replicates: Resamples of the users for the intervals.
             seed: Seed of the resamples.
 
@@ -132,7 +132,7 @@ class BiasReport(Findings):
             models=tuple(found),
             deciles=deciles(everyone, truth, sampling),
             gap=gap,
-            facts=facts_of(schema, log, labels, scores, checkpoint_rule, sampling, facts)
+            metadata=metadata_of(schema, log, labels, scores, checkpoint_rule, sampling, metadata)
             | {"CVR over all impressions (truth)": float(truth.pcvr.mean())},
             oracle=oracle if oracle in found else None,
             control=chosen,
@@ -160,7 +160,7 @@ class BiasReport(Findings):
         selection: SelectionTest | None = None,
         control: str | None = None,
         checkpoint_rule: str | None = None,
-        facts: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         replicates: int = 200,
         seed: int = 0,
     ) -> Self:
@@ -188,7 +188,7 @@ class BiasReport(Findings):
             control: Model that the others are held against; by default ``multitask``, else
                 ``click_space``, where it is among them.
             checkpoint_rule: How checkpoints were picked, to print; else what predictions say.
-            facts: Further facts to print.
+            metadata: Further metadata to print.
             replicates: Resamples of the users for the intervals.
             seed: Seed of the resamples.
 
@@ -229,7 +229,8 @@ class BiasReport(Findings):
             models=tuple(found),
             deciles=None,
             gap={},
-            facts=facts_of(schema, log, labels, scores, checkpoint_rule, sampling, facts) | shown,
+            metadata=metadata_of(schema, log, labels, scores, checkpoint_rule, sampling, metadata)
+            | shown,
             oracle=None,
             control=chosen,
             contradictions=(),
@@ -272,7 +273,7 @@ class BiasReport(Findings):
                 f"`older` must be of the same kind, found {older.title!r} beside {self.title!r}: "
                 "compare two against the truth, or two from a log"
             )
-        before, after = ((one.metrics, one.models, one.facts) for one in (older, self))
+        before, after = ((one.metrics, one.models, one.metadata) for one in (older, self))
         return replace(self, changes=changes_between(before, after, self.columns))
 
     def plot(self, path: str | Path) -> None:
@@ -280,18 +281,18 @@ class BiasReport(Findings):
 
         Without a truth it is the calibration over all impressions.
         """
-        from mtl_seq.report.plots import main_figure, save
+        from mtl_seq.report.render.plot_bias import main_figure, save
 
         save(main_figure(self), path)
 
     def figures(self, folder: str | Path) -> list[Path]:
         """Draw every figure as a PNG file into a folder; what was written."""
-        from mtl_seq.report.pictures import write_pictures
+        from mtl_seq.report.render.figures import write_pictures
 
         return write_pictures(self, folder)
 
     def to_html(self, path: str | Path) -> None:
         """Write one self-contained HTML file."""
-        from mtl_seq.report.html import write_html
+        from mtl_seq.report.render.html import write_html
 
         write_html(self, path)

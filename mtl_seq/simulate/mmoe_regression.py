@@ -41,10 +41,10 @@ class MMoERegression:
         alpha: Their frequencies, m of them; None for the port's.
         beta: Their phases, m of them; None for the port's.
         noise_std: Standard deviation of e_k, at least 0.
-        seed: Seed of u_1 and u_2. Worlds that differ only in `cosine` share both.
+        seed: Seed of u_1 and u_2. Scenarios that differ only in `cosine` share both.
 
     Raises:
-        SimulationError: A knob outside its range, or alpha or beta of another length than `terms`.
+        SimulationError: A parameter outside its range, or alpha or beta of another length than `terms`.
 
     >>> x, y = MMoERegression(d=5, cosine=1.0, noise_std=0.0).sample(3, np.random.default_rng(0))
     >>> x.shape, bool(np.allclose(y[:, 0], y[:, 1]))
@@ -67,7 +67,7 @@ class MMoERegression:
         for name in ("alpha", "beta"):
             given = getattr(self, name)
             if given is not None:
-                # Tuples, so that a world can be compared and hashed whatever it was given.
+                # Tuples, so that a scenario can be compared and hashed whatever it was given.
                 object.__setattr__(self, name, tuple(float(value) for value in given))
         alpha = np.arange(1, self.terms + 1) if self.alpha is None else self.alpha
         beta = np.arange(self.terms) ** 2 if self.beta is None else self.beta
@@ -108,7 +108,7 @@ class MMoERegression:
         Args:
             n: How many, at least 1.
             rng: The only source of randomness. x and the noise drawn from it do not depend on any
-                knob but `d`, so two worlds that differ in `cosine` can be compared row by row.
+                parameter but `d`, so two scenarios that differ in `cosine` can be compared row by row.
 
         Returns:
             x ``(n, d)`` and y ``(n, 2)``, task 1 first.

@@ -45,7 +45,7 @@ def mrdr_recipe(
         propensities: Of the five levels, in (0, 1).
 
     Returns:
-        A world whose ``sample(U * I, rng)`` is one replicate over all pairs.
+        A scenario whose ``sample(U * I, rng)`` is one replicate over all pairs.
 
     Raises:
         SimulationError: No matrix, a rating that is not finite, or shares that are none.

@@ -1,4 +1,4 @@
-"""The funnel with probit links: Heckman's world, where every rate has a closed form."""
+"""The funnel with probit links: Heckman's scenario, where every rate has a closed form."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from mtl_seq.errors import SchemaError, SimulationError
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
-from mtl_seq.simulate._checks import KnobError, check_choice, check_number, check_share
-from mtl_seq.simulate._normal import bivariate, cumulative, quantile
+from mtl_seq.simulate.common.normal import bivariate, cumulative, quantile
+from mtl_seq.simulate.common.parameter_checks import (
+    Parametererror,
+    check_choice,
+    check_number,
+    check_share,
+)
 
 __all__ = ["ProbitFunnel", "ProbitRates"]
 
@@ -37,7 +42,7 @@ class ProbitRates(NamedTuple):
     cvr_unclicked: float
 
 
-class _World(NamedTuple):
+class _Scenario(NamedTuple):
     click: FloatArray
     conversion: FloatArray
     alpha: float
@@ -81,11 +86,11 @@ class ProbitFunnel:
         seed: Seed of u and v.
 
     Raises:
-        KnobError: A knob outside its range.
+        Parametererror: A parameter outside its range.
 
-    >>> world = ProbitFunnel(rho=0.6, error_correlation=0.3, ctr=0.04, cvr=0.02,
+    >>> simulator = ProbitFunnel(rho=0.6, error_correlation=0.3, ctr=0.04, cvr=0.02,
     ...                      cvr_over="impressions")
-    >>> round(world.rates.cvr_clicked, 5)
+    >>> round(simulator.rates.cvr_clicked, 5)
     0.1162
     """
 
@@ -100,7 +105,7 @@ class ProbitFunnel:
     instrument: float = 0.0
     hidden_from: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seed: int = 0
-    _world: _World = field(init=False, repr=False, compare=False)
+    _scenario: _Scenario = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check()
@@ -110,13 +115,13 @@ class ProbitFunnel:
         cosine = 0.0 if within == 0 else float(np.clip(self.rho / within, -1, 1))
         direction = cosine * u[:, 0] + np.sqrt((1 - cosine) * (1 + cosine)) * u[:, 1]
         k = quantile(self.cvr) if self.cvr_over == "impressions" else self._solve()
-        world = _World(
+        simulator = _Scenario(
             u[:, 0],
             direction,
             float(np.hypot(1, self.click_slope)) * quantile(self.ctr),
             float(np.hypot(1, self.conversion_slope)) * k,
         )
-        object.__setattr__(self, "_world", world)
+        object.__setattr__(self, "_scenario", simulator)
 
     @property
     def schema(self) -> Schema:
@@ -132,7 +137,7 @@ class ProbitFunnel:
     @property
     def rates(self) -> ProbitRates:
         """The closed forms."""
-        k = self._world.beta / float(np.hypot(1, self.conversion_slope))
+        k = self._scenario.beta / float(np.hypot(1, self.conversion_slope))
         both, cvr = self._both(k), float(cumulative(np.array(k)))
         return ProbitRates(self.ctr, cvr, both, both / self.ctr, (cvr - both) / (1 - self.ctr))
 
@@ -148,15 +153,15 @@ class ProbitFunnel:
         """
         if n < 1:
             raise SimulationError(f"`n` must be at least 1, found {n}")
-        world, rho = self._world, self.error_correlation
+        simulator, rho = self._scenario, self.error_correlation
         x = rng.standard_normal((n, self.features))
         columns: dict[str, NDArray[np.generic]] = {f"x_{j}": v for j, v in enumerate(x.T)}
-        z = np.sqrt(1 - self.instrument) * (x @ world.click)
+        z = np.sqrt(1 - self.instrument) * (x @ simulator.click)
         if self.instrument:
             columns["instrument"] = rng.standard_normal(n)
             z += np.sqrt(self.instrument) * columns["instrument"]
-        a = world.alpha + self.click_slope * z
-        b = world.beta + self.conversion_slope * (x @ world.conversion)
+        a = simulator.alpha + self.click_slope * z
+        b = simulator.beta + self.conversion_slope * (x @ simulator.conversion)
         pctr, pcvr = cumulative(a), cumulative(b)
         pctcvr, given, hidden = pctr * pcvr, (pctr, pcvr), {}
         own = 1.0
@@ -186,7 +191,7 @@ class ProbitFunnel:
         check_number("rho", self.rho, -1, 1)
         most = float(np.sqrt(1 - self.instrument))
         if abs(self.rho) > most + 1e-12:
-            raise KnobError(
+            raise Parametererror(
                 f"`rho` must lie in [{-most:.4g}, {most:.4g}] with an `instrument` of "
                 f"{self.instrument}, which conversions know nothing of; found {self.rho}",
                 "rho",
@@ -194,7 +199,7 @@ class ProbitFunnel:
         try:
             _ = self.schema
         except SchemaError as error:
-            raise KnobError(str(error), "hidden_from") from error
+            raise Parametererror(str(error), "hidden_from") from error
 
     def _both(self, k: float) -> float:
         """P(o = 1, r = 1) for a conversion threshold k."""

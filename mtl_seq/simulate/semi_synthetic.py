@@ -48,8 +48,8 @@ class SemiSynthetic:
     >>> log = pd.DataFrame({"user": [7, 7, 9], "clicked": 0, "bought": 0})
     >>> schema = Schema(labels={"click": "clicked", "conversion": "bought"}, ids=["user"])
     >>> teacher = {"click": np.full(3, 0.5), "conversion": np.array([0.1, 0.2, 0.3])}
-    >>> world = SemiSynthetic(log, schema, teacher)
-    >>> drawn, truth = world.sample(3, np.random.default_rng(0))
+    >>> simulator = SemiSynthetic(log, schema, teacher)
+    >>> drawn, truth = simulator.sample(3, np.random.default_rng(0))
     >>> drawn["user"].tolist(), truth.pcvr.tolist()
     ([7, 7, 9], [0.1, 0.2, 0.3])
     """

@@ -12,7 +12,8 @@ import pandas as pd
 from mtl_seq._files import UNFINISHED, check_folder, read_json, write_json
 from mtl_seq.errors import ArtifactError, SimulationError
 from mtl_seq.records import ROW_ID, TRUTH_PREFIX, FunnelTruth
-from mtl_seq.simulate._shard_files import (
+from mtl_seq.simulate.common.protocol import Simulator
+from mtl_seq.simulate.shard_files import (
     MOST_SHARDS,
     Plan,
     differences,
@@ -21,7 +22,6 @@ from mtl_seq.simulate._shard_files import (
     sweep,
     write_shard,
 )
-from mtl_seq.simulate.base import Simulator
 
 __all__ = ["Shards", "read_shards", "write_shards"]
 
@@ -49,7 +49,7 @@ class Shards(NamedTuple):
 
 
 def write_shards(
-    world: Simulator,
+    simulator: Simulator,
     rows: int,
     folder: str | Path,
     *,
@@ -57,7 +57,7 @@ def write_shards(
     shard_rows: int = 1_000_000,
     workers: int | None = None,
     stream: int = 1,
-    facts: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Shards:
     """Draw a log of any size into a folder, in shards that are made one by one.
 
@@ -75,21 +75,21 @@ def write_shards(
     whole shards, and the same call once more makes those that are absent or torn. Until all are
     there, an empty file ``_unfinished`` in both folders says so.
 
-    Shards are independent draws. Of a world that draws from a log without replacement, each shard
+    Shards are independent draws. Of a scenario that draws from a log without replacement, each shard
     by itself is without replacement.
 
     Args:
-        world: The simulator; more than one worker needs one that can be pickled.
+        simulator: The simulator; more than one worker needs one that can be pickled.
         rows: How many impressions, at least 1.
         folder: Where. It must be absent, empty, or hold the same simulation, finished or not.
-        seed: Seed of the draws, at least 0; the world has its own.
+        seed: Seed of the draws, at least 0; the scenario has its own.
         shard_rows: Impressions in a shard; the last may hold fewer.
         workers: Processes, by joblib; -1 for as many as there are cores. None leaves it to the
             ``joblib.parallel_config`` around the call, which may also name another backend, such
             as dask; without one it is 1.
-        stream: Another number gives other rows of the same world and seed: 1 is meant for
+        stream: Another number gives other rows of the same scenario and seed: 1 is meant for
             training, 2 for tests.
-        facts: What else the manifest is to say, ready for JSON; a later call must say the same.
+        metadata: What else the manifest is to say, ready for JSON; a later call must say the same.
 
     Returns:
         What stands there now.
@@ -100,10 +100,13 @@ def write_shards(
             differs), or cannot be written to; finished shards stay.
     """
     plan = _plan(rows, folder, seed=seed, shard_rows=shard_rows, stream=stream)
-    mark = probe(world, plan)
+    mark = probe(simulator, plan)
     settings = {
-        "world": {"kind": type(world).__name__, "knobs": getattr(world, "knobs", None)},
-        "facts": dict(facts or {}),
+        "scenario": {
+            "kind": type(simulator).__name__,
+            "parameters": getattr(simulator, "parameters", None),
+        },
+        "metadata": dict(metadata or {}),
         "seed": seed,
         "stream": stream,
         "rows": rows,
@@ -113,11 +116,11 @@ def write_shards(
     }
     totals: dict[int, dict[str, float]] = {}
     try:
-        _open(plan, settings, world)
+        _open(plan, settings, simulator)
         totals |= _finished(plan, mark)
         absent = [shard for shard in range(plan.shards) if shard not in totals]
         if absent:
-            totals |= _make(world, plan, absent, mark, workers)
+            totals |= _make(simulator, plan, absent, mark, workers)
         for name in ("log", "truth"):
             (plan.folder / name / UNFINISHED).unlink(missing_ok=True)
     except (OSError, BrokenExecutor) as error:
@@ -193,7 +196,7 @@ def _plan(rows: int, folder: str | Path, *, seed: int, shard_rows: int, stream: 
     return plan
 
 
-def _open(plan: Plan, settings: dict[str, Any], world: Simulator) -> None:
+def _open(plan: Plan, settings: dict[str, Any], simulator: Simulator) -> None:
     """Make the folder, or see that it holds this very simulation."""
     manifest = plan.folder / "manifest.json"
     if manifest.exists():
@@ -208,7 +211,7 @@ def _open(plan: Plan, settings: dict[str, Any], world: Simulator) -> None:
         check_folder(plan.folder, ())
         # First, and whole: from here on the folder is known as ours.
         write_json(manifest, settings, kind=_KIND, version=_VERSION)
-    world.schema.to_json(plan.folder / "schema.json")
+    simulator.schema.to_json(plan.folder / "schema.json")
 
 
 def _finished(plan: Plan, mark: str) -> dict[int, dict[str, float]]:
@@ -218,7 +221,7 @@ def _finished(plan: Plan, mark: str) -> dict[int, dict[str, float]]:
 
 
 def _make(
-    world: Simulator, plan: Plan, shards: list[int], mark: str, workers: int | None
+    simulator: Simulator, plan: Plan, shards: list[int], mark: str, workers: int | None
 ) -> dict[int, dict[str, float]]:
     import joblib
 
@@ -230,7 +233,7 @@ def _make(
     try:
         # More than one worker takes the next shard as soon as it is free; a batch would wait.
         made = joblib.Parallel(n_jobs=workers, batch_size=1)(
-            joblib.delayed(write_shard)(world, plan, shard, mark) for shard in shards
+            joblib.delayed(write_shard)(simulator, plan, shard, mark) for shard in shards
         )
     finally:
         sweep(plan)

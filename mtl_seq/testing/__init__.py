@@ -10,8 +10,8 @@ from mtl_seq.testing.bottom import check_bottom
 from mtl_seq.testing.estimator import check_estimator
 from mtl_seq.testing.exportable import check_exportable
 from mtl_seq.testing.head import CHAINS, FUNNELS, check_head
+from mtl_seq.testing.loss import check_loss
 from mtl_seq.testing.model import check_model
-from mtl_seq.testing.risk import check_risk
 from mtl_seq.testing.simulator import check_simulator
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "check_estimator",
     "check_exportable",
     "check_head",
+    "check_loss",
     "check_model",
-    "check_risk",
     "check_simulator",
 ]

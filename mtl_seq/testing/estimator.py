@@ -18,22 +18,22 @@ __all__ = ["check_estimator"]
 
 
 def check_estimator(
-    make: Callable[[Schema], FunnelEstimator], *, world: Simulator | None = None
+    make: Callable[[Schema], FunnelEstimator], *, simulator: Simulator | None = None
 ) -> None:
     """Fit, predict, save and load on a small log, in the manners the class promises.
 
     Args:
         make: Builds an unfitted estimator for a schema; called twice.
-        world: Draws the log; it must have the id ``user_id``. By default one of clicks and
+        simulator: Draws the log; it must have the id ``user_id``. By default one of clicks and
             conversions.
 
     Raises:
         ContractError: It breaks a promise.
     """
-    world = world or LogisticFunnel(users=60, items=40, seed=0)
-    log, truth = world.sample(3000, np.random.default_rng(0))
+    simulator = simulator or LogisticFunnel(users=60, items=40, seed=0)
+    log, truth = simulator.sample(3000, np.random.default_rng(0))
     log.index = pd.Index(np.arange(len(log)) * 7 + 3)
-    estimator = make(world.schema)
+    estimator = make(simulator.schema)
     try:
         estimator.predict(log)
     except NotFittedError:
@@ -45,7 +45,7 @@ def check_estimator(
         fitted = estimator.fit(log, truth)
     require(fitted is estimator, "`fit` must return the estimator")
     require(log.equals(before), "`fit` must not change the frame")
-    unlabelled = log[list(world.schema.features)]
+    unlabelled = log[list(simulator.schema.features)]
     scores = estimator.predict(unlabelled)
     require(scores.index.equals(log.index), "predictions must carry the input's index")
     if estimator.model_.objective.ranks_only:
@@ -55,7 +55,7 @@ def check_estimator(
     require(estimator.predict(log).equals(scores), "labels must not change a prediction")
     _check_unseen(estimator, unlabelled)
     _check_saved(estimator, unlabelled, scores)
-    _check_again(make(world.schema), log, truth, scores)
+    _check_again(make(simulator.schema), log, truth, scores)
 
 
 def _check_ranking(scores: pd.DataFrame) -> None:

@@ -54,8 +54,8 @@ def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
     _check_probabilities(prediction, funnel, _head(model))
     losses = model.objective(prediction, labels)
     for name, loss in losses.items():
-        require(loss.dim() == 0, f"risk {name!r} must be reduced to a scalar")
-        require(math.isfinite(loss.item()), f"risk {name!r} must be finite")
+        require(loss.dim() == 0, f"loss {name!r} must be reduced to a scalar")
+        require(math.isfinite(loss.item()), f"loss {name!r} must be finite")
     total = model.objective.total(prediction, labels)
     require(close(total, torch.stack(list(losses.values())).sum(), 1e-6), "the total is the sum")
     require_gradients(model, total, "model")

@@ -20,13 +20,13 @@ FloatArray = NDArray[np.float64]
 _SIGMAS = 5.0
 
 
-def check_simulator(world: Simulator, *, rows: int = 20_000, seed: int = 0) -> None:
+def check_simulator(simulator: Simulator, *, rows: int = 20_000, seed: int = 0) -> None:
     """A log that its schema describes, a truth that adds up, draws that follow the truth.
 
     Rates are held to 5 standard errors, so that one seed in about a million fails by chance.
 
     Args:
-        world: The simulator.
+        simulator: The simulator.
         rows: How many rows to draw.
         seed: Seed of the draws.
 
@@ -34,23 +34,23 @@ def check_simulator(world: Simulator, *, rows: int = 20_000, seed: int = 0) -> N
         ContractError: It breaks a promise.
     """
     with keeps_global_random_state("`sample`"):
-        log, truth = world.sample(rows, np.random.default_rng(seed))
-    require(isinstance(world, Simulator), "a simulator must have `schema` and `sample`")
+        log, truth = simulator.sample(rows, np.random.default_rng(seed))
+    require(isinstance(simulator, Simulator), "a simulator must have `schema` and `sample`")
     require(len(log) == rows, f"the log must have {rows} rows, found {len(log)}")
-    check_columns(world.schema, log, labels=True)
-    check_labels(world.schema, log)
-    _check_truth(log, truth, world)
-    again, truth_again = world.sample(rows, np.random.default_rng(seed))
+    check_columns(simulator.schema, log, labels=True)
+    check_labels(simulator.schema, log)
+    _check_truth(log, truth, simulator)
+    again, truth_again = simulator.sample(rows, np.random.default_rng(seed))
     require(again.equals(log), "one seed must give one log")
     require(truth_to_frame(truth_again).equals(truth_to_frame(truth)), "and one truth")
     rng = np.random.default_rng(seed)
-    first, _ = world.sample(rows, rng)
-    second, _ = world.sample(rows, rng)
+    first, _ = simulator.sample(rows, rng)
+    second, _ = simulator.sample(rows, rng)
     require(not first.equals(second), "a generator that has moved on must give other rows")
 
 
-def _check_truth(log: pd.DataFrame, truth: FunnelTruth, world: Simulator) -> None:
-    schema = world.schema
+def _check_truth(log: pd.DataFrame, truth: FunnelTruth, simulator: Simulator) -> None:
+    schema = simulator.schema
     labels = {
         stage: log[column].to_numpy(dtype=np.float64) for stage, column in schema.labels.items()
     }

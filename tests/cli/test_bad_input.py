@@ -23,7 +23,7 @@ def log():
 
 
 @pytest.fixture
-def world(tmp_path):
+def simulator(tmp_path):
     scenario("clean").schema.to_json(tmp_path / "schema.json")
     return tmp_path
 
@@ -89,49 +89,49 @@ def broken(log, name):
         "a label in disguise",
     ],
 )
-def test_bad_rows_are_named_before_any_training(name, log, world, capsys, monkeypatch):
+def test_bad_rows_are_named_before_any_training(name, log, simulator, capsys, monkeypatch):
     frame, said = broken(log, name)
-    frame.to_parquet(world / "log.parquet")
+    frame.to_parquet(simulator / "log.parquet")
 
     def train(*arguments, **settings):
         raise AssertionError("training has begun")
 
     monkeypatch.setattr("mtl_seq.fit.estimator.train", train)
-    schema = world / "schema.json"
+    schema = simulator / "schema.json"
     line = fails(
-        ["fit", world / "log.parquet", "--schema", schema, "--out", world / "model"], capsys
+        ["fit", simulator / "log.parquet", "--schema", schema, "--out", simulator / "model"], capsys
     )
     for text in said:
         assert text in line
-    assert not (world / "model").exists()
+    assert not (simulator / "model").exists()
 
 
-def test_impute_and_allow_leak_let_such_rows_pass(log, world):
+def test_impute_and_allow_leak_let_such_rows_pass(log, simulator):
     frame = log.assign(user_tier=log["click"], price=log["price"].where(log.index % 7 > 0))
-    frame.to_parquet(world / "log.parquet")
-    arguments = ["fit", world / "log.parquet", "--schema", world / "schema.json", "--quiet"]
-    insisting = ["--impute", "--allow-leak", "user_tier", "--epochs", "1", "--out", world / "m"]
+    frame.to_parquet(simulator / "log.parquet")
+    arguments = ["fit", simulator / "log.parquet", "--schema", simulator / "schema.json", "--quiet"]
+    insisting = ["--impute", "--allow-leak", "user_tier", "--epochs", "1", "--out", simulator / "m"]
     assert main([str(argument) for argument in (*arguments, *insisting)]) == 0
-    assert FunnelEstimator.load(world / "m").allow_leak == ["user_tier"]
+    assert FunnelEstimator.load(simulator / "m").allow_leak == ["user_tier"]
 
 
-def test_files_that_are_not_what_they_should_be(log, world, capsys):
-    log.to_parquet(world / "log.parquet")
-    schema, parquet, out = world / "schema.json", world / "log.parquet", world / "model"
+def test_files_that_are_not_what_they_should_be(log, simulator, capsys):
+    log.to_parquet(simulator / "log.parquet")
+    schema, parquet, out = simulator / "schema.json", simulator / "log.parquet", simulator / "model"
     assert "nowhere.parquet" in fails(
-        ["fit", world / "nowhere.parquet", "--schema", schema, "--out", out], capsys
+        ["fit", simulator / "nowhere.parquet", "--schema", schema, "--out", out], capsys
     )
     assert "no parquet" in fails(["fit", schema, "--schema", schema, "--out", out], capsys)
-    log.to_csv(world / "log.csv", index=False)
+    log.to_csv(simulator / "log.csv", index=False)
     for arguments in (
-        ["fit", world / "log.csv", "--schema", schema, "--out", out],
-        ["evaluate", world / "log.csv", f"m={parquet}", "--schema", schema, "--out", out],
-        ["evaluate", parquet, f"m={world / 'log.csv'}", "--schema", schema, "--out", out],
+        ["fit", simulator / "log.csv", "--schema", schema, "--out", out],
+        ["evaluate", simulator / "log.csv", f"m={parquet}", "--schema", schema, "--out", out],
+        ["evaluate", parquet, f"m={simulator / 'log.csv'}", "--schema", schema, "--out", out],
     ):
         assert "log.csv must be parquet, found a CSV file" in fails(arguments, capsys)
     assert "no JSON" in fails(["fit", parquet, "--schema", parquet, "--out", out], capsys)
     assert "save" in fails(["predict", parquet, parquet, "--out", out], capsys)
-    assert "estimator.json" in fails(["predict", world, parquet, "--out", out], capsys)
+    assert "estimator.json" in fails(["predict", simulator, parquet, "--out", out], capsys)
     common = ["--schema", schema, "--out", out]
     assert "NAME=FILE" in fails(["evaluate", parquet, parquet, *common], capsys)
     assert "pctr" in fails(["evaluate", parquet, f"esmm={parquet}", *common], capsys)
@@ -144,7 +144,7 @@ def test_files_that_are_not_what_they_should_be(log, world, capsys):
         (["simulate", "--scenario", "foggy"], "known are aliccp"),
         (["simulate", "--set", "rho=4"], "`rho` must lie in [-1, 1], found 4"),
         (["simulate", "--set", "rho"], "KNOB=VALUE"),
-        (["simulate", "--set", "tempo=1"], "no knob 'tempo'"),
+        (["simulate", "--set", "tempo=1"], "no parameter 'tempo'"),
         (["simulate", "--rows", "0"], "--rows"),
         (["simulate", "--rows", "many"], "--rows"),
         (["compare", "--models", "esmm,magic"], "no model 'magic'"),
@@ -159,10 +159,10 @@ def test_bad_options_are_one_line(arguments, said, tmp_path, capsys):
     assert not (tmp_path / "o").exists()
 
 
-def test_the_oracle_needs_a_truth(log, world, capsys):
-    log.to_parquet(world / "log.parquet")
-    files = [world / "log.parquet", "--schema", world / "schema.json"]
-    line = fails(["fit", *files, "--model", "oracle", "--out", world / "m", "--quiet"], capsys)
+def test_the_oracle_needs_a_truth(log, simulator, capsys):
+    log.to_parquet(simulator / "log.parquet")
+    files = [simulator / "log.parquet", "--schema", simulator / "schema.json"]
+    line = fails(["fit", *files, "--model", "oracle", "--out", simulator / "m", "--quiet"], capsys)
     assert "truth" in line
 
 
@@ -200,22 +200,24 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path):
     assert len(pd.read_parquet(tmp_path / "log.parquet")) == 200_000
 
 
-def test_what_stands_at_out_is_never_lost(log, world, capsys, monkeypatch):
-    log.to_parquet(world / "log.parquet")
-    schema, parquet = world / "schema.json", world / "log.parquet"
-    held = sorted(path.name for path in world.iterdir())
+def test_what_stands_at_out_is_never_lost(log, simulator, capsys, monkeypatch):
+    log.to_parquet(simulator / "log.parquet")
+    schema, parquet = simulator / "schema.json", simulator / "log.parquet"
+    held = sorted(path.name for path in simulator.iterdir())
     fit = ["fit", parquet, "--schema", schema, "--quiet", "--out"]
-    assert "which would be lost" in fails([*fit, world], capsys)
+    assert "which would be lost" in fails([*fit, simulator], capsys)
     assert "must be a folder" in fails([*fit, parquet], capsys)
     assert "which would be lost" in fails(
-        ["simulate", "--rows", "9", "--out", world.parent], capsys
+        ["simulate", "--rows", "9", "--out", simulator.parent], capsys
     )
-    assert sorted(path.name for path in world.iterdir()) == held
-    assert main([str(a) for a in (*fit, world / "model", "--epochs", "1")]) == 0
+    assert sorted(path.name for path in simulator.iterdir()) == held
+    assert main([str(a) for a in (*fit, simulator / "model", "--epochs", "1")]) == 0
     assert "the log itself" in fails(
-        ["predict", world / "model", parquet, "--out", parquet], capsys
+        ["predict", simulator / "model", parquet, "--out", parquet], capsys
     )
-    assert "must be a file" in fails(["predict", world / "model", parquet, "--out", world], capsys)
+    assert "must be a file" in fails(
+        ["predict", simulator / "model", parquet, "--out", simulator], capsys
+    )
     assert pd.read_parquet(parquet).equals(log)
     # A model of an earlier run is ours to replace.
-    assert main([str(a) for a in (*fit, world / "model", "--epochs", "1")]) == 0
+    assert main([str(a) for a in (*fit, simulator / "model", "--epochs", "1")]) == 0

@@ -12,55 +12,55 @@ from mtl_seq.fit import CHECKPOINT_RULE
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli") / "world"
+def simulator(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "scenario"
     arguments = ["simulate", "--scenario", "clean", "--rows", "4000", "--out", str(folder)]
     assert main(arguments) == 0
     return folder
 
 
 @pytest.fixture(scope="module")
-def scores(world):
-    model = world.parent / "model"
-    files = [str(world / "log.parquet"), "--schema", str(world / "schema.json")]
+def scores(simulator):
+    model = simulator.parent / "model"
+    files = [str(simulator / "log.parquet"), "--schema", str(simulator / "schema.json")]
     assert main(["fit", *files, "--out", str(model), "--epochs", "1", "--quiet"]) == 0
-    out = world.parent / "scores.parquet"
-    assert main(["predict", str(model), str(world / "log.parquet"), "--out", str(out)]) == 0
+    out = simulator.parent / "scores.parquet"
+    assert main(["predict", str(model), str(simulator / "log.parquet"), "--out", str(out)]) == 0
     return out
 
 
-def evaluate(world, scores, out, *more):
+def evaluate(simulator, scores, out, *more):
     return main(
         [
-            *("evaluate", str(world / "log.parquet"), f"esmm={scores}"),
-            *("--schema", str(world / "schema.json"), "--out", str(out), "--replicates", "20"),
+            *("evaluate", str(simulator / "log.parquet"), f"esmm={scores}"),
+            *("--schema", str(simulator / "schema.json"), "--out", str(out), "--replicates", "20"),
             *more,
         ]
     )
 
 
-def test_simulate_writes_a_log_its_truth_and_its_schema(world, capsys):
-    log = pd.read_parquet(world / "log.parquet")
-    truth = pd.read_parquet(world / "truth.parquet")
+def test_simulate_writes_a_log_its_truth_and_its_schema(simulator, capsys):
+    log = pd.read_parquet(simulator / "log.parquet")
+    truth = pd.read_parquet(simulator / "truth.parquet")
     assert len(log) == len(truth) == 4000
     assert np.array_equal(log["conversion"], log["click"] * truth["true_potential"])
-    assert main(["simulate", "--rows", "500", "--out", str(world.parent / "j"), "--json"]) == 0
+    assert main(["simulate", "--rows", "500", "--out", str(simulator.parent / "j"), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
-    found = pd.read_parquet(world.parent / "j" / "log.parquet")
+    found = pd.read_parquet(simulator.parent / "j" / "log.parquet")
     assert summary["ctr"] == found["click"].mean()
     assert summary["impressions"] == 500
 
 
-def test_one_seed_is_one_log(world, tmp_path):
+def test_one_seed_is_one_log(simulator, tmp_path):
     again = ["simulate", "--scenario", "clean", "--rows", "4000", "--out", str(tmp_path / "a")]
     assert main(again) == 0
     assert main([*again[:-1], str(tmp_path / "b"), "--seed", "1"]) == 0
-    log = pd.read_parquet(world / "log.parquet")
+    log = pd.read_parquet(simulator / "log.parquet")
     assert pd.read_parquet(tmp_path / "a" / "log.parquet").equals(log)
     assert not pd.read_parquet(tmp_path / "b" / "log.parquet").equals(log)
 
 
-def test_test_rows_are_of_the_same_world_and_no_training_rows(tmp_path):
+def test_test_rows_are_of_the_same_scenario_and_no_training_rows(tmp_path):
     arguments = ["simulate", "--scenario", "clean", "--rows", "3000", "--test-rows", "2000"]
     assert main([*arguments, "--out", str(tmp_path / "w")]) == 0
     log, test = (
@@ -74,28 +74,28 @@ def test_test_rows_are_of_the_same_world_and_no_training_rows(tmp_path):
     assert (users.loc[known["user_id"]].to_numpy() == known[attributes[1:]].to_numpy()).all()
 
 
-def test_a_knob_can_be_turned(tmp_path, capsys):
+def test_a_parameter_can_be_turned(tmp_path, capsys):
     arguments = ["simulate", "--rows", "20000", "--set", "ctr=0.5", "--json"]
     assert main([*arguments, "--out", str(tmp_path / "w")]) == 0
     ctr = json.loads(capsys.readouterr().out)["ctr"]
     assert ctr == pytest.approx(0.5, abs=5 * np.sqrt(0.25 / 20000))
 
 
-def test_predict_scores_every_row_without_labels(world, scores):
-    log = pd.read_parquet(world / "log.parquet")
+def test_predict_scores_every_row_without_labels(simulator, scores):
+    log = pd.read_parquet(simulator / "log.parquet")
     found = pd.read_parquet(scores)
     assert found.index.equals(log.index)
-    bare = world.parent / "bare.parquet"
+    bare = simulator.parent / "bare.parquet"
     log.drop(columns=["click", "conversion"]).to_parquet(bare)
-    out = world.parent / "bare_scores.parquet"
-    arguments = ["predict", str(world.parent / "model"), str(bare), "--out", str(out), "--json"]
+    out = simulator.parent / "bare_scores.parquet"
+    arguments = ["predict", str(simulator.parent / "model"), str(bare), "--out", str(out), "--json"]
     assert main(arguments) == 0
     assert pd.read_parquet(out).equals(found)
 
 
-def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
-    truth = pd.read_parquet(world / "truth.parquet")
-    assert evaluate(world, scores, tmp_path, "--truth", str(world / "truth.parquet")) == 0
+def test_evaluate_against_the_truth(simulator, scores, tmp_path, capsys):
+    truth = pd.read_parquet(simulator / "truth.parquet")
+    assert evaluate(simulator, scores, tmp_path, "--truth", str(simulator / "truth.parquet")) == 0
     printed = capsys.readouterr().out
     content = json.loads((tmp_path / "report.json").read_text())
     (found,) = [
@@ -108,7 +108,7 @@ def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
     assert found == pytest.approx(expected, rel=1e-9)
     assert f"{expected:+.1%}" in printed
     # The predictions say by what rule their model's checkpoint was picked.
-    assert content["facts"]["checkpoint rule"] == CHECKPOINT_RULE
+    assert content["metadata"]["checkpoint rule"] == CHECKPOINT_RULE
     assert {file.name for file in tmp_path.iterdir()} == {
         "report.html",
         "report.json",
@@ -121,8 +121,8 @@ def test_evaluate_against_the_truth(world, scores, tmp_path, capsys):
     }
 
 
-def test_evaluate_from_a_log_says_what_is_not_identified(world, scores, tmp_path, capsys):
-    assert evaluate(world, scores, tmp_path, "--json") == 0
+def test_evaluate_from_a_log_says_what_is_not_identified(simulator, scores, tmp_path, capsys):
+    assert evaluate(simulator, scores, tmp_path, "--json") == 0
     content = json.loads(capsys.readouterr().out)
     assert "not identified" in content["title"]
     assert content == {
@@ -190,7 +190,11 @@ def test_fit_says_where_a_constant_would_do_better(tmp_path, capsys):
     assert "warning: the validation log loss of pctr, " in said
     assert "is worse than that of a constant" in said
     found = FunnelEstimator.load(tmp_path / "m").run_
-    assert found.figures["pctr/log_loss"] > found.figures["pctr/constant"] > np.log(2) - 0.01
+    assert (
+        found.validation_metrics["pctr/log_loss"]
+        > found.validation_metrics["pctr/constant"]
+        > np.log(2) - 0.01
+    )
 
 
 def test_no_arguments_show_the_help(capsys):
@@ -198,8 +202,8 @@ def test_no_arguments_show_the_help(capsys):
     assert "compare" in capsys.readouterr().out
 
 
-def test_inspect_looks_into_the_experts(world, scores, tmp_path, capsys):
-    model, log = str(world.parent / "model"), str(world / "log.parquet")
+def test_inspect_looks_into_the_experts(simulator, scores, tmp_path, capsys):
+    model, log = str(simulator.parent / "model"), str(simulator / "log.parquet")
     out = tmp_path / "gates.png"
     assert main(["inspect", model, log, "--by", "user_tier", "--out", str(out), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["gates"]

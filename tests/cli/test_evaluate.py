@@ -12,7 +12,7 @@ from mtl_seq.simulate import LogisticFunnel
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def simulator(tmp_path_factory):
     """A log with ids and a random slice, its truth, and predictions named in another way."""
     folder = tmp_path_factory.mktemp("evaluate")
     made = LogisticFunnel(users=60, items=40, cvr=0.08, seed=0)
@@ -36,8 +36,8 @@ def world(tmp_path_factory):
     return folder
 
 
-def run(world, out, *arguments):
-    files = [str(world / "log.parquet"), "--schema", str(world / "schema.json")]
+def run(simulator, out, *arguments):
+    files = [str(simulator / "log.parquet"), "--schema", str(simulator / "schema.json")]
     given = ["evaluate", *files, "--out", str(out), "--replicates", "20", *map(str, arguments)]
     return main(given)
 
@@ -58,9 +58,9 @@ MAPPED = (
 )
 
 
-def test_predictions_from_elsewhere_are_mapped_and_matched(world, tmp_path, capsys):
-    models = [f"exact={world / 'shuffled.parquet'}", f"theirs={world / 'theirs.parquet'}"]
-    assert run(world, tmp_path, *models, *MAPPED, "--truth", world / "truth.parquet",
+def test_predictions_from_elsewhere_are_mapped_and_matched(simulator, tmp_path, capsys):
+    models = [f"exact={simulator / 'shuffled.parquet'}", f"theirs={simulator / 'theirs.parquet'}"]
+    assert run(simulator, tmp_path, *models, *MAPPED, "--truth", simulator / "truth.parquet",
                "--control", "exact", "--json") == 0  # fmt: skip
     content = json.loads(capsys.readouterr().out)
     bias = ("pcvr", "all", "relative_bias")
@@ -70,29 +70,30 @@ def test_predictions_from_elsewhere_are_mapped_and_matched(world, tmp_path, caps
     assert {row["control"] for row in content["differences"]} == {"exact"}
 
 
-def test_segments_and_random_rows_are_reported_and_printed(world, tmp_path, capsys):
-    given = [f"exact={world / 'exact.parquet'}", "--by", "user_tier", "--by", "price"]
+def test_segments_and_random_rows_are_reported_and_printed(simulator, tmp_path, capsys):
+    given = [f"exact={simulator / 'exact.parquet'}", "--by", "user_tier", "--by", "price"]
     assert (
-        run(world, tmp_path, *given, "--random", "at_random", "--checkpoint-rule", "the last") == 0
+        run(simulator, tmp_path, *given, "--random", "at_random", "--checkpoint-rule", "the last")
+        == 0
     )
     printed = capsys.readouterr().out
     content = json.loads((tmp_path / "report.json").read_text())
     assert {row["by"] for row in content["segments"]} == {"user_tier", "price"}
     rows = [r for r in content["segments"] if r["by"] == "user_tier" and r["space"] == "clicks"]
-    assert sum(row["rows"] for row in rows) == content["facts"]["clicks"]
+    assert sum(row["rows"] for row in rows) == content["metadata"]["clicks"]
     assert {row["slice"] for row in content["random"]} == {"random", "rest"}
     assert "by user_tier" in printed
     assert "unbiased at psi" in printed
-    assert content["facts"]["checkpoint rule"] == "the last"
+    assert content["metadata"]["checkpoint rule"] == "the last"
     written = {file.name for file in tmp_path.iterdir()}
     assert {"segments_user_tier.png", "segments_price.png", "sensitivity.png"} <= written
 
 
-def test_an_earlier_report_is_compared_even_where_it_is_replaced(world, tmp_path, capsys):
-    assert run(world, tmp_path, f"m={world / 'exact.parquet'}", "--quiet") == 0
+def test_an_earlier_report_is_compared_even_where_it_is_replaced(simulator, tmp_path, capsys):
+    assert run(simulator, tmp_path, f"m={simulator / 'exact.parquet'}", "--quiet") == 0
     mapped = ("--column", "pctr=p_click", "--column", "pcvr=p_buy", "--row-id", "impression")
     older = ("--compare", tmp_path / "report.json")
-    assert run(world, tmp_path, f"m={world / 'theirs.parquet'}", *mapped, *older) == 0
+    assert run(simulator, tmp_path, f"m={simulator / 'theirs.parquet'}", *mapped, *older) == 0
     printed = capsys.readouterr().out
     content = json.loads((tmp_path / "report.json").read_text())
     changed = {row["figure"]: row for row in content["changes"]["figures"]}
@@ -106,11 +107,11 @@ def test_an_earlier_report_is_compared_even_where_it_is_replaced(world, tmp_path
     assert "What changed since the older report" in (tmp_path / "report.html").read_text()
 
 
-def test_undefined_figures_are_printed_with_their_reason(world, tmp_path, capsys):
-    log = pd.read_parquet(world / "log.parquet").assign(click=0, conversion=0)
+def test_undefined_figures_are_printed_with_their_reason(simulator, tmp_path, capsys):
+    log = pd.read_parquet(simulator / "log.parquet").assign(click=0, conversion=0)
     write_frame(log, tmp_path / "log.parquet")
-    schema = ["--schema", str(world / "schema.json"), "--out", str(tmp_path / "r")]
-    scores = f"exact={world / 'exact.parquet'}"
+    schema = ["--schema", str(simulator / "schema.json"), "--out", str(tmp_path / "r")]
+    scores = f"exact={simulator / 'exact.parquet'}"
     assert main(["evaluate", str(tmp_path / "log.parquet"), scores, *schema]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "n/a" in printed
@@ -136,15 +137,15 @@ def test_undefined_figures_are_printed_with_their_reason(world, tmp_path, capsys
         (["m=exact", "--compare", "schema.json"], "must be of kind 'mtl_seq.bias_report'"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(arguments, said, world, tmp_path, capsys):
-    named = {name: world / f"{name}.parquet" for name in ("exact", "theirs", "truth")}
-    named["schema.json"] = world / "schema.json"
+def test_bad_input_is_one_line_and_writes_nothing(arguments, said, simulator, tmp_path, capsys):
+    named = {name: simulator / f"{name}.parquet" for name in ("exact", "theirs", "truth")}
+    named["schema.json"] = simulator / "schema.json"
     given = []
     for text in arguments:
         model, sign, file = text.partition("=")
         is_file = sign and file in named
         given.append(f"{model}={named[file]}" if is_file else str(named.get(text, text)))
-    code = run(world, tmp_path / "r", *given)
+    code = run(simulator, tmp_path / "r", *given)
     captured = capsys.readouterr()
     if said is None:  # a column of 0 and 1 is a mark, whatever it is called
         assert code == 0

@@ -17,9 +17,9 @@ import torch
 
 from mtl_seq import FunnelEstimator
 from mtl_seq.cli import main
-from mtl_seq.cli.fit_command import checkpoint_rule
+from mtl_seq.cli.fit_options import checkpoint_rule
 from mtl_seq.errors import DataError
-from mtl_seq.fit.saved import FILES
+from mtl_seq.fit.storage.model_folder import FILES
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=40, items=30, seed=0)
@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 import lightning, torchmetrics
 from mtl_seq import _files
 from mtl_seq.cli import main
-import mtl_seq.fit.engine, mtl_seq.fit.module, mtl_seq.fit.cross_fit
+import mtl_seq.fit.train.trainer, mtl_seq.fit.train.lightning_module, mtl_seq.fit.train.cross_fitting
 plain = _files._sync
 def slow(path):
     time.sleep(float(os.environ["DAWDLE"]))
@@ -80,8 +80,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("world")
+def simulator(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenario")
     log, _ = WORLD.sample(2000, np.random.default_rng(5))
     log.to_parquet(folder / "log.parquet")
     WORLD.schema.to_json(folder / "schema.json")
@@ -103,9 +103,9 @@ def same(one, other):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def kills(world, folder, wanted, seed):
+def kills(simulator, folder, wanted, seed):
     """Kill a fit at random moments until it was hit so often, then let it go on to its end."""
-    place, start, server, took = world
+    place, start, server, took = simulator
     rng = random.Random(seed)
     begin = [*start, "--out", str(folder)]
     go_on = ["fit", "--resume", str(folder), "--quiet"]
@@ -128,18 +128,18 @@ def kills(world, folder, wanted, seed):
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_killed_three_times_it_ends_the_same(world, tmp_path):
-    kills(world, tmp_path / "run", 3, seed=0)
+def test_killed_three_times_it_ends_the_same(simulator, tmp_path):
+    kills(simulator, tmp_path / "run", 3, seed=0)
 
 
 @pytest.mark.slow
-def test_killed_ten_times_it_ends_the_same(world, tmp_path):
-    kills(world, tmp_path / "run", 10, seed=1)
+def test_killed_ten_times_it_ends_the_same(simulator, tmp_path):
+    kills(simulator, tmp_path / "run", 10, seed=1)
 
 
-def test_killed_between_the_renames_of_its_end_it_ends_the_same(world, tmp_path):
+def test_killed_between_the_renames_of_its_end_it_ends_the_same(simulator, tmp_path):
     """The one moment at which the folder of the run is away."""
-    place, start, server, _ = world
+    place, start, server, _ = simulator
     begun = partial(wait_for, tmp_path / "run" / "checkpoint" / "state.pt")
     assert server.run([*start, "--out", str(tmp_path / "run")], begun) == -signal.SIGKILL
     aside = tmp_path / ".run-old-abcd1234"
@@ -156,8 +156,8 @@ def wait_for(path):
         time.sleep(0.005)
 
 
-def test_sigterm_saves_and_says_how_to_go_on(world, tmp_path):
-    place, start, server, _ = world
+def test_sigterm_saves_and_says_how_to_go_on(simulator, tmp_path):
+    place, start, server, _ = simulator
     out = tmp_path / "run"
     before = server.said.read_text()
     state = out / "checkpoint" / "state.pt"
@@ -175,8 +175,8 @@ def fails(arguments, capsys):
     return capsys.readouterr().err
 
 
-def test_what_cannot_go_on_is_refused(world, tmp_path, capsys, monkeypatch):
-    place, start, server, _ = world
+def test_what_cannot_go_on_is_refused(simulator, tmp_path, capsys, monkeypatch):
+    place, start, server, _ = simulator
     monkeypatch.chdir(place)
     assert "holds no unfinished fit" in fails(["fit", "--resume", tmp_path], capsys)
     said = fails(["fit", "--resume", tmp_path, "--lr", "0.1", "--seed", "3"], capsys)
@@ -188,8 +188,8 @@ def test_what_cannot_go_on_is_refused(world, tmp_path, capsys, monkeypatch):
     assert "holds an unfinished fit: go on with it, `mtl-seq fit --resume" in said
 
 
-def test_a_fit_that_never_began_leaves_nothing(world, tmp_path, capsys, monkeypatch):
-    place, start, *_ = world
+def test_a_fit_that_never_began_leaves_nothing(simulator, tmp_path, capsys, monkeypatch):
+    place, start, *_ = simulator
     monkeypatch.chdir(place)
     said = fails([*start, "--out", tmp_path / "run", "--truth", "nowhere.parquet"], capsys)
     assert "nowhere.parquet" in said
@@ -202,8 +202,8 @@ def test_how_often_is_batches_seconds_or_minutes(every):
         checkpoint_rule(every)
 
 
-def test_a_warm_start_takes_over_the_model(world, tmp_path, capsys, monkeypatch):
-    place, *_ = world
+def test_a_warm_start_takes_over_the_model(simulator, tmp_path, capsys, monkeypatch):
+    place, *_ = simulator
     monkeypatch.chdir(place)
     later, _ = LogisticFunnel(users=60, items=30, seed=0).sample(1000, np.random.default_rng(6))
     later.to_parquet(tmp_path / "later.parquet")
@@ -218,15 +218,17 @@ def test_a_warm_start_takes_over_the_model(world, tmp_path, capsys, monkeypatch)
     assert len(more) > len(known)
 
 
-def test_figures_are_logged_beside_the_model(world, tmp_path, monkeypatch):
-    place, start, *_ = world
+def test_figures_are_logged_beside_the_model(simulator, tmp_path, monkeypatch):
+    place, start, *_ = simulator
     monkeypatch.chdir(place)
     more = ["--logger", "csv", "--clip", "1", "--accumulate", "2", "--patience", "9"]
     assert main([*start, *more, "--out", str(tmp_path / "run")]) == 0
     log = pd.read_csv(tmp_path / "run-logs" / "version_0" / "metrics.csv")
     run = FunnelEstimator.load(tmp_path / "run").run_
-    assert log["valid/rule"].dropna().tolist() == pytest.approx(run.rule)
+    assert log["valid/rule"].dropna().tolist() == pytest.approx(run.validation_scores)
     for quantity in ("pctr", "pcvr", "pctcvr"):
         assert len(log[f"valid/{quantity}/pcoc"].dropna()) == 3
         assert len(log[f"valid/{quantity}/log_loss"].dropna()) == 3
-    assert log["train/ctr"].dropna().tolist() == pytest.approx([t["ctr"] for t in run.tallies])
+    assert log["train/ctr"].dropna().tolist() == pytest.approx(
+        [t["ctr"] for t in run.training_history]
+    )

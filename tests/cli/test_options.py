@@ -30,7 +30,7 @@ def test_every_bottom_has_its_name():
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def simulator(tmp_path_factory):
     folder = tmp_path_factory.mktemp("options")
     arguments = ["simulate", "--scenario", "clean", "--rows", "3000", "--out", str(folder)]
     assert main([*arguments, "--quiet"]) == 0
@@ -46,9 +46,9 @@ def world(tmp_path_factory):
         ["--model", "esmm_ns"],
     ],
 )
-def test_a_model_is_fitted_by_its_name_and_scores(chosen, world, tmp_path, capsys):
-    log, model = str(world / "log.parquet"), str(tmp_path / "model")
-    arguments = ["fit", log, "--schema", str(world / "schema.json"), "--out", model, *chosen]
+def test_a_model_is_fitted_by_its_name_and_scores(chosen, simulator, tmp_path, capsys):
+    log, model = str(simulator / "log.parquet"), str(tmp_path / "model")
+    arguments = ["fit", log, "--schema", str(simulator / "schema.json"), "--out", model, *chosen]
     assert main([*arguments, "--epochs", "1", "--quiet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"] == chosen[1]
     assert main(["predict", model, log, "--out", str(tmp_path / "s.parquet"), "--quiet"]) == 0

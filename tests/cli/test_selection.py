@@ -13,7 +13,7 @@ POSITIONS = ['exposure={ policy = "uniform", slots = 3, position_effect = 2.0 }'
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def simulator(tmp_path_factory):
     folder = tmp_path_factory.mktemp("selection")
     arguments = ["simulate", "--scenario", "mnar", "--rows", "6000", "--out", str(folder)]
     assert main([*arguments, *SMALL, "--set", *POSITIONS, "--quiet"]) == 0
@@ -21,19 +21,24 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def said(world):
-    return ["test-selection", str(world / "log.parquet"), "--schema", str(world / "schema.json")]
+def said(simulator):
+    return [
+        "test-selection",
+        str(simulator / "log.parquet"),
+        "--schema",
+        str(simulator / "schema.json"),
+    ]
 
 
-def test_it_finds_that_clicks_pick_out_those_who_convert(said, world, capsys):
+def test_it_finds_that_clicks_pick_out_those_who_convert(said, simulator, capsys):
     assert main([*said, "--level-share", "uniform", "--json"]) == 0
     printed = capsys.readouterr().out
     found = json.loads(printed)
-    assert found["lam"] > 0.5
+    assert found["log_odds_ratio"] > 0.5
     assert found["t"] > 2
     assert found["strength"] > 10
     assert found["level_share"] == "declared uniform"
-    (world / "test.json").write_text(printed)
+    (simulator / "test.json").write_text(printed)
 
 
 def test_a_person_reads_the_verdict_first(said, capsys):
@@ -44,26 +49,44 @@ def test_a_person_reads_the_verdict_first(said, capsys):
     assert any(line.startswith("P(level of the click-only features | x): ") for line in lines)
 
 
-def test_the_report_takes_it_in(world, capsys):
-    log = pd.read_parquet(world / "log.parquet")
+def test_the_report_takes_it_in(simulator, capsys):
+    log = pd.read_parquet(simulator / "log.parquet")
     scores = pd.DataFrame({"pctr": 0.4, "pcvr": 0.3, "pctcvr": 0.12}, index=log.index)
-    scores.to_parquet(world / "s.parquet")
-    (world / "t.json").write_text(
-        json.dumps({"lam": 1.0, "standard_error": 0.1, "t": 9.0, "verdict": "identified"})
+    scores.to_parquet(simulator / "s.parquet")
+    (simulator / "t.json").write_text(
+        json.dumps(
+            {"log_odds_ratio": 1.0, "standard_error": 0.1, "t": 9.0, "verdict": "identified"}
+        )
     )
-    arguments = ["evaluate", str(world / "log.parquet"), f"flat={world / 's.parquet'}"]
-    arguments += ["--schema", str(world / "schema.json"), "--selection", str(world / "t.json")]
-    assert main([*arguments, "--out", str(world / "report"), "--replicates", "5"]) == 0
+    arguments = ["evaluate", str(simulator / "log.parquet"), f"flat={simulator / 's.parquet'}"]
+    arguments += [
+        "--schema",
+        str(simulator / "schema.json"),
+        "--selection",
+        str(simulator / "t.json"),
+    ]
+    assert main([*arguments, "--out", str(simulator / "report"), "--replicates", "5"]) == 0
     assert "at that lambda" in " ".join(capsys.readouterr().out.split())
-    assert "at that lambda" in (world / "report" / "report.html").read_text()
+    assert "at that lambda" in (simulator / "report" / "report.html").read_text()
     assert (
-        main([*arguments, "--out", str(world / "r2"), "--truth", str(world / "truth.parquet")]) == 2
+        main(
+            [
+                *arguments,
+                "--out",
+                str(simulator / "r2"),
+                "--truth",
+                str(simulator / "truth.parquet"),
+            ]
+        )
+        == 2
     )
     assert "--selection" in capsys.readouterr().err
 
 
-def test_without_a_click_only_feature_it_offers_the_other_analysis(said, world, tmp_path, capsys):
-    own = Schema.from_json(world / "schema.json").to_dict()
+def test_without_a_click_only_feature_it_offers_the_other_analysis(
+    said, simulator, tmp_path, capsys
+):
+    own = Schema.from_json(simulator / "schema.json").to_dict()
     Schema.from_dict({**own, "click_only": []}).to_json(tmp_path / "schema.json")
     assert main([*said[:3], str(tmp_path / "schema.json")]) == 2
     assert "mtl-seq sensitivity" in capsys.readouterr().err

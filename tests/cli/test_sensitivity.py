@@ -23,9 +23,9 @@ def truth():
 def folder(tmp_path_factory):
     """A log, and as predictions the CVR on clicks, that over all impressions, and a third."""
     out = tmp_path_factory.mktemp("sensitivity")
-    world = scenario("clean", mnar=MNAR)
-    log, truth = world.sample(4000, np.random.default_rng(0))
-    world.schema.to_json(out / "schema.json")
+    simulator = scenario("clean", mnar=MNAR)
+    log, truth = simulator.sample(4000, np.random.default_rng(0))
+    simulator.schema.to_json(out / "schema.json")
     log.to_parquet(out / "log.parquet")
     for name, pcvr in (
         ("clicks", truth.pcvr_clicked),
@@ -44,7 +44,7 @@ def run(folder, *more, models=("clicks", "truth", "middle")):
 
 
 def test_it_finds_where_each_model_is_right(folder, truth, capsys):
-    """The CVR on clicks is right at 1, that over all impressions at the world's own odds ratio."""
+    """The CVR on clicks is right at 1, that over all impressions at the scenario's own odds ratio."""
     assert run(folder, "--bias", "0.2", "--json") == 0
     content = json.loads(capsys.readouterr().out)
     models = {row["model"]: row for row in content["models"]}

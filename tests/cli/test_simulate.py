@@ -1,4 +1,4 @@
-"""`mtl-seq simulate` at size, its look at a world, and `mtl-seq scenarios`."""
+"""`mtl-seq simulate` at size, its look at a scenario, and `mtl-seq scenarios`."""
 
 import json
 import os
@@ -29,35 +29,35 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("simulate") / "world"
+def simulator(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulate") / "scenario"
     assert main([*SHARDED, "--test-rows", "3000", "--out", str(folder), "--quiet"]) == 0
     return folder
 
 
-def test_more_rows_than_a_shard_holds_are_written_as_shards(world):
-    assert [name for name in contents(world) if not name.startswith("test/")] == [
+def test_more_rows_than_a_shard_holds_are_written_as_shards(simulator):
+    assert [name for name in contents(simulator) if not name.startswith("test/")] == [
         *(f"log/part-0000{k}.parquet" for k in range(5)),
         "manifest.json",
         "schema.json",
         *(f"truth/part-0000{k}.parquet" for k in range(5)),
     ]
     scenario = simulate.scenario("clean", seed=0)
-    assert Schema.from_json(world / "schema.json") == scenario.schema
+    assert Schema.from_json(simulator / "schema.json") == scenario.schema
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(1, 3)))
     log, _ = scenario.sample(2000, rng)
-    found = pd.read_parquet(world / "log/part-00003.parquet")
+    found = pd.read_parquet(simulator / "log/part-00003.parquet")
     pd.testing.assert_frame_equal(found.drop(columns="row_id"), log)
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(2, 1)))
     test, _ = scenario.sample(1000, rng)
-    found = pd.read_parquet(world / "test/log/part-00001.parquet")
+    found = pd.read_parquet(simulator / "test/log/part-00001.parquet")
     pd.testing.assert_frame_equal(found.drop(columns="row_id"), test)
 
 
-def test_workers_do_not_change_a_byte_and_a_finished_folder_stays(world, tmp_path, capsys):
+def test_workers_do_not_change_a_byte_and_a_finished_folder_stays(simulator, tmp_path, capsys):
     again = [*SHARDED, "--test-rows", "3000", "--out", str(tmp_path), "--json"]
     assert main([*again, "--workers", "2"]) == 0
-    assert contents(tmp_path) == contents(world)
+    assert contents(tmp_path) == contents(simulator)
     summary = json.loads(capsys.readouterr().out)
     log = read_frame(tmp_path / "log")
     assert summary["impressions"] == len(log) == 9000
@@ -70,7 +70,7 @@ def test_workers_do_not_change_a_byte_and_a_finished_folder_stays(world, tmp_pat
     (tmp_path / "log" / "part-00002.parquet").unlink()
     assert main(again[:-1]) == 0
     assert f"{tmp_path}: 1 shards written, 4 were finished before" in capsys.readouterr().err
-    assert contents(tmp_path) == contents(world)
+    assert contents(tmp_path) == contents(simulator)
 
 
 def test_ctrl_c_keeps_whole_shards_and_the_same_command_goes_on(tmp_path):
@@ -100,12 +100,12 @@ def test_ctrl_c_keeps_whole_shards_and_the_same_command_goes_on(tmp_path):
     assert not list(tmp_path.rglob("_unfinished"))
 
 
-def test_fit_predict_and_evaluate_read_folders_of_shards(world, tmp_path, capsys):
-    schema = ["--schema", str(world / "schema.json")]
+def test_fit_predict_and_evaluate_read_folders_of_shards(simulator, tmp_path, capsys):
+    schema = ["--schema", str(simulator / "schema.json")]
     model, scores = str(tmp_path / "model"), tmp_path / "scores.parquet"
-    fit = ["fit", str(world / "log"), *schema, "--truth", str(world / "truth"), "--quiet"]
+    fit = ["fit", str(simulator / "log"), *schema, "--truth", str(simulator / "truth"), "--quiet"]
     assert main([*fit, "--model", "oracle", "--out", model, "--epochs", "1"]) == 0
-    test = [str(world / "test" / name) for name in ("log", "truth")]
+    test = [str(simulator / "test" / name) for name in ("log", "truth")]
     assert main(["predict", model, test[0], "--out", str(scores), "--quiet"]) == 0
     capsys.readouterr()
     evaluate = ["evaluate", test[0], f"oracle={scores}", "--truth", test[1], *schema, "--json"]
@@ -125,27 +125,30 @@ def test_fit_predict_and_evaluate_read_folders_of_shards(world, tmp_path, capsys
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([*SHARDED, "--set", "rho=0.1"], "world.knobs.rho is 0.8 there and 0.1 here"),
+        ([*SHARDED, "--set", "rho=0.1"], "scenario.parameters.rho is 0.8 there and 0.1 here"),
         ([*SHARDED, "--seed", "1"], "seed is 0 there and 1 here"),
         (["simulate", "--rows", "10"], "which would be lost"),
         ([*SHARDED, "--workers", "0"], "--workers"),
-        (["fit", "{world}", "--schema", "{world}/schema.json"], "no parquet file in the folder"),
+        (
+            ["fit", "{scenario}", "--schema", "{scenario}/schema.json"],
+            "no parquet file in the folder",
+        ),
     ],
 )
-def test_what_does_not_fit_is_one_line_and_changes_nothing(world, arguments, said, capsys):
-    before = contents(world)
-    out = world if arguments[0] == "simulate" else world.parent / "none"
-    given = [argument.replace("{world}", str(world)) for argument in arguments]
+def test_what_does_not_fit_is_one_line_and_changes_nothing(simulator, arguments, said, capsys):
+    before = contents(simulator)
+    out = simulator if arguments[0] == "simulate" else simulator.parent / "none"
+    given = [argument.replace("{scenario}", str(simulator)) for argument in arguments]
     assert main([*given, "--out", str(out)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 1
     assert said in captured.err
-    assert contents(world) == before
+    assert contents(simulator) == before
 
 
 @pytest.mark.parametrize("shards", [[], ["--shard-rows", "2000"]])
-def test_a_look_at_a_world_is_one_picture_and_one_table(tmp_path, capsys, shards):
+def test_a_look_at_a_scenario_is_one_picture_and_one_table(tmp_path, capsys, shards):
     arguments = ["simulate", "--scenario", "clean", "--rows", "5000", "--describe", *shards]
     assert main([*arguments, "--out", str(tmp_path / "a")]) == 0
     printed = capsys.readouterr().out
@@ -166,9 +169,9 @@ def test_a_look_at_a_world_is_one_picture_and_one_table(tmp_path, capsys, shards
         assert (tmp_path / folder / "describe.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_world_of_ones_own_and_its_seed_can_be_named(tmp_path, capsys):
+def test_a_scenario_of_ones_own_and_its_seed_can_be_named(tmp_path, capsys):
     file = tmp_path / "mine.toml"
-    file.write_text('version = 1\nsummary = "Mine."\n\n[knobs]\nusers = 60\nctr = 0.5\n')
+    file.write_text('version = 1\nsummary = "Mine."\n\n[parameters]\nusers = 60\nctr = 0.5\n')
     arguments = ["simulate", "--scenario", str(file), "--rows", "4000", "--set", "seed=7"]
     assert main([*arguments, "--out", str(tmp_path / "w"), "--json"]) == 0
     ctr = json.loads(capsys.readouterr().out)["ctr"]
@@ -191,7 +194,7 @@ def test_scenarios_are_listed_with_the_rates_of_their_truth(capsys):
 
 
 def test_scenarios_can_be_listed_without_building_any(capsys, monkeypatch):
-    def built(*arguments, **knobs):
+    def built(*arguments, **parameters):
         raise AssertionError("nothing is to be built")
 
     monkeypatch.setattr("mtl_seq.cli.scenarios.named", built)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mtl_seq.cli import main
+from mtl_seq.experiments.estimators import study_estimators
 from mtl_seq.simulate import scenario
-from mtl_seq.studies import study_estimators
 
 SMALL = ["--scenario", "clean", "--rows", "3000", "--fit-rows", "3000", "--replicates", "20"]
 
@@ -20,10 +20,10 @@ def test_the_study_is_printed_and_written(tmp_path, capsys):
         assert text in captured.out
     assert "estimators.png" in captured.err
     content = json.loads((tmp_path / "s" / "estimators.json").read_text())
-    assert content["facts"]["scenario"] == "clean with rho=0.5"
-    world = scenario("clean", rho=0.5, seed=2)
+    assert content["metadata"]["scenario"] == "clean with rho=0.5"
+    simulator = scenario("clean", rho=0.5, seed=2)
     sizes = {"rows": 3000, "fit_rows": 3000, "replicates": 20}
-    expected = study_estimators(world, **sizes, floors=[0.2, 0.05], seed=2)
+    expected = study_estimators(simulator, **sizes, floors=[0.2, 0.05], seed=2)
     assert content["rows"] == expected.to_dict()["rows"]
     ips = expected.row("mean CVR", "IPS", "constant")
     assert f"{100 * ips['analytic_bias'] / ips['truth']:+.2f}" in captured.out

@@ -4,9 +4,9 @@ import inspect
 from functools import cache, partial
 
 import numpy as np
-from contract.worlds import WithAction, positioned, relabelled, small
+from contract.scenarios import WithAction, positioned, relabelled, small
 
-from mtl_seq import Funnel, models, nn, risks, simulate
+from mtl_seq import Funnel, losses, models, nn, simulate
 from mtl_seq.testing import CHAINS
 
 BOTTOMS = {
@@ -35,56 +35,56 @@ HEADS = {
     "DependentHead": nn.DependentHead,
     "DependentHead, lambda(x)": partial(nn.DependentHead, hidden=(), dependence=(8,)),
     "GaussianHead": nn.GaussianHead,
-    "DependentHead, held": partial(nn.DependentHead, lam=1.5, learned=False),
+    "DependentHead, held": partial(nn.DependentHead, log_odds_ratio=1.5, learned=False),
     "JointHead, linear": partial(nn.JointHead, hidden=()),
 }
-RISKS = {
-    "EntireSpace, CTR": risks.EntireSpace("click"),
-    "EntireSpace, CTCVR": risks.EntireSpace("conversion"),
-    "ClickSpace": risks.ClickSpace(),
-    "IPS": risks.IPS(),
-    "IPS, absolute floor": risks.IPS(risks.PropensityPolicy(floor=0.1)),
-    "DirectMethod": risks.DirectMethod(),
-    "DoublyRobust": risks.DoublyRobust(),
-    "Imputation": risks.Imputation(),
-    "IPS, self-normalised": risks.IPS(risks.PropensityPolicy(self_normalise=True)),
-    "IPS, not detached": risks.IPS(risks.PropensityPolicy(detach=False)),
-    "DoublyRobust, self-normalised": risks.DoublyRobust(
-        risks.PropensityPolicy(self_normalise=True)
+LOSSES = {
+    "EntireSpace, CTR": losses.EntireSpace("click"),
+    "EntireSpace, CTCVR": losses.EntireSpace("conversion"),
+    "ClickSpace": losses.ClickSpace(),
+    "IPS": losses.IPS(),
+    "IPS, absolute floor": losses.IPS(losses.PropensityPolicy(floor=0.1)),
+    "DirectMethod": losses.DirectMethod(),
+    "DoublyRobust": losses.DoublyRobust(),
+    "Imputation": losses.Imputation(),
+    "IPS, self-normalised": losses.IPS(losses.PropensityPolicy(self_normalise=True)),
+    "IPS, not detached": losses.IPS(losses.PropensityPolicy(detach=False)),
+    "DoublyRobust, self-normalised": losses.DoublyRobust(
+        losses.PropensityPolicy(self_normalise=True)
     ),
-    "LabelImputation": risks.LabelImputation(),
-    "MRDRImputation": risks.MRDRImputation(),
-    "DRBiasImputation": risks.DRBiasImputation(),
-    "DRMSEImputation": risks.DRMSEImputation(),
-    "DCMT": risks.DCMT(),
-    "DCMT, IPS form": risks.DCMT(risks.PropensityPolicy(), prior=1.0),
-    "NISE": risks.NISE(),
-    "ConversionPropensity": risks.ConversionPropensity(),
-    "DDPO": risks.DDPO(),
-    "DDPO, hard labels": risks.DDPO(risks.PropensityPolicy(), soft_labels=False),
-    "ClickUnconverted": risks.ClickUnconverted(),
-    "UnconvertedIPS": risks.UnconvertedIPS(),
-    "SoftAlignment": risks.SoftAlignment(),
-    "AMAN": risks.AMAN(rate=0.3),
-    "AMAN, every impression": risks.AMAN(rate=1.0),
-    "AMAN, corrected": risks.AMAN(rate=0.3, corrected=True),
-    "Oversampling": risks.Oversampling(),
-    "Oversampling, corrected": risks.Oversampling(corrected=True),
-    "Unbias": risks.Unbias(),
-    "RankNet": risks.RankNet(),
-    "RankNet, other grades": risks.RankNet({"click": 1, "conversion": 5}),
-    "LambdaRank": risks.LambdaRank(),
-    "ReweightedClick": risks.ReweightedClick(),
-    "ReweightedClick, corrected": risks.ReweightedClick(scale="corrected"),
-    "PotentialOutcome": risks.PotentialOutcome(),
-    "Calibrator": risks.Calibrator(),
-    "DependentLikelihood": risks.DependentLikelihood(),
-    "GaussianLikelihood": risks.GaussianLikelihood(),
-    "DependentLikelihood, three stages": risks.DependentLikelihood(),
-    "PathLoss": risks.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
+    "LabelImputation": losses.LabelImputation(),
+    "MRDRImputation": losses.MRDRImputation(),
+    "DRBiasImputation": losses.DRBiasImputation(),
+    "DRMSEImputation": losses.DRMSEImputation(),
+    "DCMT": losses.DCMT(),
+    "DCMT, IPS form": losses.DCMT(losses.PropensityPolicy(), prior=1.0),
+    "NISE": losses.NISE(),
+    "ConversionPropensity": losses.ConversionPropensity(),
+    "DDPO": losses.DDPO(),
+    "DDPO, hard labels": losses.DDPO(losses.PropensityPolicy(), soft_labels=False),
+    "ClickUnconverted": losses.ClickUnconverted(),
+    "UnconvertedIPS": losses.UnconvertedIPS(),
+    "SoftAlignment": losses.SoftAlignment(),
+    "AMAN": losses.AMAN(rate=0.3),
+    "AMAN, every impression": losses.AMAN(rate=1.0),
+    "AMAN, corrected": losses.AMAN(rate=0.3, corrected=True),
+    "Oversampling": losses.Oversampling(),
+    "Oversampling, corrected": losses.Oversampling(corrected=True),
+    "Unbias": losses.Unbias(),
+    "RankNet": losses.RankNet(),
+    "RankNet, other grades": losses.RankNet({"click": 1, "conversion": 5}),
+    "LambdaRank": losses.LambdaRank(),
+    "ReweightedClick": losses.ReweightedClick(),
+    "ReweightedClick, corrected": losses.ReweightedClick(scale="corrected"),
+    "PotentialOutcome": losses.PotentialOutcome(),
+    "Calibrator": losses.MonotonicityPenalty(),
+    "DependentLikelihood": losses.DependentLikelihood(),
+    "GaussianLikelihood": losses.GaussianLikelihood(),
+    "DependentLikelihood, three stages": losses.DependentLikelihood(),
+    "PathLoss": losses.PathLoss("action", funnel=models.CLICK_ACTION_PURCHASE),
 }
 MODELS = {
-    "default": models.default,
+    "targeted": models.targeted,
     "click_space": models.click_space,
     "multitask": models.multitask,
     "esmm": models.esmm,

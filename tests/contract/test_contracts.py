@@ -9,7 +9,7 @@ import torch
 from contract import rows
 from contract.rows import exported
 
-from mtl_seq import FunnelEstimator, models, nn, risks
+from mtl_seq import FunnelEstimator, losses, models, nn
 from mtl_seq.functional import binary_cross_entropy
 from mtl_seq.testing import (
     CHAINS,
@@ -19,8 +19,8 @@ from mtl_seq.testing import (
     check_estimator,
     check_exportable,
     check_head,
+    check_loss,
     check_model,
-    check_risk,
 )
 
 
@@ -44,9 +44,9 @@ def test_heads(part, on):
     check_head(part, **on)
 
 
-@placed(rows.RISKS)
-def test_risks(part, on):
-    check_risk(part, **on)
+@placed(rows.LOSSES)
+def test_losses(part, on):
+    check_loss(part, **on)
 
 
 @pytest.mark.parametrize("bottom", [nn.MMoE, nn.SharedBottom, nn.SingleTask])
@@ -93,7 +93,7 @@ def test_estimators(name):
     part = rows.MODELS[name]
     check_estimator(
         lambda schema: FunnelEstimator(part, schema, epochs=1, batch_size=64, seed=5),
-        world=rows.WORLDS.get(name),
+        simulator=rows.WORLDS.get(name),
     )
 
 
@@ -109,7 +109,7 @@ def inner(part):
 def test_nothing_public_is_without_a_row():
     assert exported(nn, nn.Bottom) == {inner(part) for part in rows.BOTTOMS.values()}
     assert exported(nn, nn.Head) == {inner(part) for part in rows.HEADS.values()}
-    assert exported(risks, risks.Risk) == {type(part) for part in rows.RISKS.values()}
+    assert exported(losses, losses.Loss) == {type(part) for part in rows.LOSSES.values()}
     builders = {
         name
         for name in models.__all__
@@ -155,7 +155,7 @@ class BranchesOnData(nn.SharedBottom):
         return super().forward(shared if shared.sum() > 0 else -shared)
 
 
-class LeakyIPS(risks.IPS):
+class LeakyIPS(losses.IPS):
     """Propensity not detached, as in code in the wild."""
 
     def forward(self, prediction, labels):
@@ -163,12 +163,12 @@ class LeakyIPS(risks.IPS):
         return labels.click * error / prediction.pctr
 
 
-class WrongSpace(risks.ClickSpace):
+class WrongSpace(losses.ClickSpace):
     def forward(self, prediction, labels):
         return binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
 
 
-class ProbabilityForm(risks.EntireSpace):
+class ProbabilityForm(losses.EntireSpace):
     def forward(self, prediction, labels):
         p = prediction.pctr * prediction.pcvr
         y = labels.conversion
@@ -181,7 +181,7 @@ def draws_globally(spec, *, funnel, seed):
 
 
 def untrained_tower(spec, *, funnel, seed):
-    objective = risks.Objective({"ctr": risks.EntireSpace("click")})
+    objective = losses.Objective({"ctr": losses.EntireSpace("click")})
     return models.assemble(spec, objective, funnel=funnel, bottom=nn.MMoE, seed=seed)
 
 
@@ -198,9 +198,9 @@ def ignores_hidden_from(spec, *, funnel, seed):
         (check_head, IgnoresOwn),
         (check_head, LeaksOwn),
         (partial(check_head, funnels=CHAINS), ClaimsConditionals),
-        (check_risk, LeakyIPS()),
-        (check_risk, WrongSpace()),
-        (check_risk, ProbabilityForm("conversion")),
+        (check_loss, LeakyIPS()),
+        (check_loss, WrongSpace()),
+        (check_loss, ProbabilityForm("conversion")),
         (check_exportable, partial(models.esmm, bottom=BranchesOnData)),
         (check_model, partial(models.esmm, bottom=MixesRows)),
         (check_model, draws_globally),

@@ -6,7 +6,7 @@ import pytest
 from contract import rows
 
 from mtl_seq import models, nn
-from mtl_seq.risks import EntireSpace, Objective
+from mtl_seq.losses import EntireSpace, Objective
 from mtl_seq.testing import CHAINS, FUNNELS, check_exportable, check_model
 
 HEADS = {

@@ -40,10 +40,10 @@ def test_every_simulator_can_be_written_in_shards_and_described(name, tmp_path):
 
 def test_nothing_public_is_without_a_row():
     assert set(simulate.scenarios()) <= set(rows.SIMULATORS)
-    worlds = {
+    simulators = {
         c for c in exported(simulate, object) if hasattr(c, "sample") and hasattr(c, "schema")
     }
-    assert worlds - {simulate.Simulator} == {type(rows.simulator(n)) for n in rows.SIMULATORS}
+    assert simulators - {simulate.Simulator} == {type(rows.simulator(n)) for n in rows.SIMULATORS}
 
 
 class WrongTruth(simulate.LogisticFunnel):

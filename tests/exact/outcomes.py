@@ -10,15 +10,15 @@ import torch
 
 from mtl_seq import Funnel, FunnelLabels
 from mtl_seq.functional import binary_cross_entropy
+from mtl_seq.losses import Objective, PropensityPolicy
 from mtl_seq.nn import compose_conditionals
-from mtl_seq.risks import Objective, PropensityPolicy
 
 FUNNEL = Funnel.chain("click", "conversion")
 UNCLIPPED = PropensityPolicy(quantile=0.0)
 SCALED = PropensityPolicy(quantile=0.0, self_normalise=True)
 
 
-def draw_world(cells=40, seed=0):
+def draw_scenario(cells=40, seed=0):
     """Cells of equal mass: true p and q, wrong ones, and logits of a model that is off."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -34,33 +34,33 @@ def draw_world(cells=40, seed=0):
     }
 
 
-def population(risk, world, *, propensity=None, aux=None, logits=None):
-    """The risk on infinitely many impressions.
+def population(loss, simulator, *, propensity=None, aux=None, logits=None):
+    """The loss on infinitely many impressions.
 
-    Every cell stands there with every outcome, weighted by its probability. A self-normalised risk
+    Every cell stands there with every outcome, weighted by its probability. A self-normalised loss
     is then its ratio of expectations, any other its expectation.
     """
-    logits = world["logits"] if logits is None else logits
-    cells = len(world["p"])
+    logits = simulator["logits"] if logits is None else logits
+    cells = len(simulator["p"])
     ones = torch.ones(cells, dtype=torch.float64)
     clicks, conversions, potentials, chances = [], [], [], []
     for o, r in product((0.0, 1.0), (0.0, 1.0)):
         clicks.append(o * ones)
         potentials.append(r * ones)
         conversions.append(o * r * ones)
-        chance = world["p"] if o else 1 - world["p"]
-        chances.append(chance * (world["q"] if r else 1 - world["q"]))
+        chance = simulator["p"] if o else 1 - simulator["p"]
+        chances.append(chance * (simulator["q"] if r else 1 - simulator["q"]))
     labels = FunnelLabels(
         torch.stack((torch.cat(clicks), torch.cat(conversions)), dim=1),
         weight=4 * torch.cat(chances),
         propensity=None if propensity is None else propensity.repeat(4),
         potential=torch.cat(potentials),
     )
-    extra = {} if aux is None else {name: aux.repeat(4) for name in risk.aux}
+    extra = {} if aux is None else {name: aux.repeat(4) for name in loss.aux}
     prediction = compose_conditionals(FUNNEL, logits.repeat(4, 1), extra)
-    return Objective({"risk": risk})(prediction, labels)["risk"]
+    return Objective({"loss": loss})(prediction, labels)["loss"]
 
 
-def ideal(world):
-    """The risk everyone wants: expected error of pCVR over all impressions."""
-    return binary_cross_entropy(world["logits"][:, 1], world["q"]).mean()
+def ideal(simulator):
+    """The loss everyone wants: expected error of pCVR over all impressions."""
+    return binary_cross_entropy(simulator["logits"][:, 1], simulator["q"]).mean()

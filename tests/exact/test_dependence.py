@@ -1,11 +1,11 @@
-"""The moment for lambda on worlds that are enumerated, not sampled."""
+"""The moment for lambda on scenarios that are enumerated, not sampled."""
 
 import numpy as np
 import pytest
 import torch
 
+from mtl_seq.dependence import dependence_moment
 from mtl_seq.errors import DataError
-from mtl_seq.fit import dependence_moment
 from mtl_seq.functional import dependent_cells, logit_click, potential_logit
 
 CELLS, LEVELS = 12, 4
@@ -15,13 +15,13 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def world(lam, seed=0):
+def simulator(log_odds_ratio, seed=0):
     """Probabilities of x, level, click and conversion, each cell a row with its mass."""
     rng = np.random.default_rng(seed)
     q = rng.uniform(0.02, 0.6, CELLS)
     a = rng.normal(-1, 1, (CELLS, LEVELS))
     mass, share = rng.dirichlet(np.ones(CELLS)), rng.dirichlet(np.ones(LEVELS), CELLS)
-    both = q[:, None] * sigmoid(a + lam)
+    both = q[:, None] * sigmoid(a + log_odds_ratio)
     p = both + (1 - q)[:, None] * sigmoid(a)
     rate = (share * both).sum(1) / (share * p).sum(1)
     chances = np.stack([1 - p, p - both, both], axis=2) * (mass[:, None] * share)[:, :, None]
@@ -38,34 +38,37 @@ def world(lam, seed=0):
     return rows, q, p, rate, share, a
 
 
-@pytest.mark.parametrize("lam", [-3.0, -1.0, 0.0, 1.5, 3.0])
-def test_the_population_gives_back_lambda_and_every_cvr(lam):
-    rows, q, p, rate, share, _ = world(lam)
+@pytest.mark.parametrize("log_odds_ratio", [-3.0, -1.0, 0.0, 1.5, 3.0])
+def test_the_population_gives_back_lambda_and_every_cvr(log_odds_ratio):
+    rows, q, p, rate, share, _ = simulator(log_odds_ratio)
     found = dependence_moment(**rows)
-    assert abs(found.lam - lam) <= 1e-6
+    assert abs(found.log_odds_ratio - log_odds_ratio) <= 1e-6
     arrays = (torch.from_numpy(x) for x in (p, share, rate))
-    b = dependent_cells(*arrays, found.lam).b
+    b = dependent_cells(*arrays, found.log_odds_ratio).b
     np.testing.assert_allclose(torch.sigmoid(b).numpy(), q, atol=1e-6)
 
 
 def test_the_test_of_no_dependence_is_zero_where_there_is_none():
-    rows, *_ = world(0.0)
+    rows, *_ = simulator(0.0)
     assert abs(dependence_moment(**rows).t) <= 1e-9
-    rows, *_ = world(1.0)
+    rows, *_ = simulator(1.0)
     assert dependence_moment(**rows).t > 0.1
-    rows, *_ = world(-1.0)
+    rows, *_ = simulator(-1.0)
     assert dependence_moment(**rows).t < -0.1
 
 
-@pytest.mark.parametrize(("lam", "order"), [(0.0, None), (1.0, 2)])
-def test_an_error_of_the_clicked_rate_moves_lambda_to_second_order_only(lam, order):
-    rows, *_ = world(lam)
+@pytest.mark.parametrize(("log_odds_ratio", "order"), [(0.0, None), (1.0, 2)])
+def test_an_error_of_the_clicked_rate_moves_lambda_to_second_order_only(log_odds_ratio, order):
+    rows, *_ = simulator(log_odds_ratio)
     rate = rows["clicked_rate"]
     direction = np.random.default_rng(1).normal(size=CELLS)[np.unique(rate, return_inverse=True)[1]]
 
     def off(size):
         logit = np.log(rate / (1 - rate)) + size * direction
-        return dependence_moment(**{**rows, "clicked_rate": sigmoid(logit)}).lam - lam
+        return (
+            dependence_moment(**{**rows, "clicked_rate": sigmoid(logit)}).log_odds_ratio
+            - log_odds_ratio
+        )
 
     if order is None:  # without a dependence the rate is centred away altogether
         assert abs(off(0.1)) <= 1e-12
@@ -74,21 +77,21 @@ def test_an_error_of_the_clicked_rate_moves_lambda_to_second_order_only(lam, ord
 
 
 def test_levels_that_are_off_by_an_intercept_each_are_set_right():
-    rows, *_ = world(1.0)
+    rows, *_ = simulator(1.0)
     shift = np.array([0.4, -0.3, 0.2, 0.1])
     logit = np.log(rows["p"] / (1 - rows["p"])) + shift
     found = dependence_moment(**{**rows, "p": sigmoid(logit)})
-    assert abs(found.lam - 1.0) <= 1e-6
+    assert abs(found.log_odds_ratio - 1.0) <= 1e-6
 
 
 def test_levels_that_move_no_click_identify_nothing():
-    rows, *_ = world(1.0)
+    rows, *_ = simulator(1.0)
     flat = np.repeat(rows["p"][:, :1], LEVELS, axis=1)
     assert dependence_moment(**{**rows, "p": flat}).verdict == "not identified"
 
 
 def test_the_standard_error_falls_with_the_root_of_the_rows():
-    rows, *_ = world(1.0)
+    rows, *_ = simulator(1.0)
     few = dependence_moment(**{**rows, "weight": None, "group": None} | tile(rows, 2000))
     many = dependence_moment(**{**rows, "weight": None, "group": None} | tile(rows, 8000))
     assert few.standard_error / many.standard_error == pytest.approx(2.0, rel=0.02)
@@ -101,7 +104,7 @@ def tile(rows, n):
 
 
 def test_users_who_repeat_themselves_count_once():
-    rows, *_ = world(1.0)
+    rows, *_ = simulator(1.0)
     once = tile(rows, 3000)
     n = len(once["level"])
     twice = {name: np.concatenate([x, x]) for name, x in once.items()}
@@ -111,20 +114,23 @@ def test_users_who_repeat_themselves_count_once():
     assert clustered.t == pytest.approx(alone.t, rel=1e-6)
 
 
-@pytest.mark.parametrize("lam", [-8.0, -1.0, 0.0, 1e-9, 2.0, 8.0])
-def test_the_closed_form_inverts_the_mixture(lam):
+@pytest.mark.parametrize("log_odds_ratio", [-8.0, -1.0, 0.0, 1e-9, 2.0, 8.0])
+def test_the_closed_form_inverts_the_mixture(log_odds_ratio):
     rng = np.random.default_rng(3)
     a, b = (torch.from_numpy(rng.normal(0, 4, 500)) for _ in range(2))
     q = torch.sigmoid(b)
-    p = q * torch.sigmoid(a + lam) + (1 - q) * torch.sigmoid(a)
+    p = q * torch.sigmoid(a + log_odds_ratio) + (1 - q) * torch.sigmoid(a)
     kept = (p > 1e-9) & (p < 1 - 1e-9)
-    np.testing.assert_allclose(logit_click(p, b, lam)[kept], a[kept], atol=1e-5)
+    np.testing.assert_allclose(logit_click(p, b, log_odds_ratio)[kept], a[kept], atol=1e-5)
 
 
 def test_more_conversions_among_clicks_than_over_all_where_lambda_is_positive():
-    _, _, p, rate, share, _ = world(1.0)
+    _, _, p, rate, share, _ = simulator(1.0)
     p, share, rate = (torch.from_numpy(x) for x in (p, share, rate))
-    over_all = [torch.sigmoid(potential_logit(p, share, rate, lam)) for lam in (-1.0, 0.0, 1.0)]
+    over_all = [
+        torch.sigmoid(potential_logit(p, share, rate, log_odds_ratio))
+        for log_odds_ratio in (-1.0, 0.0, 1.0)
+    ]
     assert bool((over_all[0] > over_all[1]).all())
     torch.testing.assert_close(over_all[1], rate)
     assert bool((over_all[2] < over_all[1]).all())
@@ -139,7 +145,7 @@ def test_more_conversions_among_clicks_than_over_all_where_lambda_is_positive():
     ],
 )
 def test_bad_input_is_named(change, message):
-    rows, *_ = world(0.0)
+    rows, *_ = simulator(0.0)
     for name, value in change.items():
         if value is None:
             value = np.where(rows["level"] == 2, 0.0, rows[name])

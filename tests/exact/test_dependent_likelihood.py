@@ -10,8 +10,8 @@ from torch.nn.functional import logsigmoid
 from mtl_seq import Funnel, nn
 from mtl_seq.errors import CompositionError
 from mtl_seq.functional import dependent_chain
+from mtl_seq.losses import ClickSpace, DependentLikelihood, EntireSpace
 from mtl_seq.records import FunnelLabels
-from mtl_seq.risks import ClickSpace, DependentLikelihood, EntireSpace
 
 TWO, THREE = Funnel.chain("click", "conversion"), Funnel.chain("click", "cart", "order")
 STEPS = (0.0, 2.0, 4.0, 8.0, 12.0, 20.0, 30.0, 60.0, 100.0, 200.0)
@@ -61,18 +61,18 @@ def test_the_mass_of_the_outcomes_is_one(stages):
 
 def test_three_stages_are_their_enumerated_potential_outcomes():
     rng = np.random.default_rng(0)
-    b, lam = rng.normal(0, 2, (3, 300)), rng.normal(0, 2, (2, 300))
+    b, log_odds_ratio = rng.normal(0, 2, (3, 300)), rng.normal(0, 2, (2, 300))
     mass = {}
     for r in itertools.product((0, 1), repeat=3):
         chance = np.where(r[2], sigmoid(b[2]), sigmoid(-b[2]))
         for k in (1, 0):
-            up = sigmoid(b[k] + lam[k] * r[k + 1])
+            up = sigmoid(b[k] + log_odds_ratio[k] * r[k + 1])
             chance = chance * np.where(r[k], up, 1 - up)
         reached = next((k for k in range(3) if not r[k]), 3)
         mass[reached] = mass.get(reached, 0) + chance
         if r[1] and r[2]:
             mass["last"] = mass.get("last", 0) + chance
-    chain = dependent_chain(torch.from_numpy(np.concatenate((b, lam)).T))
+    chain = dependent_chain(torch.from_numpy(np.concatenate((b, log_odds_ratio)).T))
     for k in range(3):
         np.testing.assert_allclose(chain.log_leave[k].exp().numpy(), mass[k], atol=1e-13)
     np.testing.assert_allclose(chain.log_reach[2].exp().numpy(), mass[3], atol=1e-13)
@@ -80,9 +80,9 @@ def test_three_stages_are_their_enumerated_potential_outcomes():
     np.testing.assert_allclose(chain.log_last.exp().numpy(), mass["last"], atol=1e-13)
 
 
-def exact_gradients(a, b, lam, outcome):
+def exact_gradients(a, b, log_odds_ratio, outcome):
     """By a, b and lambda; of no click with ``s(-a - lambda)`` and ``s(-a)`` as they are."""
-    up = a + lam
+    up = a + log_odds_ratio
     if outcome == "both":
         return -sigmoid(-up), -sigmoid(-b), -sigmoid(-up)
     if outcome == "click":
@@ -112,11 +112,11 @@ def test_gradients_on_extreme_logits(outcome, dtype, tolerance):
 
 
 def test_the_optimum_in_the_population_is_lambda_and_every_cvr():
-    """A world of discrete x and levels, enumerated; a, b and lambda free."""
+    """A scenario of discrete x and levels, enumerated; a, b and lambda free."""
     rng = np.random.default_rng(1)
-    cells, levels, lam = 6, 3, 1.5
+    cells, levels, log_odds_ratio = 6, 3, 1.5
     q, a = rng.uniform(0.05, 0.5, cells), rng.normal(-1, 1, (cells, levels))
-    both = q[:, None] * sigmoid(a + lam)
+    both = q[:, None] * sigmoid(a + log_odds_ratio)
     p = both + (1 - q)[:, None] * sigmoid(a)
     mass = torch.from_numpy(np.stack([1 - p, p - both, both]) / (cells * levels))
     free = torch.zeros(cells * levels + cells + 1, dtype=torch.float64, requires_grad=True)
@@ -142,7 +142,7 @@ def test_the_optimum_in_the_population_is_lambda_and_every_cvr():
         )
         with torch.no_grad():
             free -= step.detach().clamp(-1, 1)
-    assert abs(float(free.detach()[-1]) - lam) <= 1e-6
+    assert abs(float(free.detach()[-1]) - log_odds_ratio) <= 1e-6
     np.testing.assert_allclose(sigmoid(free[cells * levels : -1].detach().numpy()), q, atol=1e-6)
 
 

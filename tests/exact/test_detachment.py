@@ -1,11 +1,11 @@
-"""What a CVR risk must not teach: gradients by tower, where towers share nothing."""
+"""What a CVR loss must not teach: gradients by tower, where towers share nothing."""
 
 from functools import partial
 
 import pytest
 import torch
 
-from mtl_seq import Funnel, FunnelLabels, risks
+from mtl_seq import Funnel, FunnelLabels, losses
 from mtl_seq.nn import FunnelNetwork, SingleTask, TowerEmbeddings
 from mtl_seq.schema import FeatureSpec
 
@@ -13,31 +13,31 @@ FUNNEL = Funnel.chain("click", "conversion")
 SPEC = FeatureSpec(ids={"user_id": 20}, dense=["price"])
 CTR, CVR, EXTRA = range(3)
 
-SCALED = risks.PropensityPolicy(self_normalise=True)
-LEAKY = risks.PropensityPolicy(detach=False)
+SCALED = losses.PropensityPolicy(self_normalise=True)
+LEAKY = losses.PropensityPolicy(detach=False)
 TEACHES = {
-    "ClickSpace": (risks.ClickSpace(), {CVR}),
-    "IPS": (risks.IPS(), {CVR}),
-    "SNIPS": (risks.IPS(SCALED), {CVR}),
-    "IPS, not detached": (risks.IPS(LEAKY), {CTR, CVR}),
-    "DoublyRobust": (risks.DoublyRobust(), {CVR}),
-    "DoublyRobust, self-normalised": (risks.DoublyRobust(SCALED), {CVR}),
-    "DirectMethod": (risks.DirectMethod(), {CVR}),
-    "LabelImputation": (risks.LabelImputation(), {EXTRA}),
-    "Imputation": (risks.Imputation(), {EXTRA}),
-    "Imputation, not detached": (risks.Imputation(LEAKY), {CTR, EXTRA}),
-    "MRDRImputation": (risks.MRDRImputation(), {EXTRA}),
-    "DRBiasImputation": (risks.DRBiasImputation(), {EXTRA}),
-    "DRMSEImputation": (risks.DRMSEImputation(), {EXTRA}),
-    "DCMT": (risks.DCMT(), {CVR, EXTRA}),
-    "DCMT, not detached": (risks.DCMT(LEAKY), {CTR, CVR, EXTRA}),
-    "NISE": (risks.NISE(), {CVR}),
-    "ConversionPropensity": (risks.ConversionPropensity(), {EXTRA}),
-    "DDPO": (risks.DDPO(), {CVR}),
-    "ClickUnconverted": (risks.ClickUnconverted(), {CTR, EXTRA}),
-    "UnconvertedIPS": (risks.UnconvertedIPS(), {EXTRA}),
-    "SoftAlignment": (risks.SoftAlignment(), {CVR, EXTRA}),
-    "CTCVR": (risks.EntireSpace("conversion"), {CTR, CVR}),
+    "ClickSpace": (losses.ClickSpace(), {CVR}),
+    "IPS": (losses.IPS(), {CVR}),
+    "SNIPS": (losses.IPS(SCALED), {CVR}),
+    "IPS, not detached": (losses.IPS(LEAKY), {CTR, CVR}),
+    "DoublyRobust": (losses.DoublyRobust(), {CVR}),
+    "DoublyRobust, self-normalised": (losses.DoublyRobust(SCALED), {CVR}),
+    "DirectMethod": (losses.DirectMethod(), {CVR}),
+    "LabelImputation": (losses.LabelImputation(), {EXTRA}),
+    "Imputation": (losses.Imputation(), {EXTRA}),
+    "Imputation, not detached": (losses.Imputation(LEAKY), {CTR, EXTRA}),
+    "MRDRImputation": (losses.MRDRImputation(), {EXTRA}),
+    "DRBiasImputation": (losses.DRBiasImputation(), {EXTRA}),
+    "DRMSEImputation": (losses.DRMSEImputation(), {EXTRA}),
+    "DCMT": (losses.DCMT(), {CVR, EXTRA}),
+    "DCMT, not detached": (losses.DCMT(LEAKY), {CTR, CVR, EXTRA}),
+    "NISE": (losses.NISE(), {CVR}),
+    "ConversionPropensity": (losses.ConversionPropensity(), {EXTRA}),
+    "DDPO": (losses.DDPO(), {CVR}),
+    "ClickUnconverted": (losses.ClickUnconverted(), {CTR, EXTRA}),
+    "UnconvertedIPS": (losses.UnconvertedIPS(), {EXTRA}),
+    "SoftAlignment": (losses.SoftAlignment(), {CVR, EXTRA}),
+    "CTCVR": (losses.EntireSpace("conversion"), {CTR, CVR}),
 }
 
 
@@ -73,28 +73,28 @@ def all_zero(gradients):
 
 
 @pytest.mark.parametrize("name", TEACHES)
-def test_a_risk_teaches_its_towers_and_the_others_exactly_nothing(name):
-    risk, taught = TEACHES[name]
-    net = network(risk.aux)
+def test_a_loss_teaches_its_towers_and_the_others_exactly_nothing(name):
+    loss, taught = TEACHES[name]
+    net = network(loss.aux)
     features, labels = batch()
-    risk(net(features), labels).mean().backward()
+    loss(net(features), labels).mean().backward()
     towers = range(len(net.towers))
     assert {i for i in towers if not all_zero(gradients_of_tower(net, i))} == taught
 
 
 @pytest.mark.parametrize("name", TEACHES)
 def test_what_it_says_of_itself_is_what_is_measured(name):
-    risk, taught = TEACHES[name]
-    assert risk.detaches_pctr == (CTR not in taught)
+    loss, taught = TEACHES[name]
+    assert loss.detaches_pctr == (CTR not in taught)
 
 
 def test_an_undetached_propensity_is_pulled_up_on_every_click():
-    """Inflating pCTR lowers the risk: what happens in code that forgets to detach."""
-    risk = risks.IPS(risks.PropensityPolicy(quantile=0.0, detach=False))
+    """Inflating pCTR lowers the loss: what happens in code that forgets to detach."""
+    loss = losses.IPS(losses.PropensityPolicy(quantile=0.0, detach=False))
     net = network(())
     features, labels = batch()
     prediction = net(features)
-    (pull,) = torch.autograd.grad(risk(prediction, labels).mean(), prediction.logits)
+    (pull,) = torch.autograd.grad(loss(prediction, labels).mean(), prediction.logits)
     clicked = labels.click > 0
     assert bool((pull[clicked, CTR] < 0).all())
     assert bool((pull[~clicked, CTR] == 0).all())

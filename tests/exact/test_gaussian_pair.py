@@ -1,4 +1,4 @@
-"""The bivariate probit: against its closed forms, at its extremes, and recovered from a world."""
+"""The bivariate probit: against its closed forms, at its extremes, and recovered from a scenario."""
 
 import math
 
@@ -11,8 +11,8 @@ from mtl_seq import Funnel, nn, simulate
 from mtl_seq.errors import CompositionError
 from mtl_seq.functional import gaussian_pair
 from mtl_seq.functional.gaussian_pair import LARGEST_CORRELATION
+from mtl_seq.losses import GaussianLikelihood
 from mtl_seq.records import FunnelLabels
-from mtl_seq.risks import GaussianLikelihood
 
 TWO = Funnel.chain("click", "conversion")
 
@@ -55,10 +55,10 @@ def test_the_correlation_has_a_gradient_where_it_is_zero():
     assert float(logits.grad[0, 2]) == pytest.approx(density, rel=1e-6)
 
 
-def test_heckmans_world_gives_back_its_correlation():
+def test_heckmans_scenario_gives_back_its_correlation():
     """Linear indices by maximum likelihood, with a variable that moves clicks only."""
-    world = simulate.ProbitFunnel(error_correlation=0.5, instrument=0.4, seed=3)
-    log, truth = world.sample(10_000, np.random.default_rng(0))
+    simulator = simulate.ProbitFunnel(error_correlation=0.5, instrument=0.4, seed=3)
+    log, truth = simulator.sample(10_000, np.random.default_rng(0))
     x = torch.from_numpy(log[[f"x_{k}" for k in range(8)]].to_numpy(dtype=np.float64, copy=True))
     w = torch.from_numpy(log["instrument"].to_numpy(dtype=np.float64, copy=True))
     one = torch.ones(len(x), 1, dtype=torch.float64)

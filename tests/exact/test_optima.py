@@ -1,6 +1,6 @@
-"""Where each risk leads with infinite data: stationary points of expected losses, linear logits.
+"""Where each loss leads with infinite data: stationary points of expected losses, linear logits.
 
-The world: x1, x2 standard normal, click logit alpha + x1, conversion logit
+The scenario: x1, x2 standard normal, click logit alpha + x1, conversion logit
 beta + rho x1 + sqrt(1 - rho^2) x2, CTR 20%, CVR on clicks 20%. Expectations over x are
 Gauss-Hermite sums, expectations over labels are sums over outcomes, nothing is clipped. With a
 detached propensity the gradient is not that of the reported loss, so a root of the gradient is
@@ -14,16 +14,16 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
-from mtl_seq import Funnel, FunnelLabels, risks
+from mtl_seq import Funnel, FunnelLabels, losses
 from mtl_seq.functional import binary_cross_entropy
+from mtl_seq.losses import Objective
 from mtl_seq.nn import FunnelNetwork, ParallelHead, SharedBottom
-from mtl_seq.risks import Objective
 from mtl_seq.schema import FeatureSpec
 
 FUNNEL = Funnel.chain("click", "conversion")
 NODES = 32
-UNCLIPPED = risks.PropensityPolicy(quantile=0.0)
-SCALED = risks.PropensityPolicy(quantile=0.0, self_normalise=True)
+UNCLIPPED = losses.PropensityPolicy(quantile=0.0)
+SCALED = losses.PropensityPolicy(quantile=0.0, self_normalise=True)
 REPAIRING = ["IPS", "SNIPS", "DR", "self-normalised DR", "default", "MRDR", "DR-MSE"]
 
 
@@ -31,7 +31,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-class World:
+class Scenario:
     """Cells of x, their mass, and the true probabilities."""
 
     def __init__(self, rho):
@@ -69,29 +69,29 @@ class World:
 
 
 OBJECTIVES = {
-    "naive": {"cvr": risks.ClickSpace()},
-    "ESMM": {"ctcvr": risks.EntireSpace("conversion")},
-    "IPS": {"cvr": risks.IPS(UNCLIPPED)},
-    "DR": {"cvr": risks.DoublyRobust(UNCLIPPED), "imputation": risks.Imputation(UNCLIPPED)},
-    "SNIPS": {"cvr": risks.IPS(SCALED)},
+    "naive": {"cvr": losses.ClickSpace()},
+    "ESMM": {"ctcvr": losses.EntireSpace("conversion")},
+    "IPS": {"cvr": losses.IPS(UNCLIPPED)},
+    "DR": {"cvr": losses.DoublyRobust(UNCLIPPED), "imputation": losses.Imputation(UNCLIPPED)},
+    "SNIPS": {"cvr": losses.IPS(SCALED)},
     "self-normalised DR": {
-        "cvr": risks.DoublyRobust(SCALED),
-        "imputation": risks.Imputation(SCALED),
+        "cvr": losses.DoublyRobust(SCALED),
+        "imputation": losses.Imputation(SCALED),
     },
-    "default": {"cvr": risks.DirectMethod(), "imputation": risks.LabelImputation()},
+    "default": {"cvr": losses.DirectMethod(), "imputation": losses.LabelImputation()},
     "MRDR": {
-        "cvr": risks.DoublyRobust(UNCLIPPED),
-        "imputation": risks.MRDRImputation(UNCLIPPED),
+        "cvr": losses.DoublyRobust(UNCLIPPED),
+        "imputation": losses.MRDRImputation(UNCLIPPED),
     },
     "DR-MSE": {
-        "cvr": risks.DoublyRobust(UNCLIPPED),
-        "imputation": risks.DRMSEImputation(UNCLIPPED),
+        "cvr": losses.DoublyRobust(UNCLIPPED),
+        "imputation": losses.DRMSEImputation(UNCLIPPED),
     },
     "DDPO": {
-        "teacher": risks.ConversionPropensity(),
-        "cvr": risks.DDPO(soft_labels=False, propensity=SCALED),
+        "teacher": losses.ConversionPropensity(),
+        "cvr": losses.DDPO(soft_labels=False, propensity=SCALED),
     },
-    "ESCM2-IPS": {"cvr": risks.IPS(UNCLIPPED), "ctcvr": risks.EntireSpace("conversion")},
+    "ESCM2-IPS": {"cvr": losses.IPS(UNCLIPPED), "ctcvr": losses.EntireSpace("conversion")},
 }
 
 
@@ -124,9 +124,9 @@ def on_clicks(prediction, labels):
 
 def relative_bias(method, rho, *, blind):
     """Bias of the mean pCVR over all impressions at the method's stationary point."""
-    world = World(rho)
+    simulator = Scenario(rho)
     parts = OBJECTIVES[method.partition(",")[0]]
-    objective = Objective({"ctr": risks.EntireSpace("click"), **parts}, WEIGHTS.get(method))
+    objective = Objective({"ctr": losses.EntireSpace("click"), **parts}, WEIGHTS.get(method))
     spec = FeatureSpec(dense=["x1", "x2"], hidden_from={"conversion": ["x1"]} if blind else {})
     net = FunnelNetwork(
         spec,
@@ -136,7 +136,7 @@ def relative_bias(method, rho, *, blind):
         aux=objective.aux,
         aux_hidden=(),
     ).double()
-    features, labels = world.rows()
+    features, labels = simulator.rows()
     parameters = list(net.parameters())
 
     def gradient(values, loss):
@@ -150,8 +150,8 @@ def relative_bias(method, rho, *, blind):
     end = solve(lambda x: gradient(x, objective.total), start)
     assert np.abs(gradient(end, objective.total)).max() <= 1e-9
     with torch.no_grad():
-        predicted = net(features).pcvr[: len(world.p)].numpy()
-    return float(world.mass @ predicted / (world.mass @ world.q) - 1)
+        predicted = net(features).pcvr[: len(simulator.p)].numpy()
+    return float(simulator.mass @ predicted / (simulator.mass @ simulator.q) - 1)
 
 
 @pytest.mark.parametrize("rho", [0.4, 0.8, -0.8])
@@ -188,7 +188,7 @@ def test_escm2_ips_nearly_repairs_it(rho, expected):
 
 
 @pytest.mark.parametrize(("weight", "expected"), [("a tenth", 0.29), ("half", 0.09)])
-def test_a_small_weight_of_the_counterfactual_risk_leaves_much_of_esmms_bias(weight, expected):
+def test_a_small_weight_of_the_counterfactual_loss_leaves_much_of_esmms_bias(weight, expected):
     """ESMM has +.545 there."""
     found = relative_bias(f"ESCM2-IPS, {weight}", 0.8, blind=True)
     assert found == pytest.approx(expected, abs=0.01)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_seq import Funnel, FunnelBatch, FunnelLabels, risks
+from mtl_seq import Funnel, FunnelBatch, FunnelLabels, losses
 from mtl_seq.data import ListLoader, PairLoader
 from mtl_seq.nn import compose_conditionals
 
@@ -31,8 +31,8 @@ def scores(beta):
 def gradient_of_pair(i, j, beta):
     prediction = scores(beta)
     z = prediction.joint_logit["conversion"]
-    loss = torch.log1p(torch.exp(z[j] - z[i]))
-    return torch.autograd.grad(loss, beta)[0].numpy()
+    value = torch.log1p(torch.exp(z[j] - z[i]))
+    return torch.autograd.grad(value, beta)[0].numpy()
 
 
 @pytest.fixture(scope="module")
@@ -49,27 +49,27 @@ def by_user():
     return beta, found
 
 
-def batch_gradient(risk, batch, beta):
-    # Feature "row" says which row of the world it is.
+def batch_gradient(loss, batch, beta):
+    # Feature "row" says which row of the scenario it is.
     index = batch.features["row"]
     prediction = scores(beta)
     z = prediction.joint_logit["conversion"][index]
     some = prediction._replace(
         joint_logit={"click": z, "conversion": z}, log_joint=prediction.log_joint
     )
-    loss = risk(some, batch.labels).sum() / len(index)
-    return torch.autograd.grad(loss, beta)[0].numpy()
+    value = loss(some, batch.labels).sum() / len(index)
+    return torch.autograd.grad(value, beta)[0].numpy()
 
 
-def world():
+def simulator():
     return FunnelBatch({"row": torch.arange(ROWS)}, LABELS)
 
 
-def epochs(loader, risk, beta, count):
+def epochs(loader, loss, beta, count):
     """Mean gradient of each epoch, its batches weighted by their rows."""
     means = []
     for _ in range(count):
-        batches = [(batch_gradient(risk, b, beta), len(b.features["row"])) for b in loader]
+        batches = [(batch_gradient(loss, b, beta), len(b.features["row"])) for b in loader]
         means.append(np.average([g for g, _ in batches], axis=0, weights=[n for _, n in batches]))
     return np.array(means)
 
@@ -82,13 +82,13 @@ def within(found, expected, sigmas=5):
 def test_with_fixed_pairs_the_expected_gradient_is_the_mean_over_users(by_user):
     beta, users = by_user
     loader = PairLoader(
-        world(),
+        simulator(),
         torch.from_numpy(GRADE),
         32,
         per_group=4,
         generator=torch.Generator().manual_seed(1),
     )
-    found = epochs(loader, risks.RankNet(), beta, 400)
+    found = epochs(loader, losses.RankNet(), beta, 400)
     by_users = np.mean([g for g, _ in users.values()], axis=0)
     by_pairs = np.average(
         [g for g, _ in users.values()], axis=0, weights=[n for _, n in users.values()]
@@ -100,14 +100,14 @@ def test_with_fixed_pairs_the_expected_gradient_is_the_mean_over_users(by_user):
 def test_the_pool_is_dominated_by_the_heavy_user(by_user):
     beta, users = by_user
     loader = PairLoader(
-        world(),
+        simulator(),
         torch.from_numpy(GRADE),
         32,
         per_group=4,
         pool=True,
         generator=torch.Generator().manual_seed(1),
     )
-    found = epochs(loader, risks.RankNet(), beta, 400)
+    found = epochs(loader, losses.RankNet(), beta, 400)
     sizes = [n for _, n in users.values()]
     by_pairs = np.average([g for g, _ in users.values()], axis=0, weights=sizes)
     by_users = np.mean([g for g, _ in users.values()], axis=0)
@@ -119,7 +119,7 @@ def test_the_pool_is_dominated_by_the_heavy_user(by_user):
 def test_whole_lists_give_the_mean_over_users_without_a_draw(by_user):
     """One batch with every user: RankNet's gradient is that of the mean over users, exactly."""
     beta, users = by_user
-    found = batch_gradient(risks.RankNet(), world(), beta)
+    found = batch_gradient(losses.RankNet(), simulator(), beta)
     by_users = np.mean([g for g, _ in users.values()], axis=0)
     # A pair counts in both of its rows, and the mean is over rows.
     np.testing.assert_allclose(found, 2 * len(users) / ROWS * by_users, rtol=1e-12)
@@ -127,7 +127,7 @@ def test_whole_lists_give_the_mean_over_users_without_a_draw(by_user):
 
 def test_every_user_has_his_pairs_in_every_epoch():
     loader = PairLoader(
-        world(),
+        simulator(),
         torch.from_numpy(GRADE),
         10,
         per_group=7,
@@ -152,7 +152,7 @@ def test_by_default_a_better_row_is_met_about_once_an_epoch():
     better = [int((GRADE[rows] > GRADE[rows].min()).sum()) for rows in users]
     graded = sum(count > 0 for count in better)
     loader = PairLoader(
-        world(), torch.from_numpy(GRADE), 10, generator=torch.Generator().manual_seed(0)
+        simulator(), torch.from_numpy(GRADE), 10, generator=torch.Generator().manual_seed(0)
     )
     assert loader.per_group == round(sum(better) / graded)
     assert loader.pairs == loader.per_group * graded
@@ -161,7 +161,11 @@ def test_by_default_a_better_row_is_met_about_once_an_epoch():
 
 def test_lists_are_whole_and_each_comes_once_an_epoch():
     loader = ListLoader(
-        world(), torch.from_numpy(GRADE), 16, longest=20, generator=torch.Generator().manual_seed(0)
+        simulator(),
+        torch.from_numpy(GRADE),
+        16,
+        longest=20,
+        generator=torch.Generator().manual_seed(0),
     )
     graded = {user for user in range(6) if len(set(GRADE[GROUP.numpy() == user])) > 1}
     seen = []
@@ -178,19 +182,19 @@ def test_lists_are_whole_and_each_comes_once_an_epoch():
     assert seen[0] != seen[1]  # the long list is cut anew
 
 
-@pytest.mark.parametrize("risk", [risks.RankNet(), risks.LambdaRank()])
-def test_only_the_order_matters_within_a_user(risk):
+@pytest.mark.parametrize("loss", [losses.RankNet(), losses.LambdaRank()])
+def test_only_the_order_matters_within_a_user(loss):
     """Adding a constant to all of a user's scores changes nothing."""
     prediction = scores(torch.zeros(2, dtype=torch.float64))
     z = prediction.joint_logit["conversion"]
     moved = prediction._replace(
         joint_logit={**prediction.joint_logit, "conversion": z + GROUP.double()}
     )
-    torch.testing.assert_close(risk(moved, LABELS), risk(prediction, LABELS))
+    torch.testing.assert_close(loss(moved, LABELS), loss(prediction, LABELS))
 
 
 def test_a_pair_counts_in_both_of_its_rows():
-    """A row's term, written out: over its pairs, the loss divided by the user's number of pairs."""
+    """A row's term, written out: over its pairs, the value divided by the user's number of pairs."""
     prediction = scores(torch.zeros(2, dtype=torch.float64))
     z = prediction.joint_logit["conversion"].numpy()
     expected = np.zeros(ROWS)
@@ -199,16 +203,16 @@ def test_a_pair_counts_in_both_of_its_rows():
         pairs = [(i, j) for i in rows for j in rows if GRADE[i] > GRADE[j]]
         for i, j in pairs:
             expected[[i, j]] += np.log1p(np.exp(z[j] - z[i])) / len(pairs)
-    found = risks.RankNet()(prediction, LABELS).numpy()
+    found = losses.RankNet()(prediction, LABELS).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_a_row_that_was_not_clicked_has_grade_0_whatever_its_other_columns_say():
     stages = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    grade = risks.RankNet().grade(FunnelLabels(stages), FUNNEL.names)
+    grade = losses.RankNet().grade(FunnelLabels(stages), FUNNEL.names)
     assert grade.tolist() == [0, 1, 3]
     longer = torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 1]])
-    found = risks.RankNet().grade(FunnelLabels(longer), ("click", "cart", "order"))
+    found = losses.RankNet().grade(FunnelLabels(longer), ("click", "cart", "order"))
     assert found.tolist() == [1, 2, 3, 3]
-    own = risks.RankNet({"click": 0.5, "conversion": 4}).grade(FunnelLabels(stages), FUNNEL.names)
+    own = losses.RankNet({"click": 0.5, "conversion": 4}).grade(FunnelLabels(stages), FUNNEL.names)
     assert own.tolist() == [0, 0.5, 4]

@@ -1,4 +1,4 @@
-"""docs/default.md states what benchmarks/default.py has kept; the study runs at a small size."""
+"""docs/default.md states what benchmarks/leaderboard/default.py has kept; the study runs at a small size."""
 
 import importlib
 import json
@@ -44,8 +44,8 @@ def test_what_is_said_without_a_figure_is_so(bench):
     page = bench("default_page")
     table = page.summarise(page.records_of(page.read_kept()["default"]))
     off = table["|relative bias|, all"]
-    for world in ("cvr_blind, rho .8", "cvr_blind, rho -.8"):
-        assert 0.05 < off[world, "default"] < 0.06
+    for simulator in ("cvr_blind, rho .8", "cvr_blind, rho -.8"):
+        assert 0.05 < off[simulator, "default"] < 0.06
     sparse = "sparse, rho .8"
     assert off[sparse, "default"] / off[sparse, "multitask"] == pytest.approx(0.5, abs=0.05)
     assert table["AUC, all"][sparse, "default"] == pytest.approx(
@@ -56,7 +56,7 @@ def test_what_is_said_without_a_figure_is_so(bench):
     assert abs(off["low_overlap", "default"] - off["low_overlap", "multitask"]) < 0.05
 
 
-def test_a_cell_is_fitted_in_its_world_and_kept_once(bench, tmp_path, monkeypatch, capsys):
+def test_a_cell_is_fitted_in_its_scenario_and_kept_once(bench, tmp_path, monkeypatch, capsys):
     study = bench("default")
     monkeypatch.setattr(study, "GOALS", {"cvr_blind, rho -.8": ("cvr_blind", {"rho": -0.8})})
     monkeypatch.setattr(study, "METHODS", ("default", "oracle"))
@@ -64,7 +64,7 @@ def test_a_cell_is_fitted_in_its_world_and_kept_once(bench, tmp_path, monkeypatc
     given = [*small, "--out", str(tmp_path / "found.json")]
     assert study.main(given) == 0
     kept = json.loads((tmp_path / "found.json").read_text())
-    found = {(cell["world"], cell["method"]): cell for cell in kept["cells"]}
+    found = {(cell["scenario"], cell["method"]): cell for cell in kept["cells"]}
     assert len(found) == len(kept["cells"]) == 2
     # Where the user drives click and conversion against each other, clicks convert less.
     assert found["cvr_blind, rho -.8", "oracle"]["relative bias of P(r | x, click), all"] == 0
@@ -75,21 +75,21 @@ def test_a_cell_is_fitted_in_its_world_and_kept_once(bench, tmp_path, monkeypatc
 
 
 def test_goals_are_held_to_the_figures(bench):
-    """A world whose figures are known: reached, missed, and worse than the control."""
+    """A scenario whose figures are known: reached, missed, and worse than the control."""
     page = bench("default_page")
     bias = {"click_space": 0.3, "multitask": 0.28, "esmm": 0.3, "default": 0.04, "oracle": 0.0}
     loss = {"click_space": 0.5, "multitask": 0.49, "esmm": 0.5, "default": 0.42, "oracle": 0.4}
     cells = [
         {
-            "scenario": world, "method": method, "seed": seed, "AUC, all": 0.6,
+            "scenario": simulator, "method": method, "seed": seed, "AUC, all": 0.6,
             "CTCVR AUC, all": 0.7, page.LOSS: loss[method] + 0.001 * seed,
             page.BIAS: bias[method] + 0.01 * seed * (3 if method == "esmm" else 1),
         }
-        for world in page.GOALS
+        for simulator in page.GOALS
         for method in page.METHODS
         for seed in range(3)
     ]  # fmt: skip
-    found = {goal: (said, reached) for goal, said, reached in page._of_worlds(cells)}
+    found = {goal: (said, reached) for goal, said, reached in page._of_scenarios(cells)}
     assert found["cvr_blind, rho .8: mean abs. bias at most 5%"] == ("5.0%", True)
     assert found["cvr_blind, rho .8: at least 75% of the gap"] == ("80%", True)
     assert found["low_overlap: spread of the bias half of ESMM's"] == ("1.0% against 3.0%", True)

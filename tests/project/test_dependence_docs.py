@@ -47,12 +47,12 @@ def test_without_a_position_effect_the_figures_are_the_controls(page):
         assert own == pytest.approx(control, abs=2e-5)
 
 
-def runs(page, world, rate, effect):
+def runs(page, simulator, rate, effect):
     return [
         cell
         for cell in page.cells_of("dependence.json")
         if cell["method"] == "esmm_dependent"
-        and (cell["scenario"], cell["rate"], cell["effect"]) == (world, rate, effect)
+        and (cell["scenario"], cell["rate"], cell["effect"]) == (simulator, rate, effect)
     ]
 
 
@@ -65,8 +65,8 @@ def mean(cells, *path):
     return sum(found) / len(found)
 
 
-@pytest.mark.parametrize("world", ["mnar", "hidden"])
-def test_the_mean_is_as_near_as_the_page_says(page, world):
+@pytest.mark.parametrize("scenario", ["mnar", "hidden"])
+def test_the_mean_is_as_near_as_the_page_says(page, simulator):
     bias = "relative bias, all"
     for rate, effect, seeds, limit in (
         ("CTR 20%", "full", 10, 0.05),
@@ -74,19 +74,19 @@ def test_the_mean_is_as_near_as_the_page_says(page, world):
         ("CTR 20%", "quarter", 10, 0.15),
         ("CTR 4%", "full", 3, 0.15),
     ):
-        cells = runs(page, world, rate, effect)
+        cells = runs(page, simulator, rate, effect)
         assert len(cells) == seeds
         assert abs(mean(cells, bias)) <= limit
         assert mean(cells, "log loss, all") < mean(cells, "multitask", "log loss, all")
-    assert mean(runs(page, world, "CTR 4%", "full"), "multitask", bias) > 1
-    assert [c["verdict"] for c in runs(page, world, "CTR 20%", "full")] == ["identified"] * 10
-    off = sum(abs(cell[bias]) > 0.15 for cell in runs(page, world, "CTR 4%", "full"))
-    assert off == (world == "hidden")
+    assert mean(runs(page, simulator, "CTR 4%", "full"), "multitask", bias) > 1
+    assert [c["verdict"] for c in runs(page, simulator, "CTR 20%", "full")] == ["identified"] * 10
+    off = sum(abs(cell[bias]) > 0.15 for cell in runs(page, simulator, "CTR 4%", "full"))
+    assert off == (simulator == "hidden")
 
 
 def test_where_nothing_is_hidden_it_costs_what_the_page_says(page):
-    for world, rejects in (("dense", range(5)), ("cvr_blind", range(8, 9))):
-        cells = runs(page, world, "CTR 20%", "full")
+    for simulator, rejects in (("dense", range(5)), ("cvr_blind", range(8, 9))):
+        cells = runs(page, simulator, "CTR 20%", "full")
         assert len(cells) == 50
         assert sum(abs(cell["t"]) > 1.96 for cell in cells) in rejects
         shrunk, own = (

@@ -16,8 +16,8 @@ import yaml
 
 from mtl_seq import BiasReport, FunnelEstimator, fusion, models, simulate
 from mtl_seq.cli import main
-from mtl_seq.comparison import ALL
 from mtl_seq.data import BatchLoader
+from mtl_seq.experiments.compare import ALL
 from mtl_seq.records import FunnelLabels
 
 ROOT = Path(__file__).parents[2]
@@ -37,20 +37,20 @@ PAGES = [page for page in sorted(DOCS.rglob("*.md")) if blocks(page)]
 @pytest.fixture(scope="module")
 def log():
     """A log, its truth, and two models fitted to it: what pages that begin in the middle assume."""
-    world = simulate.scenario("clean", seed=0)
-    frame, truth = world.sample(6_000, np.random.default_rng(0))
+    simulator = simulate.scenario("clean", seed=0)
+    frame, truth = simulator.sample(6_000, np.random.default_rng(0))
     builders = {"esmm": models.esmm, "multitask": models.multitask}
     fitted = {
-        name: FunnelEstimator(build, world.schema, seed=0).fit(frame)
+        name: FunnelEstimator(build, simulator.schema, seed=0).fit(frame)
         for name, build in builders.items()
     }
-    return world, frame, truth, fitted
+    return simulator, frame, truth, fitted
 
 
 @pytest.fixture
 def assumed(log, tmp_path):
     """Names that a page may use without having made them."""
-    world, frame, truth, fitted = log
+    simulator, frame, truth, fitted = log
     model, codec = fitted["esmm"].model_, fitted["esmm"].codec_
     batch = codec.encode(frame)
     prediction = model(batch.features)
@@ -63,9 +63,9 @@ def assumed(log, tmp_path):
     labels = FunnelLabels(batch.labels.stages)
     return {
         "np": np, "BiasReport": BiasReport, "fusion": fusion, "models": models,
-        "simulate": simulate, "world": world, "log": numbered, "truth": truth,
+        "simulate": simulate, "scenario": simulator, "log": numbered, "truth": truth,
         "train": frame, "valid": frame, "test": frame,
-        "schema": world.schema, "scores": scores, "a": fitted["esmm"], "b": fitted["multitask"],
+        "schema": simulator.schema, "scores": scores, "a": fitted["esmm"], "b": fitted["multitask"],
         "ours": scores["esmm"].assign(impression_id=np.asarray(ids)),
         "model": model, "features": batch.features, "labels": labels,
         "loader": BatchLoader(batch, 512),
@@ -74,7 +74,7 @@ def assumed(log, tmp_path):
     }  # fmt: skip
 
 
-# Pages whose shell lines begin with a world of their own.
+# Pages whose shell lines begin with a scenario of their own.
 @pytest.mark.filterwarnings("ignore::mtl_seq.errors.SelectionWarning")
 @pytest.mark.parametrize("page", ["dependence.md", "deploying.md"])
 def test_the_shell_lines_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
@@ -136,7 +136,7 @@ def test_the_methods_page_has_every_model():
 
 
 def test_the_figures_of_selection_bias_are_the_kept_ones():
-    kept = json.loads((RESULTS / "selection_bias.json").read_text())["worlds"]
+    kept = json.loads((RESULTS / "selection_bias.json").read_text())["scenarios"]
     page = (DOCS / "selection_bias.md").read_text(encoding="utf-8")
     for name, found in kept.items():
         means = " | ".join(f"{value:.1%}" for value in (

@@ -7,12 +7,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8")
-KEPT = json.loads((ROOT / "benchmarks" / "results" / "estimators.json").read_text())["worlds"]
+KEPT = json.loads((ROOT / "benchmarks" / "results" / "estimators.json").read_text())["scenarios"]
 
 
-def found(world):
+def found(simulator):
     keys = ("estimand", "estimator", "propensity", "imputation")
-    return {tuple(row[key] for key in keys): row for row in KEPT[world]["rows"]}
+    return {tuple(row[key] for key in keys): row for row in KEPT[simulator]["rows"]}
 
 
 def share(row, column, form):
@@ -27,7 +27,7 @@ def line(cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def test_every_row_of_the_dense_world_stands_there():
+def test_every_row_of_the_dense_scenario_stands_there():
     rows = found("dense")
     for (estimand, *choice), row in rows.items():
         if estimand == "log loss":
@@ -35,10 +35,10 @@ def test_every_row_of_the_dense_world_stands_there():
             assert line([*choice, *figures(row), *figures(other)]) in PAGE
 
 
-def test_the_floors_of_the_world_with_little_overlap_stand_there():
+def test_the_floors_of_the_scenario_with_little_overlap_stand_there():
     rows, below = (
         found("little overlap"),
-        KEPT["little overlap"]["facts"]["share of impressions below"],
+        KEPT["little overlap"]["metadata"]["share of impressions below"],
     )
     for propensity in ("true", *(f"true, at least {floor}" for floor in below), "learned"):
         floor = propensity.removeprefix("true, at least ")
@@ -48,7 +48,7 @@ def test_the_floors_of_the_world_with_little_overlap_stand_there():
 
 
 @pytest.mark.parametrize(
-    ("world", "key", "column", "form"),
+    ("scenario", "key", "column", "form"),
     [
         ("little overlap", ("mean CVR", "naive", "", ""), "bias", "+.1f"),
         ("little overlap", ("mean CVR", "IPS", "true", ""), "analytic_sd", ".1f"),
@@ -59,10 +59,10 @@ def test_the_floors_of_the_world_with_little_overlap_stand_there():
         ("hidden", ("log loss", "IPS", "p^0.7", ""), "bias", "+.1f"),
     ],
 )
-def test_what_the_text_says_is_so(world, key, column, form):
-    assert f"{share(found(world)[key], column, form)}%" in PAGE
+def test_what_the_text_says_is_so(simulator, key, column, form):
+    assert f"{share(found(simulator)[key], column, form)}%" in PAGE
 
 
 def test_the_distance_from_the_formulas_is_stated():
-    said = [f"{KEPT[world]['farthest_mc_errors']}" for world in ("dense", "little overlap")]
+    said = [f"{KEPT[simulator]['farthest_mc_errors']}" for simulator in ("dense", "little overlap")]
     assert f"{said[0]}, {said[1]} and {KEPT['hidden']['farthest_mc_errors']} Monte" in PAGE

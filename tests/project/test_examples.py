@@ -49,7 +49,7 @@ def test_bias_is_compared_against_the_truth(tmp_path, capsys):
 
 def test_a_simulation_at_scale_is_read_back_whole(tmp_path, capsys):
     sizes = ("--rows", 30_000, "--shard-rows", 10_000, "--workers", 1)
-    run("simulate_at_scale", *sizes, "--out", tmp_path / "world")
+    run("simulate_at_scale", *sizes, "--out", tmp_path / "scenario")
     said = capsys.readouterr().out
     assert "over 30,000 impressions" in said
     # A hidden confounder that moves both: clicks convert more often than impressions would.

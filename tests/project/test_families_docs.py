@@ -37,8 +37,8 @@ def test_what_is_said_of_calibration_is_so(bench):
     bias, loss = "relative bias, all", "log loss, all"
     spread = [cells["dense", "esmm", how][bias].std() for how in ("none", "shift")]
     assert f"ESMM on dense: {spread[0]:.1%} to {spread[1]:.1%}" in PROSE
-    for world, model, how in cells:
-        before, after = cells[world, model, "none"], cells[world, model, how]
+    for simulator, model, how in cells:
+        before, after = cells[simulator, model, "none"], cells[simulator, model, how]
         if how == "shift":
             assert after[loss].mean() < before[loss].mean()
         if how == "isotonic":

@@ -19,7 +19,7 @@ FLOORS = {
     "data": 4,
     "simulate": 4,
     "nn": 4,
-    "risks": 4,
+    "losses": 4,
     "metrics": 4,
     "models": 5,
     "fit": 6,
@@ -85,9 +85,9 @@ def test_every_room_has_a_floor():
 @pytest.mark.parametrize(
     ("room", "source"),
     [
-        ("nn", "from mtl_seq.risks import IPS"),
+        ("nn", "from mtl_seq.losses import IPS"),
         ("funnel", "import mtl_seq.nn"),
-        ("risks", "def f():\n    from mtl_seq import models"),
+        ("losses", "def f():\n    from mtl_seq import models"),
         ("data", "import mtl_seq"),
     ],
 )

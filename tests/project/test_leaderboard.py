@@ -67,7 +67,7 @@ def run(bench, folder, *more):
 def test_standings_are_by_mean_regret_to_the_best_of_each_scenario(bench, tmp_path):
     made = run(bench, tmp_path)
     table = {row["method"]: row for row in made["standings"]}
-    # The oracle competes with nobody, a ranker has no log loss, and what scales pCVR in every world
+    # The oracle competes with nobody, a ranker has no log loss, and what scales pCVR in every scenario
     # is right in `hidden` by accident.
     assert list(table) == ["escm2_ips", "multitask", "esmm", "click_space", "aitm"]
     # More seeds, each of which is worse than the one before, count against nobody.
@@ -104,7 +104,7 @@ def test_it_says_where_to_start_and_when_to_change(bench, tmp_path):
         "Start with escm2_ips: its mean regret in log loss, 10.00 thousandths of a nat,"
     )
     assert said[1] == "The control has 30.00 thousandths of a nat."
-    assert said[2] == "Within noise of it in every world: none."
+    assert said[2] == "Within noise of it in every scenario: none."
     assert said[3] == (
         "dense: change to multitask, which is ahead of it by 20.00 thousandths of a nat and closes "
         "60% of the gap between naive and oracle to 40%."
@@ -124,11 +124,11 @@ def test_to_change_is_advised_only_where_all_comparisons_counted_it_is_no_chance
     lead = {"dense": {"a": 0.0, "b": -0.003}, "hidden": {"a": 0.0, "b": 0.01}}
     cells = [
         {
-            "scenario": world, "method": method, "seed": seed, "AUC, all": 0.7,
+            "scenario": simulator, "method": method, "seed": seed, "AUC, all": 0.7,
             "log loss, all": 0.5 + value + (shift if method == "b" else 0.0),
             "relative bias, all": 0.0, "seconds": 1.0,
         }
-        for world, values in lead.items()
+        for simulator, values in lead.items()
         for method, value in [*values.items(), ("multitask", 0.02)]
         for seed, shift in enumerate(noise)
     ]  # fmt: skip
@@ -177,15 +177,17 @@ def test_what_the_decision_page_says_without_a_figure_is_so():
     kept = json.loads((FOLDER / "results" / "leaderboard.json").read_text(encoding="utf-8"))
     found = {row["method"]: row for row in kept["standings"]}
     every = {(row["scenario"], row["method"]): row for row in kept["by scenario"]}
-    worlds = list(kept["worlds"])
+    simulators = list(kept["scenarios"])
     assert kept["scenarios"] == "14 of 14"
     assert kept["cells left"] == 0
     finalists = ("click_space", "multitask", "esmm", "oracle", "default")
-    assert all(every[world, name]["seeds"] == 10 for world in worlds for name in finalists)
+    assert all(
+        every[simulator, name]["seeds"] == 10 for simulator in simulators for name in finalists
+    )
     assert next(iter(found)) == "default"
     assert found["default"]["worse than the control in"] == 0
     nobody = next(line for line in kept["conclusions"] if line.startswith("Nobody is ahead of it"))
-    assert all(world in nobody for world in worlds)
+    assert all(simulator in nobody for simulator in simulators)
     half = "minus control, half width"
     weighted = ("escm2_ips", "ips", "snips", "multi_ipw", "escm2_dr", "multi_dr", "dr_jl", "mrdr")
     for name in (*weighted, "dcmt"):
@@ -200,16 +202,16 @@ def test_what_the_decision_page_says_without_a_figure_is_so():
     bias = {name: every["cvr_blind", name]["mean |relative bias|"] for name in finalists}
     assert 0.22 < bias["multitask"] < 0.28
     assert 0.04 < bias["default"] < 0.06
-    apart = [w for w in worlds if abs(every[w, "default"]["minus control"]) > 0.002]
+    apart = [w for w in simulators if abs(every[w, "default"]["minus control"]) > 0.002]
     assert apart == ["cvr_blind"]
-    gaps = {w: every[w, "esmm"] for w in worlds}
+    gaps = {w: every[w, "esmm"] for w in simulators}
     assert found["esmm"]["worse than the control in"] == 7
     assert found["esmm"]["worst in"] == "ctr_blind"
     ahead = [row["minus control"] for row in gaps.values() if row["minus control"] < -row[half]]
     assert len(ahead) == 2
     assert min(ahead) > -0.001
-    for world in ("hidden", "mnar"):
-        assert max(every[world, name]["gap closed"] for name in found) < 0.1
+    for simulator in ("hidden", "mnar"):
+        assert max(every[simulator, name]["gap closed"] for name in found) < 0.1
     parts = [sum(every[w, name]["regret"] for w in ("mnar", "low_overlap")) for name in weighted]
-    wholes = [len(worlds) * found[name]["mean regret"] for name in weighted]
+    wholes = [len(simulators) * found[name]["mean regret"] for name in weighted]
     assert sum(parts) > sum(wholes) / 2

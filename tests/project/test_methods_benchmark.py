@@ -1,4 +1,4 @@
-"""The bookkeeping of benchmarks/methods.py: cells, parts, resumption, and what its table says."""
+"""The bookkeeping of benchmarks/leaderboard/methods.py: cells, parts, resumption, and what its table says."""
 
 import importlib
 import json

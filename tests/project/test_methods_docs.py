@@ -39,9 +39,9 @@ def test_no_other_row_does(bench, table):
 
 
 def test_the_result_is_whole(bench, table):
-    """Every method in every world under three seeds."""
+    """Every method in every scenario under three seeds."""
     methods = importlib.import_module("methods")
-    expected = {(world, name) for world in methods.SCENARIOS for name in methods.METHODS}
+    expected = {(simulator, name) for simulator in methods.SCENARIOS for name in methods.METHODS}
     assert set(table.index) == expected
     assert set(table["seeds"]) == {3}
     assert "errors" not in table
@@ -77,14 +77,14 @@ BIASES = [
 ]
 
 
-@pytest.mark.parametrize(("world", "method", "said"), BIASES)
-def test_a_bias_in_the_text_is_that_of_the_table(world, method, said, table):
-    found = table.loc[(world, method), "relative bias, all"]
+@pytest.mark.parametrize(("scenario", "method", "said"), BIASES)
+def test_a_bias_in_the_text_is_that_of_the_table(simulator, method, said, table):
+    found = table.loc[(simulator, method), "relative bias, all"]
     assert said.format(f"{found:+.1%}") in PROSE
 
 
 @pytest.mark.parametrize(
-    ("world", "method", "column", "said"),
+    ("scenario", "method", "column", "said"),
     [
         ("sparse", "click_space", "AUC, all", "AUC {} against"),
         ("sparse", "esmm", "AUC, all", "against {} over all impressions"),
@@ -99,8 +99,8 @@ def test_a_bias_in_the_text_is_that_of_the_table(world, method, said, table):
         ("dense", "esmm", "AUC, all", "that of ESMM {}."),
     ],
 )
-def test_an_auc_in_the_text_is_that_of_the_table(world, method, column, said, table):
-    assert said.format(f"{table.loc[(world, method), column]:.4f}".lstrip("0")) in PROSE
+def test_an_auc_in_the_text_is_that_of_the_table(simulator, method, column, said, table):
+    assert said.format(f"{table.loc[(simulator, method), column]:.4f}".lstrip("0")) in PROSE
 
 
 def shares(table):
@@ -111,7 +111,7 @@ def shares(table):
     }
 
 
-def test_counterfactual_risks_keep_what_is_claimed_of_them(table):
+def test_counterfactual_losses_keep_what_is_claimed_of_them(table):
     found = shares(table)
     assert f"ESCM2-DR has {found['escm2_dr']:.2f} of ESMM's" in PROSE
     assert f"ESCM2-IPS {found['escm2_ips']:.2f} (at most half)" in PROSE
@@ -140,8 +140,8 @@ def test_no_method_repairs_a_hidden_confounder(table):
 
 def test_what_is_said_without_a_figure_is_so(table):
     bias, auc = table["relative bias, all"], table["AUC, all"]
-    for world in ("dense", "cvr_blind", "hidden"):
-        assert bias[world, "esmm"] > bias[world, "click_space"] - 0.03
+    for simulator in ("dense", "cvr_blind", "hidden"):
+        assert bias[simulator, "esmm"] > bias[simulator, "click_space"] - 0.03
     for name in ("esmm", "esmm_ns", "dbmtl", "aitm", "division"):
         assert bias["ctr_blind", name] > 0.2
     for name in ("aitm", "division"):

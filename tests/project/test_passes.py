@@ -1,4 +1,4 @@
-"""benchmarks/passes.py at a small size, and the table of docs/training.md."""
+"""benchmarks/leaderboard/epochs.py at a small size, and the table of docs/training.md."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ def test_regret_is_to_the_best_of_each_log(bench, monkeypatch):
     monkeypatch.setattr(bench, "TRIED", {50_000: (1, 2)})
     monkeypatch.setattr(bench, "STEPS", (400, 100))
     records = [
-        {"seed": seed, "world": "dense", "rows": 50_000, "passes": passes}
+        {"seed": seed, "scenario": "dense", "rows": 50_000, "passes": passes}
         | dict.fromkeys(bench.FIGURES, loss)
         for seed, losses in enumerate([(0.5, 0.6), (0.5, 0.4)])
         for passes, loss in zip((1, 2), losses, strict=True)

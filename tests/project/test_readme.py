@@ -39,7 +39,7 @@ def test_the_three_users_code_runs(ran):
     assert "not identified" in names["observed"].title
 
 
-def test_what_the_readme_says_of_its_world_is_so(ran):
+def test_what_the_readme_says_of_its_scenario_is_so(ran):
     """ESMM overestimates; the oracle comes closest to the truth."""
     _, names = ran
     report = names["report"]

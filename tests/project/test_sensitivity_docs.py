@@ -7,11 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sensitivity.md").read_text(encoding="utf-8")
-KEPT = json.loads((ROOT / "benchmarks" / "results" / "sensitivity.json").read_text())["worlds"]
+KEPT = json.loads((ROOT / "benchmarks" / "results" / "sensitivity.json").read_text())["scenarios"]
 
 
-def cells(world):
-    own = KEPT[world]
+def cells(simulator):
+    own = KEPT[simulator]
     spans = [*own["ranges"].values(), own["worst"]]
     return [
         f"{own['true_mean_cvr']:.1%}",
@@ -22,23 +22,23 @@ def cells(world):
     ]
 
 
-@pytest.mark.parametrize("world", KEPT)
-def test_the_table_is_that_of_the_kept_result(world):
-    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{world}`")]
-    assert line.endswith(" | " + " | ".join(cells(world)) + " |")
+@pytest.mark.parametrize("scenario", KEPT)
+def test_the_table_is_that_of_the_kept_result(simulator):
+    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{simulator}`")]
+    assert line.endswith(" | " + " | ".join(cells(simulator)) + " |")
 
 
-@pytest.mark.parametrize("world", KEPT)
-def test_how_far_the_curve_is_from_the_truth_is_stated(world):
-    own = KEPT[world]
+@pytest.mark.parametrize("scenario", KEPT)
+def test_how_far_the_curve_is_from_the_truth_is_stated(simulator):
+    own = KEPT[simulator]
     off = own["mean_at_the_true_psi"] / own["true_mean_cvr"] - 1
     said = " ".join(PAGE[PAGE.index("up to the model's own error") :].split())
-    assert f"{off:.0%} in `{world}`" in said
+    assert f"{off:.0%} in `{simulator}`" in said
 
 
 def test_which_ranges_hold_the_truth_is_as_stated():
-    def held(world):
-        own = KEPT[world]
+    def held(simulator):
+        own = KEPT[simulator]
         return {
             g for g, (low, high) in own["ranges"].items() if low <= own["true_mean_cvr"] <= high
         }

@@ -1,4 +1,4 @@
-"""Studies of simulated worlds run at a small size, go on where they stopped, and count right."""
+"""Studies of simulated scenarios run at a small size, go on where they stopped, and count right."""
 
 import argparse
 import importlib
@@ -38,7 +38,7 @@ def few(monkeypatch, module, *methods):
 def test_the_esmm_paper_runs_and_all_methods_share_one_pctr(bench, tmp_path, monkeypatch):
     study = bench("esmm_paper")
     few(monkeypatch, study, "BASE", "ESMM")
-    given = ["--scale", "0.02", "--worlds", "sparse"]
+    given = ["--scale", "0.02", "--scenarios", "sparse"]
     first = ran(study, tmp_path, *given)
     assert first["settings"]["rows"] == {"sparse": 4_000, "aliccp": 10_000}
     base, esmm = first["cells"]
@@ -61,7 +61,7 @@ def test_the_esmm_paper_runs_and_all_methods_share_one_pctr(bench, tmp_path, mon
     monkeypatch.setattr(study, "scores_of", never)
     ran(study, tmp_path, *given)
     with pytest.raises(SystemExit, match="move it away"):
-        ran(study, tmp_path, "--scale", "0.03", "--worlds", "sparse")
+        ran(study, tmp_path, "--scale", "0.03", "--scenarios", "sparse")
 
 
 def test_the_papers_form_shares_embeddings_and_nothing_else(bench):
@@ -89,10 +89,10 @@ def test_the_papers_form_shares_embeddings_and_nothing_else(bench):
 def test_who_is_right_runs(bench, tmp_path, monkeypatch):
     study = bench("who_is_right")
     few(monkeypatch, study, "click_space", "esmm", "oracle")
-    given = ["--scale", "0.04", "--worlds", "dense", "hidden", "--rhos", "-0.4"]
+    given = ["--scale", "0.04", "--scenarios", "dense", "hidden", "--rhos", "-0.4"]
     cells = ran(study, tmp_path, *given)["cells"]
     assert len(cells) == 2 * 3
-    ceiling = {cell["world"]: cell["relative bias of P(r | x, click), all"] for cell in cells}
+    ceiling = {cell["scenario"]: cell["relative bias of P(r | x, click), all"] for cell in cells}
     assert ceiling["dense"] == 0
     # Against the selection that is seen, something hidden raises the CVR among clicks.
     assert ceiling["hidden"] > 0.2
@@ -105,11 +105,11 @@ def test_the_cart_study_runs_and_hides_the_cart(bench, tmp_path, monkeypatch):
     cells = ran(study, tmp_path, "--scale", "0.04", "--rates", "0.1")["cells"]
     assert {cell["method"] for cell in cells} == {"esm2", "esmm", "multitask", "oracle"}
     assert 0 < cells[0]["purchases by the cart"] < cells[0]["purchases"] < cells[0]["carts"]
-    world = study.drawn(0.1, 0, 4_800, 4_000).world
-    hidden = study.without_the_cart(world.schema)
-    assert "cart" in world.schema.labels
+    simulator = study.drawn(0.1, 0, 4_800, 4_000).simulator
+    hidden = study.without_the_cart(simulator.schema)
+    assert "cart" in simulator.schema.labels
     assert "cart" not in hidden.labels
-    assert (hidden.ids, hidden.dense) == (world.schema.ids, world.schema.dense)
+    assert (hidden.ids, hidden.dense) == (simulator.schema.ids, simulator.schema.dense)
 
 
 def test_a_cell_with_too_few_rows_stops_nobody_and_an_interrupted_run_goes_on(bench, tmp_path):
@@ -149,9 +149,9 @@ def test_differences_are_paired_and_one_seed_proves_nothing(bench):
 
 
 def records_of(losses):
-    """One world; losses by method, each a seed."""
+    """One scenario; losses by method, each a seed."""
     return [
-        {"seed": seed, "world": "dense", "rho": 0.4, "method": method, "log loss, all": loss}
+        {"seed": seed, "scenario": "dense", "rho": 0.4, "method": method, "log loss, all": loss}
         | {"relative bias, all": 0.1, "relative bias of P(r | x, click), all": 0.0}
         for method, found in losses.items()
         for seed, loss in enumerate(found)

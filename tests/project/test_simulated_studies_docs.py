@@ -1,4 +1,4 @@
-"""The pages of the studies of simulated worlds are those of the kept results."""
+"""The pages of the studies of simulated scenarios are those of the kept results."""
 
 import importlib
 import json
@@ -50,11 +50,11 @@ def test_the_esmm_paper_says_what_was_found(bench):
     """The words of the list stand on what the kept result has, not only their figures."""
     page, content = bench("esmm_paper_page"), content_of("esmm_paper")
     table = page.Table(content["cells"])
-    assert table.worlds == list(page.WORLDS)
-    assert len(everywhere_seeds(content, ("world", "method"))) <= 2  # by world
-    for world in table.worlds:
-        gap = partial(table.gap, world)
-        assert table.seeds(world) >= 4
+    assert table.simulators == list(page.WORLDS)
+    assert len(everywhere_seeds(content, ("scenario", "method"))) <= 2  # by scenario
+    for simulator in table.simulators:
+        gap = partial(table.gap, simulator)
+        assert table.seeds(simulator) >= 4
         assert gap(page.CLICKS, "ESMM").mean > 0
         assert gap(page.ALL, "ESMM").mean > 0
         assert gap(page.ALL, "ESMM").apart()
@@ -71,8 +71,8 @@ def test_the_esmm_paper_says_what_was_found(bench):
         assert aman.mean - 2 * aman.error > page.published("AMAN", 0)
         assert gap(page.ALL, "AMAN").apart()
         for method in ("BASE", "ESMM", "control"):  # the level: opposite on clicks
-            assert table.mean(world, page.BIAS, method).mean > 0
-            assert table.mean(world, "relative bias, clicks", method).mean < 0
+            assert table.mean(simulator, page.BIAS, method).mean > 0
+            assert table.mean(simulator, "relative bias, clicks", method).mean < 0
     assert table.gap("sparse", page.CLICKS, "ESMM").apart()
     undecided = table.gap("sparse", page.CLICKS, "OVERSAMPLING")
     assert undecided.mean + 2 * undecided.error > page.published("OVERSAMPLING", 0)
@@ -86,16 +86,16 @@ def test_the_esmm_paper_says_what_was_found(bench):
 def test_the_map_says_what_was_found(bench):
     page, content = bench("who_is_right_page"), content_of("who_is_right")
     found = page.Map(content["cells"])
-    assert found.worlds == list(page.WORLDS)
+    assert found.simulators == list(page.WORLDS)
     assert found.rhos == [-0.8, -0.4, 0.0, 0.4, 0.8]
     corrected = ("escm2_ips", "escm2_dr", "dcmt", "default")
     others = [method for method in found.methods if method != "oracle"]
 
-    def bias(world, method):
-        return found.over_rhos(world, page.BIAS, method).mean
+    def bias(simulator, method):
+        return found.over_rhos(simulator, page.BIAS, method).mean
 
-    def loss(world, method):
-        return found.over_rhos(world, page.LOSS, method, "oracle").mean
+    def loss(simulator, method):
+        return found.over_rhos(simulator, page.LOSS, method, "oracle").mean
 
     assert all(bias("dense", method) < 0.1 for method in others)
     # Where CVR lacks what drives the click the naive model, the control and ESMM follow rho.

@@ -1,4 +1,4 @@
-"""docs/simulator.md names every knob and shows the kept figures of every named world."""
+"""docs/simulator.md names every parameter and shows the kept figures of every named scenario."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtl_seq import simulate
-from mtl_seq.simulate._knobs import MECHANISMS, Knobs
+from mtl_seq.simulate.logistic.parameters import MECHANISMS, Parameters
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
@@ -17,15 +17,15 @@ SHOWN = 6
 
 
 @pytest.mark.parametrize(
-    "knob",
-    [field.name for field in fields(Knobs) if field.name not in MECHANISMS]
+    "parameter",
+    [field.name for field in fields(Parameters) if field.name not in MECHANISMS]
     + [f"{name}.{field.name}" for name, kind in MECHANISMS.items() for field in fields(kind)],
 )
-def test_every_knob_has_its_row(knob):
-    assert re.search(rf"^\| [^|]*`{re.escape(knob)}`", PAGE, flags=re.MULTILINE)
+def test_every_parameter_has_its_row(parameter):
+    assert re.search(rf"^\| [^|]*`{re.escape(parameter)}`", PAGE, flags=re.MULTILINE)
 
 
-def test_the_table_of_worlds_is_the_kept_result():
+def test_the_table_of_scenarios_is_the_kept_result():
     rows = dict(re.findall(r"^\| `(\w+)` \| (.* \| .*) \|$", PAGE.split("## Named")[1], re.M))
     assert set(rows) == set(simulate.scenarios()) == set(KEPT["scenarios"])
     for name, row in rows.items():

@@ -1,4 +1,4 @@
-"""The bookkeeping of benchmarks/sparse_order.py, and that docs/methods.md states what it kept."""
+"""The bookkeeping of benchmarks/papers/esmm_sparse.py, and that docs/methods.md states what it kept."""
 
 import importlib
 import re
@@ -64,7 +64,7 @@ def test_every_cell_is_fitted_once_and_an_interrupted_run_goes_on(bench, tmp_pat
 def test_parts_share_the_cells_and_the_last_one_merges(bench, tmp_path):
     out = tmp_path / "a.json"
     half = run(bench, out, "--part", "0/2")
-    # A part keeps to whole groups, so that it draws a world for one encoding only.
+    # A part keeps to whole groups, so that it draws a scenario for one encoding only.
     assert {encoding for _, _, encoding, _ in half} == {bench.RAW}
     assert len(run(bench, out, "--part", "1/2")) == len(bench.Draw.fitted) == 2 * 3 * 13
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

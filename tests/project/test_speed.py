@@ -1,4 +1,4 @@
-"""benchmarks/speed.py: that it compares like with like, and what its tables make of figures."""
+"""benchmarks/performance/training.py: that it compares like with like, and what its tables make of figures."""
 
 import importlib
 from pathlib import Path
@@ -161,7 +161,7 @@ def test_goals_are_ratios_of_medians_to_the_faster_peer(bench):
 def test_a_kept_result_becomes_a_page_and_a_chart(bench, tmp_path):
     markdown = bench("speed_markdown")
     whole = content() | {
-        "command": "python benchmarks/speed.py",
+        "command": "python benchmarks/performance/training.py",
         "processor": "one",
         "versions": "torch 2",
         "parts, seconds": {"ESMM, float32": {"embedding": 0.001, "backward": 0.0025}},

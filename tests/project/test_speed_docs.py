@@ -1,4 +1,4 @@
-"""docs/speed.md states what benchmarks/speed.py and speed_quality.py have kept."""
+"""docs/speed.md states what benchmarks/performance/training.py and speed_quality.py have kept."""
 
 import importlib
 import re
@@ -27,9 +27,9 @@ def test_what_was_not_measured_is_said_to_be_so(page):
     assert all(block.startswith("*Not measured yet: `python bench") for block in found.values())
 
 
-def test_a_difference_and_a_verdict_are_stated_by_world(page):
+def test_a_difference_and_a_verdict_are_stated_by_scenario(page):
     line = {
-        "world": "dense",
+        "scenario": "dense",
         "precision": "float32",
         "figure": "AUC, CTR, all",
         "standard error": 0.001,
@@ -50,7 +50,7 @@ def test_a_difference_and_a_verdict_are_stated_by_world(page):
 def test_every_cell_that_the_quality_table_compares_is_kept(page):
     quality = page.read_kept()["speed_quality"] or {"compared": []}
     for line in quality["compared"]:
-        head = f"{line['world']} | {line['optimiser']} | {line['precision']} | {line['rate']} |"
+        head = f"{line['simulator']} | {line['optimiser']} | {line['precision']} | {line['rate']} |"
         values = [
             cell[line["figure"]]
             for name, cell in quality["cells"].items()

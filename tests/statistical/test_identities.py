@@ -26,9 +26,9 @@ ALL = {
 }
 
 
-def draw(knobs, rows=ROWS, seed=12):
-    world = LogisticFunnel(users=1000, items=300, seed=11, **knobs)
-    log, truth = world.sample(rows, np.random.default_rng(seed))
+def draw(parameters, rows=ROWS, seed=12):
+    simulator = LogisticFunnel(users=1000, items=300, seed=11, **parameters)
+    log, truth = simulator.sample(rows, np.random.default_rng(seed))
     return log["click"].to_numpy(float), log["conversion"].to_numpy(float), truth
 
 
@@ -107,7 +107,7 @@ def test_ips_is_unbiased_and_its_standard_error_is_its_spread():
     assert found.std() == pytest.approx(spread, rel=K / np.sqrt(800))
 
 
-def test_the_bias_of_the_naive_risk_is_its_covariance_with_the_propensity(ignorable):
+def test_the_bias_of_the_naive_loss_is_its_covariance_with_the_propensity(ignorable):
     o, _, truth = ignorable
     prediction = np.full(ROWS, truth.pcvr.mean())
     expected = entropy(prediction, truth.pcvr)
@@ -174,7 +174,7 @@ def test_inverse_propensities_repair_a_confounder_only_where_they_know_it():
 
 
 def test_the_ceiling_is_the_truth_where_nothing_is_hidden_and_off_it_where_something_is():
-    for knobs, sign in (
+    for parameters, sign in (
         ({}, 0),
         ({"confounder": 1.0}, 1),
         ({"confounder_click": 1.0, "confounder_conversion": -1.0}, -1),
@@ -182,7 +182,7 @@ def test_the_ceiling_is_the_truth_where_nothing_is_hidden_and_off_it_where_somet
         ({"mnar": -1.5}, -1),
         ({"confounder": 1.0, "confounder_per": "user"}, 0),
     ):
-        _, _, truth = draw(knobs, rows=2000)
+        _, _, truth = draw(parameters, rows=2000)
         gap = truth.pcvr_clicked - truth.pcvr
         if sign:
             assert (sign * gap > 0).all()
@@ -226,8 +226,8 @@ def test_a_users_confounder_is_integrated_out_or_known_with_the_id():
 
 
 def test_a_users_confounder_is_the_same_in_every_row():
-    world = LogisticFunnel(users=100, items=50, confounder=1.0, confounder_per="user", seed=0)
-    log, truth = world.sample(5000, np.random.default_rng(0))
+    simulator = LogisticFunnel(users=100, items=50, confounder=1.0, confounder_per="user", seed=0)
+    log, truth = simulator.sample(5000, np.random.default_rng(0))
     spread = log.assign(h=truth.hidden["confounder"]).groupby("user_id")["h"].agg(np.ptp)
     assert spread.max() == 0
     np.testing.assert_array_equal(truth.pctr, truth.pctr_hidden)
@@ -245,7 +245,7 @@ def test_the_ways_to_a_conversion_have_mass_one():
 @pytest.mark.parametrize("kappa", [-0.9, 0.5])
 def test_curvature_is_the_second_hermite_polynomial_of_the_click_score(kappa):
     """At rho 1 the conversion logit is ``beta + 0.7 z + kappa (z^2 - 1) / sqrt(2)``."""
-    world = LogisticFunnel(
+    simulator = LogisticFunnel(
         users=300,
         items=100,
         rho=1.0,
@@ -254,8 +254,8 @@ def test_curvature_is_the_second_hermite_polynomial_of_the_click_score(kappa):
         conversion_slope=0.7,
         seed=11,
     )
-    _, truth = world.sample(5000, np.random.default_rng(12))
-    intercepts = world._world.happening.law.intercepts
+    _, truth = simulator.sample(5000, np.random.default_rng(12))
+    intercepts = simulator._scenario.happening.law.intercepts
     a, b = (np.log(p) - np.log1p(-p) for p in (truth.pctr, truth.pcvr))
     z = (a - intercepts.click) / 1.3
     expected = intercepts.conversion + 0.7 * z + kappa * (z**2 - 1) / np.sqrt(2)

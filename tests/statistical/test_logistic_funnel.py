@@ -7,8 +7,8 @@ from scipy.stats import norm
 
 from mtl_seq.errors import SimulationError
 from mtl_seq.simulate import LogisticFunnel, scenario
-from mtl_seq.simulate._effects import draw_entities, further_effects, zipf
-from mtl_seq.simulate._outcomes import marginal, outcome, sigmoid
+from mtl_seq.simulate.logistic.latent_effects import draw_entities, further_effects, zipf
+from mtl_seq.simulate.logistic.outcome_probabilities import marginal, outcome, sigmoid
 
 ROWS = 200_000
 WORLDS = {
@@ -26,8 +26,8 @@ WORLDS = {
 
 @pytest.fixture(scope="module", params=WORLDS, ids=list(WORLDS))
 def drawn(request):
-    world = LogisticFunnel(**WORLDS[request.param], seed=3)
-    return (world, *world.sample(ROWS, np.random.default_rng(4)))
+    simulator = LogisticFunnel(**WORLDS[request.param], seed=3)
+    return (simulator, *simulator.sample(ROWS, np.random.default_rng(4)))
 
 
 def sigmas(values, expected):
@@ -42,10 +42,10 @@ def draws_off(draws, rate):
 
 
 def test_targets_are_met(drawn):
-    world, _, truth = drawn
-    assert sigmas(truth.pctr, world.ctr) <= 5
+    simulator, _, truth = drawn
+    assert sigmas(truth.pctr, simulator.ctr) <= 5
     # CVR on clicks is a ratio of means; its numerator minus the target times its denominator is 0.
-    assert sigmas(truth.pctcvr - world.cvr * truth.pctr, 0) <= 5
+    assert sigmas(truth.pctcvr - simulator.cvr * truth.pctr, 0) <= 5
 
 
 def test_what_is_true_given_a_click_holds_among_clicks(drawn):
@@ -75,8 +75,8 @@ def test_draws_are_right_in_every_decile_of_the_propensity(drawn):
 
 @pytest.mark.parametrize("rho", [-0.8, 0.0, 0.4, 1.0])
 def test_rho_is_the_correlation_of_the_utilities(rho):
-    world = LogisticFunnel(rho=rho, click_slope=1.3, conversion_slope=0.7, seed=1)
-    _, truth = world.sample(ROWS, np.random.default_rng(2))
+    simulator = LogisticFunnel(rho=rho, click_slope=1.3, conversion_slope=0.7, seed=1)
+    _, truth = simulator.sample(ROWS, np.random.default_rng(2))
     a, b = (np.log(p / (1 - p)) for p in (truth.pctr, truth.pcvr))
     # The standard error of a correlation is below 1/sqrt(n) times the root of the kurtosis.
     assert np.corrcoef(a, b)[0, 1] == pytest.approx(rho, abs=5 * 2 / np.sqrt(ROWS))
@@ -148,18 +148,18 @@ def test_attributes_tell_the_stated_share_of_the_effects(id_effects):
 
 
 def test_attributes_and_tastes_can_be_had_in_any_number():
-    world = LogisticFunnel(
+    simulator = LogisticFunnel(
         users=300, items=200, user_attributes=[3, 4, 5], item_attributes=[7], tastes=2
     )
-    log, _ = world.sample(5000, np.random.default_rng(0))
+    log, _ = simulator.sample(5000, np.random.default_rng(0))
     columns = ["user_segment", "user_tier", "user_attribute_2", "item_category"]
     assert [log[c].nunique() for c in columns] == [3, 4, 5, 7]
-    assert world.schema.ids == ("user_id", *columns[:3], "item_id", "item_category")
+    assert simulator.schema.ids == ("user_id", *columns[:3], "item_id", "item_category")
 
 
 def test_without_id_effects_attributes_tell_everything():
-    world = LogisticFunnel(users=300, items=200, id_effects=0.0, seed=0)
-    log, truth = world.sample(50_000, np.random.default_rng(0))
+    simulator = LogisticFunnel(users=300, items=200, id_effects=0.0, seed=0)
+    log, truth = simulator.sample(50_000, np.random.default_rng(0))
     # The taste term is an inner product, so the pair of both attribute sets tells the logit.
     attributes = ["user_segment", "user_tier", "item_category", "item_brand"]
     spread = log.assign(p=truth.pctr).groupby(attributes)["p"].agg(np.ptp)
@@ -167,15 +167,15 @@ def test_without_id_effects_attributes_tell_everything():
 
 
 def test_a_log_looks_like_a_log():
-    world = scenario("cvr_blind")
-    log, _ = world.sample(1000, np.random.default_rng(0))
-    assert list(log.columns) == [*world.schema.features, "click", "conversion"]
-    assert log[list(world.schema.ids)].dtypes.eq(np.int64).all()
-    assert world.schema.hidden == {"conversion": ("user_id", "user_segment", "user_tier")}
+    simulator = scenario("cvr_blind")
+    log, _ = simulator.sample(1000, np.random.default_rng(0))
+    assert list(log.columns) == [*simulator.schema.features, "click", "conversion"]
+    assert log[list(simulator.schema.ids)].dtypes.eq(np.int64).all()
+    assert simulator.schema.hidden == {"conversion": ("user_id", "user_segment", "user_tier")}
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("parameters", "said"),
     [
         ({"rho": 1.5}, "`rho` must lie in"),
         ({"ctr": 0.0}, "`ctr` must lie in"),
@@ -198,9 +198,9 @@ def test_a_log_looks_like_a_log():
         ({"hidden_from": {"conversion": ["mood"]}}, "must name features"),
     ],
 )
-def test_knobs_out_of_range_are_named(knobs, said):
+def test_parameters_out_of_range_are_named(parameters, said):
     with pytest.raises(SimulationError, match=said):
-        LogisticFunnel(**knobs)
+        LogisticFunnel(**parameters)
 
 
 def test_a_log_has_a_row():

@@ -10,8 +10,8 @@ ROWS = 200_000
 COSINES = (-1.0, -0.3, 0.0, 0.5, 0.9, 0.999, 1.0)
 
 
-def correlation(world, seed=1):
-    _, y = world.sample(ROWS, np.random.default_rng(seed))
+def correlation(simulator, seed=1):
+    _, y = simulator.sample(ROWS, np.random.default_rng(seed))
     return np.corrcoef(y.T)[0, 1]
 
 
@@ -42,13 +42,15 @@ def test_the_correlation_of_the_labels_grows_with_the_cosine_but_is_not_it():
 
 def test_labels_are_the_formula():
     alpha, beta = (0.5, -2.0), (1.0, 0.1)
-    world = MMoERegression(d=7, cosine=-0.4, terms=2, alpha=alpha, beta=beta, noise_std=0.0, seed=3)
-    x, y = world.sample(50, np.random.default_rng(0))
+    simulator = MMoERegression(
+        d=7, cosine=-0.4, terms=2, alpha=alpha, beta=beta, noise_std=0.0, seed=3
+    )
+    x, y = simulator.sample(50, np.random.default_rng(0))
     for k in range(2):
-        z = x @ world.weights[k]
+        z = x @ simulator.weights[k]
         expected = z + np.sin(0.5 * z + 1.0) + np.sin(-2.0 * z + 0.1)
         np.testing.assert_allclose(y[:, k], expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_array_equal(world.mean(x), y)
+    np.testing.assert_array_equal(simulator.mean(x), y)
 
 
 def test_the_defaults_are_those_of_the_port():
@@ -61,9 +63,9 @@ def test_the_defaults_are_those_of_the_port():
 
 @pytest.mark.parametrize("noise", [0.01, 0.1, 2.0])
 def test_noise_has_the_standard_deviation_asked_for_and_is_each_task_s_own(noise):
-    world = MMoERegression(noise_std=noise, cosine=1.0)
-    x, y = world.sample(ROWS, np.random.default_rng(4))
-    rest = y - world.mean(x)
+    simulator = MMoERegression(noise_std=noise, cosine=1.0)
+    x, y = simulator.sample(ROWS, np.random.default_rng(4))
+    rest = y - simulator.mean(x)
     assert np.abs(rest.mean(0)).max() <= 5 * noise / np.sqrt(ROWS)
     np.testing.assert_allclose(rest.std(0), noise, rtol=5 / np.sqrt(2 * ROWS))
     assert abs(np.corrcoef(rest.T)[0, 1]) <= 5 / np.sqrt(ROWS)
@@ -75,7 +77,7 @@ def test_features_are_standard_normal_and_have_nothing_in_common():
     assert np.abs(x.mean(0)).max() <= 5 / np.sqrt(ROWS)
 
 
-def test_one_seed_is_one_world_and_the_cosine_moves_only_the_second_task():
+def test_one_seed_is_one_scenario_and_the_cosine_moves_only_the_second_task():
     near, far = MMoERegression(cosine=0.9, seed=7), MMoERegression(cosine=0.1, seed=7)
     (x, y), (x_far, y_far) = (w.sample(30, np.random.default_rng(8)) for w in (near, far))
     np.testing.assert_array_equal(x, x_far)
@@ -88,20 +90,20 @@ def test_one_seed_is_one_world_and_the_cosine_moves_only_the_second_task():
 
 
 def test_a_generator_that_moved_on_gives_other_rows():
-    world, rng = MMoERegression(), np.random.default_rng(0)
-    assert not np.isclose(world.sample(5, rng)[0], world.sample(5, rng)[0]).any()
+    simulator, rng = MMoERegression(), np.random.default_rng(0)
+    assert not np.isclose(simulator.sample(5, rng)[0], simulator.sample(5, rng)[0]).any()
 
 
-def test_worlds_are_values():
-    world = MMoERegression(terms=2, alpha=np.array([1.0, 2.0]), beta=[0, 1])
-    assert world == MMoERegression(terms=2, alpha=(1.0, 2.0), beta=(0.0, 1.0))
-    assert hash(world)
+def test_scenarios_are_values():
+    simulator = MMoERegression(terms=2, alpha=np.array([1.0, 2.0]), beta=[0, 1])
+    assert simulator == MMoERegression(terms=2, alpha=(1.0, 2.0), beta=(0.0, 1.0))
+    assert hash(simulator)
     with pytest.raises(ValueError, match="read-only"):
-        world.weights[0, 0] = 1.0
+        simulator.weights[0, 0] = 1.0
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("parameters", "said"),
     [
         ({"cosine": 1.1}, "`cosine` must lie in"),
         ({"cosine": float("nan")}, "`cosine` must lie in"),
@@ -113,9 +115,9 @@ def test_worlds_are_values():
         ({"terms": 1, "beta": (float("inf"),)}, "`beta` must be finite"),
     ],
 )
-def test_knobs_out_of_range_are_named(knobs, said):
+def test_parameters_out_of_range_are_named(parameters, said):
     with pytest.raises(SimulationError, match=said):
-        MMoERegression(**knobs)
+        MMoERegression(**parameters)
 
 
 def test_no_rows_are_refused():

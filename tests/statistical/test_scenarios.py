@@ -1,4 +1,4 @@
-"""The named worlds are what they say, realise their rates, and give nothing of the truth away."""
+"""The named scenarios are what they say, realise their rates, and give nothing of the truth away."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mtl_seq.simulate import scenario, scenarios
-from mtl_seq.simulate.named import _read
+from mtl_seq.simulate.registry import _read
 
 ROWS = 60_000
 KNOBS = {
@@ -27,7 +27,7 @@ KNOBS = {
     "position": {"ctr": 0.2},
     "drift": {"days": 14},
 }
-# Of the integer columns of 20,000 rows drawn at seed 3 from the world of seed 0. A change of a law
+# Of the integer columns of 20,000 rows drawn at seed 3 from the scenario of seed 0. A change of a law
 # is a change of version, and of the figures that were measured on it.
 DRAWS = {
     "aliccp": (1, "15a166f4ddbf1acc"),
@@ -49,8 +49,8 @@ DRAWS = {
 
 @pytest.fixture(scope="module", params=KNOBS)
 def drawn(request):
-    world = scenario(request.param)
-    return (request.param, world, *world.sample(ROWS, np.random.default_rng(5)))
+    simulator = scenario(request.param)
+    return (request.param, simulator, *simulator.sample(ROWS, np.random.default_rng(5)))
 
 
 def test_every_scenario_is_here():
@@ -59,9 +59,9 @@ def test_every_scenario_is_here():
 
 
 @pytest.mark.parametrize("name", KNOBS)
-def test_scenarios_have_their_knobs(name):
-    world = scenario(name)
-    assert {knob: getattr(world, knob) for knob in KNOBS[name]} == KNOBS[name]
+def test_scenarios_have_their_parameters(name):
+    simulator = scenario(name)
+    assert {parameter: getattr(simulator, parameter) for parameter in KNOBS[name]} == KNOBS[name]
 
 
 def test_blind_towers_do_not_see_the_user():
@@ -72,18 +72,18 @@ def test_blind_towers_do_not_see_the_user():
 
 def test_rates_are_realised(drawn):
     """Within 4 standard errors: of clicks over slates, of conversions among clicks."""
-    _, world, log, truth = drawn
-    slots = 1 if world.exposure is None else world.exposure.slots
+    _, simulator, log, truth = drawn
+    slots = 1 if simulator.exposure is None else simulator.exposure.slots
     click = log["click"].to_numpy(float)
     converted = click * truth.potential
-    for error in (click - world.ctr, converted - world.cvr * click):
+    for error in (click - simulator.ctr, converted - simulator.cvr * click):
         means = error.reshape(-1, slots).mean(axis=1)
         assert abs(means.mean()) <= 4 * means.std() / np.sqrt(len(means))
 
 
 def test_a_log_is_drawn_as_it_was_in_this_version(drawn):
-    name, world, *_ = drawn
-    log, _ = world.sample(20_000, np.random.default_rng(3))
+    name, simulator, *_ = drawn
+    log, _ = simulator.sample(20_000, np.random.default_rng(3))
     whole = log.select_dtypes("int64").to_numpy()
     found = hashlib.sha256(np.ascontiguousarray(whole).tobytes()).hexdigest()[:16]
     assert (_read(name).version, found) == DRAWS[name]
@@ -122,13 +122,13 @@ def test_no_classifier_on_the_log_beats_the_truth(drawn):
 
 @pytest.mark.parametrize("planted", ["confounder", "potential"])
 def test_that_check_sees_a_column_that_tells(planted):
-    world = scenario("hidden", users=300, items=100, confounder=2.0, mnar=3.0)
-    log, truth = world.sample(ROWS, np.random.default_rng(5))
+    simulator = scenario("hidden", users=300, items=100, confounder=2.0, mnar=3.0)
+    log, truth = simulator.sample(ROWS, np.random.default_rng(5))
     told = truth.hidden["confounder"] if planted == "confounder" else truth.potential
     features = log.drop(columns=["click", "conversion"]).assign(told=told).to_numpy(float)
     assert advantage(features, log["click"].to_numpy(), truth.pctr) > 3
 
 
-def test_two_seeds_are_two_worlds():
+def test_two_seeds_are_two_scenarios():
     rows = [scenario("clean", seed=s).sample(100, np.random.default_rng(0))[0] for s in (0, 1)]
     assert not pd.DataFrame.equals(*rows)

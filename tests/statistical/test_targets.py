@@ -1,4 +1,4 @@
-"""Intercepts hit the rates asked for, checked by summing whole small worlds exactly.
+"""Intercepts hit the rates asked for, checked by summing whole small scenarios exactly.
 
 Every user, item, day, position, node of the context and of the confounder is enumerated; nothing
 is drawn. The sums are written here again, apart from the package's own.
@@ -7,9 +7,9 @@ is drawn. The sums are written here again, apart from the package's own.
 import numpy as np
 import pytest
 
-from mtl_seq.simulate import Actions, Context, Drift, Exposure, KnobError, LogisticFunnel
-from mtl_seq.simulate._outcomes import Classes, marginal
-from mtl_seq.simulate._showing import Shown
+from mtl_seq.simulate import Actions, Context, Drift, Exposure, LogisticFunnel, Parametererror
+from mtl_seq.simulate.logistic.outcome_probabilities import Classes, marginal
+from mtl_seq.simulate.logistic.sample_impressions import Shown
 
 USERS, ITEMS = 60, 40
 WORLDS = {
@@ -36,14 +36,14 @@ WORLDS = {
 }
 
 
-def enumerated(world):
+def enumerated(simulator):
     """Every impression there can be, with its probability."""
-    slots = 1 if world.exposure is None else world.exposure.slots
-    days = max(world.days, 1)
+    slots = 1 if simulator.exposure is None else simulator.exposure.slots
+    days = max(simulator.days, 1)
     grids = [np.arange(USERS), np.arange(ITEMS), np.arange(slots) + 1, np.arange(days)]
     nodes, mass = np.zeros((1, 0)), np.ones(1)
-    law = world._world.happening.law
-    if world.context is not None:
+    law = simulator._scenario.happening.law
+    if simulator.context is not None:
         t, w = np.polynomial.hermite_e.hermegauss(31)
         w = w / w.sum()
         plane = np.stack([part.ravel() for part in np.meshgrid(t, t, indexing="ij")], axis=1)
@@ -51,24 +51,24 @@ def enumerated(world):
     user, item, position, day, node = (
         part.ravel() for part in np.meshgrid(*grids, np.arange(len(mass)), indexing="ij")
     )
-    zipf = [np.arange(1.0, n + 1) ** -e for n, e in ((USERS, world.user_zipf), (ITEMS, 0.8))]
+    zipf = [np.arange(1.0, n + 1) ** -e for n, e in ((USERS, simulator.user_zipf), (ITEMS, 0.8))]
     weight = zipf[0][user] * zipf[1][item] * mass[node]
     shown = Shown(
         user,
         item,
-        position if world.exposure is not None else None,
+        position if simulator.exposure is not None else None,
         None,
-        day + 0.5 if world.days else None,
-        nodes[node] if world.context is not None else None,
+        day + 0.5 if simulator.days else None,
+        nodes[node] if simulator.context is not None else None,
     )
     return shown, weight / weight.sum()
 
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_rates_are_met_to_a_thousandth(name):
-    world = LogisticFunnel(**{"users": USERS, "items": ITEMS, "seed": 6, **WORLDS[name]})
-    shown, weight = enumerated(world)
-    happening = world._world.happening
+    simulator = LogisticFunnel(**{"users": USERS, "items": ITEMS, "seed": 6, **WORLDS[name]})
+    shown, weight = enumerated(simulator)
+    happening = simulator._scenario.happening
     logits = happening.law.logits(shown)
     a, b = logits.click, logits.conversion
     loadings = happening.loadings
@@ -76,29 +76,29 @@ def test_rates_are_met_to_a_thousandth(name):
         h = happening.by_user[shown.user]
         a, b, loadings = a + loadings[0] * h, b + loadings[1] * h, (0.0, 0.0)
     classes = None
-    if world.actions is not None:
+    if simulator.actions is not None:
         odds = np.exp(np.concatenate([np.zeros((1, len(a))), logits.actions]))
-        lift = [-np.inf if world.actions.required else 0.0, *world.actions.lift]
+        lift = [-np.inf if simulator.actions.required else 0.0, *simulator.actions.lift]
         classes = Classes(odds / odds.sum(axis=0), np.array(lift))
-    given = marginal(a, b, world.mnar, loadings, classes)
+    given = marginal(a, b, simulator.mnar, loadings, classes)
     ctr = weight @ given.click
-    over = given.conversion if world.cvr_over == "impressions" else given.both / ctr
-    assert ctr == pytest.approx(world.ctr, rel=1e-3)
-    assert weight @ over == pytest.approx(world.cvr, rel=1e-3)
-    if world.actions is not None:
-        for reached, rate in zip(given.ways[0], world.actions.rates, strict=True):
+    over = given.conversion if simulator.cvr_over == "impressions" else given.both / ctr
+    assert ctr == pytest.approx(simulator.ctr, rel=1e-3)
+    assert weight @ over == pytest.approx(simulator.cvr, rel=1e-3)
+    if simulator.actions is not None:
+        for reached, rate in zip(given.ways[0], simulator.actions.rates, strict=True):
             assert weight @ reached / ctr == pytest.approx(rate, rel=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("policy", "knobs"),
+    ("policy", "parameters"),
     [("top_k", {"strength": 2.0}), ("epsilon_greedy", {"epsilon": 0.2})],
 )
-def test_rates_are_met_under_a_ranking_policy(policy, knobs):
+def test_rates_are_met_under_a_ranking_policy(policy, parameters):
     """Draws, since nothing sums a ranking: within 4 standard errors over slates, and 1e-3."""
-    exposure = Exposure(policy, slots=4, candidates=10, position_effect=0.5, **knobs)
-    world = LogisticFunnel(users=USERS, items=ITEMS, exposure=exposure, seed=6)
-    _, truth = world.sample(800_000, np.random.default_rng(7))
+    exposure = Exposure(policy, slots=4, candidates=10, position_effect=0.5, **parameters)
+    simulator = LogisticFunnel(users=USERS, items=ITEMS, exposure=exposure, seed=6)
+    _, truth = simulator.sample(800_000, np.random.default_rng(7))
     for error, scale in (
         (truth.pctr - 0.2, 0.2),
         (truth.pctcvr - 0.2 * truth.pctr, 0.04),
@@ -107,22 +107,22 @@ def test_rates_are_met_under_a_ranking_policy(policy, knobs):
         assert abs(slates.mean()) <= 4 * slates.std() / np.sqrt(len(slates)) + 1e-3 * scale
 
 
-def test_rates_of_a_world_with_many_ids_are_met():
+def test_rates_of_a_scenario_with_many_ids_are_met():
     """More pairs than are enumerated: 4 standard errors of 1M draws, and 1e-3."""
-    world = LogisticFunnel(users=40_000, items=5_000, ctr=0.05, cvr=0.02, rho=0.8, seed=6)
-    _, truth = world.sample(1_000_000, np.random.default_rng(7))
+    simulator = LogisticFunnel(users=40_000, items=5_000, ctr=0.05, cvr=0.02, rho=0.8, seed=6)
+    _, truth = simulator.sample(1_000_000, np.random.default_rng(7))
     for error, scale in ((truth.pctr - 0.05, 0.05), (truth.pctcvr - 0.02 * truth.pctr, 1e-3)):
         assert abs(error.mean()) <= 4 * error.std() / 1e3 + 1e-3 * scale
 
 
 @pytest.mark.parametrize(
-    ("knob", "knobs"),
+    ("parameter", "parameters"),
     [
         ("ctr", {"click_slope": 20.0}),
         ("cvr", {"curvature": -20.0, "cvr_over": "impressions"}),
     ],
 )
-def test_a_rate_that_slopes_do_not_allow_says_what_they_do(knob, knobs):
-    said = rf"`{knob}` must lie in \[.*\] in this world, found 0.9999"
-    with pytest.raises(KnobError, match=said):
-        LogisticFunnel(users=USERS, items=ITEMS, **knobs, **{knob: 0.9999})
+def test_a_rate_that_slopes_do_not_allow_says_what_they_do(parameter, parameters):
+    said = rf"`{parameter}` must lie in \[.*\] in this scenario, found 0.9999"
+    with pytest.raises(Parametererror, match=said):
+        LogisticFunnel(users=USERS, items=ITEMS, **parameters, **{parameter: 0.9999})

@@ -19,8 +19,8 @@ class Balance(nn.Module, ABC):
     Losses come as the objective weighs them: fixed weights are those of the objective.
 
     Args:
-        risks: Names of the objective's risks.
-        tasks: By task, the risks whose sum is its loss; by default every risk is a task. For
+        losses: Names of the objective's losses.
+        tasks: By task, the losses whose sum is its loss; by default every loss is a task. For
             ``models.escm2_ips``, for example, ``{"ctr": ["ctr"], "cvr": ["cvr", "ctcvr"]}``.
 
     Attributes:
@@ -28,20 +28,20 @@ class Balance(nn.Module, ABC):
             losses, which are those of all rows, and not at gradients, which are reduced later.
 
     Raises:
-        CompositionError: Fewer than two tasks, or tasks that do not part the risks.
+        CompositionError: Fewer than two tasks, or tasks that do not part the losses.
     """
 
     parted: ClassVar[bool] = False
 
     def __init__(
-        self, risks: Sequence[str], *, tasks: Mapping[str, Sequence[str]] | None = None
+        self, losses: Sequence[str], *, tasks: Mapping[str, Sequence[str]] | None = None
     ) -> None:
         super().__init__()
-        found = {name: (name,) for name in risks} if tasks is None else dict(tasks)
+        found = {name: (name,) for name in losses} if tasks is None else dict(tasks)
         named = [name for some in found.values() for name in some]
-        if sorted(named) != sorted(risks):
+        if sorted(named) != sorted(losses):
             raise CompositionError(
-                f"`tasks` must name each of the objective's risks {tuple(risks)} once, found "
+                f"`tasks` must name each of the objective's losses {tuple(losses)} once, found "
                 f"{named}"
             )
         if len(found) < 2:
@@ -52,7 +52,7 @@ class Balance(nn.Module, ABC):
         self.tasks = {name: tuple(some) for name, some in found.items()}
 
     def gather(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Scalar losses by risk -> ``(K,)`` losses by task."""
+        """Scalar losses by loss -> ``(K,)`` losses by task."""
         sums = [torch.stack([losses[name] for name in some]).sum() for some in self.tasks.values()]
         return torch.stack(sums)
 
@@ -85,4 +85,4 @@ class Balance(nn.Module, ABC):
 
 
 BalanceFactory = Callable[[Sequence[str]], Balance]
-"""Builds a balance from the names of the objective's risks: a class, or a partial of one."""
+"""Builds a balance from the names of the objective's losses: a class, or a partial of one."""

@@ -20,10 +20,10 @@ class DWA(Balance):
     nothing would be balanced, so a period can also be a number of steps.
 
     Args:
-        risks: Names of the objective's risks.
+        losses: Names of the objective's losses.
         temperature: T; the paper has 2.
         steps: Steps of a period; None for an epoch, as published.
-        tasks: By task, the risks whose sum is its loss.
+        tasks: By task, the losses whose sum is its loss.
 
     Raises:
         CompositionError: A temperature that is not positive, or a period without a step.
@@ -34,13 +34,13 @@ class DWA(Balance):
 
     def __init__(
         self,
-        risks: Sequence[str],
+        losses: Sequence[str],
         *,
         temperature: float = 2.0,
         steps: int | None = None,
         tasks: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        super().__init__(risks, tasks=tasks)
+        super().__init__(losses, tasks=tasks)
         if not temperature > 0:
             raise CompositionError(f"`temperature` must be above 0, found {temperature}")
         if steps is not None and steps < 1:

@@ -28,11 +28,11 @@ class GradNorm(Balance):
     r = 1 until it has one. Weights stay above 0.001.
 
     Args:
-        risks: Names of the objective's risks.
+        losses: Names of the objective's losses.
         alpha: How strongly a task that lags is pulled; the paper has 1.5, and 0.12 for tasks that
             are alike.
         lr: Learning rate of the weights, which have an Adam of their own.
-        tasks: By task, the risks whose sum is its loss.
+        tasks: By task, the losses whose sum is its loss.
 
     Raises:
         CompositionError: A negative alpha, or a rate that is not positive.
@@ -42,13 +42,13 @@ class GradNorm(Balance):
 
     def __init__(
         self,
-        risks: Sequence[str],
+        losses: Sequence[str],
         *,
         alpha: float = 1.5,
         lr: float = 0.025,
         tasks: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        super().__init__(risks, tasks=tasks)
+        super().__init__(losses, tasks=tasks)
         if not alpha >= 0 or not lr > 0:
             raise CompositionError(
                 f"`alpha` must be at least 0 and `lr` above 0, found {alpha} and {lr}"

@@ -24,14 +24,14 @@ class JacobianDescent(Balance):
     embedding tables. It is for one process: gradients are not reduced over several.
 
     Args:
-        risks: Names of the objective's risks.
+        losses: Names of the objective's losses.
         aggregator: Name of an aggregator of TorchJD, such as ``"UPGrad"`` (Quinton and Rey, 2024),
             ``"PCGrad"`` (NeurIPS 2020), ``"CAGrad"`` (NeurIPS 2021), ``"GradVac"`` (ICLR 2021) or
             ``"NashMTL"`` (ICML 2022); or any function of one's own from ``(K, P)`` to ``(P,)``,
             which needs no extra.
         settings: Arguments of a named aggregator, such as ``{"c": 0.4}`` for CAGrad; the number of
             tasks is filled in where it takes one.
-        tasks: By task, the risks whose sum is its loss.
+        tasks: By task, the losses whose sum is its loss.
 
     Raises:
         CompositionError: An aggregator that does not exist, cannot be built from its settings, or
@@ -40,13 +40,13 @@ class JacobianDescent(Balance):
 
     def __init__(
         self,
-        risks: Sequence[str],
+        losses: Sequence[str],
         *,
         aggregator: str | Callable[[Tensor], Tensor] = "UPGrad",
         settings: Mapping[str, Any] | None = None,
         tasks: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        super().__init__(risks, tasks=tasks)
+        super().__init__(losses, tasks=tasks)
         count = len(self.tasks)
         if isinstance(aggregator, str):
             # Some find out only when called that a library is missing, and remember the call.

@@ -21,9 +21,9 @@ class Uncertainty(Balance):
     rare. As a loss goes to 0 its weight grows without bound.
 
     Args:
-        risks: Names of the objective's risks.
+        losses: Names of the objective's losses.
         largest: Weights ``exp(-s_k) / 2`` stop here; unbounded by default, as published.
-        tasks: By task, the risks whose sum is its loss.
+        tasks: By task, the losses whose sum is its loss.
 
     Raises:
         CompositionError: A bound of at most 1/2, where weights start.
@@ -33,12 +33,12 @@ class Uncertainty(Balance):
 
     def __init__(
         self,
-        risks: Sequence[str],
+        losses: Sequence[str],
         *,
         largest: float = math.inf,
         tasks: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        super().__init__(risks, tasks=tasks)
+        super().__init__(losses, tasks=tasks)
         if not largest > 0.5:
             raise CompositionError(
                 f"`largest` must be above 0.5, where weights start, found {largest}"

@@ -7,7 +7,7 @@ from mtl_seq.fit.optim.adagrad import RowWiseAdagrad
 from mtl_seq.fit.optim.adam import RowWiseAdam
 from mtl_seq.fit.optim.base import OptimizerFactory
 from mtl_seq.fit.optim.dense import DenseAdam
-from mtl_seq.fit.optim.rows import RowOptimizer, RowWise, table_gradients
+from mtl_seq.fit.optim.row_wise import RowOptimizer, RowWise, table_gradients
 
 __all__ = [
     "DenseAdam",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mtl_seq.fit.optim.rows import RowWise
+from mtl_seq.fit.optim.row_wise import RowWise
 
 __all__ = ["RowWiseAdagrad"]
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtl_seq.errors import CompositionError
-from mtl_seq.nn.forms import few_rows
-from mtl_seq.nn.mlp import MLP
+from mtl_seq.nn.layers.batched_experts import few_rows
+from mtl_seq.nn.layers.mlp import MLP
 
 __all__ = ["ExpertFactory", "Gate", "build_experts", "mix", "width_of"]
 

@@ -13,7 +13,7 @@ from mtl_seq.nn.bottoms.gates import (
     mix,
     width_of,
 )
-from mtl_seq.nn.forms import run_alike
+from mtl_seq.nn.layers.batched_experts import run_alike
 
 __all__ = ["MMoE"]
 

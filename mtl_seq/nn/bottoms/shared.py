@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from mtl_seq.nn.bottoms.base import Bottom
-from mtl_seq.nn.mlp import MLP
+from mtl_seq.nn.layers.mlp import MLP
 
 __all__ = ["SharedBottom"]
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose_joints import compose_joints, joint_rates
+from mtl_seq.nn.compose.compose_joints import compose_joints, joint_rates
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.heads.parallel import join_own
-from mtl_seq.nn.mlp import MLP, Tower
+from mtl_seq.nn.layers.mlp import MLP, Tower
 
 __all__ = ["AITM"]
 
@@ -25,7 +25,7 @@ class AITM(Head):
     shared by all towers. ``logit_k = linear(z_k)``.
 
     The logits are those of joints, over all impressions: the second is pCTCVR, not pCVR. Nothing
-    but the risk `Calibrator` asks that pCTCVR stay below pCTR, and nothing forces it. pCVR is read
+    but the loss `MonotonicityPenalty` asks that pCTCVR stay below pCTR, and nothing forces it. pCVR is read
     as the ratio pCTCVR / pCTR, clipped below 1 where the two are the wrong way round, and inherits
     the ratio's instability where pCTR is small; see `compose_joints`. ``conditional`` is False for
     that reason.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose import compose_conditionals
+from mtl_seq.nn.compose.compose_conditionals import compose_conditionals
 from mtl_seq.records import FunnelPrediction
 
 __all__ = ["Composition", "Head", "HeadFactory"]

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose import tower_rates
+from mtl_seq.nn.compose.compose_conditionals import tower_rates
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.heads.parallel import join_own
-from mtl_seq.nn.mlp import MLP, Tower
+from mtl_seq.nn.layers.mlp import MLP, Tower
 
 __all__ = ["DBMTL"]
 

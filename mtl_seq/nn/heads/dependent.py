@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose_dependent import compose_dependent
+from mtl_seq.nn.compose.compose_dependent import compose_dependent
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.heads.parallel import ParallelHead
-from mtl_seq.nn.mlp import Tower
+from mtl_seq.nn.layers.mlp import Tower
 
 __all__ = ["DependentHead"]
 
@@ -33,7 +33,7 @@ class DependentHead(Head):
         hidden: Widths of a tower's layers before its logit.
         dependence: Widths of the layers of a tower that adds lambda(x), on the representation of
             the edge's later stage; empty for a linear one, None for one number an edge.
-        lam: lambda of every edge, or one for each, to start at.
+        log_odds_ratio: lambda of every edge, or one for each, to start at.
         learned: Whether training moves lambda.
         hold: Forward passes of training before it does.
         rate: How many times as fast it moves as a weight.
@@ -55,7 +55,7 @@ class DependentHead(Head):
         *,
         hidden: Sequence[int] = (32,),
         dependence: Sequence[int] | None = None,
-        lam: float | Sequence[float] = 0.0,
+        log_odds_ratio: float | Sequence[float] = 0.0,
         learned: bool = True,
         hold: int = 200,
         rate: float = 4.0,
@@ -67,18 +67,24 @@ class DependentHead(Head):
                 "`funnel` must be a chain of two or more stages for a dependence, found "
                 f"{funnel.to_dict()}: make it of the first stage and the one of interest"
             )
-        start = [float(lam)] * edges if isinstance(lam, int | float) else [*lam]
+        start = (
+            [float(log_odds_ratio)] * edges
+            if isinstance(log_odds_ratio, int | float)
+            else [*log_odds_ratio]
+        )
         if len(start) != edges:
-            raise CompositionError(f"`lam` must hold {edges} numbers, one an edge, found {start}")
+            raise CompositionError(
+                f"`log_odds_ratio` must hold {edges} numbers, one an edge, found {start}"
+            )
         self.towers = ParallelHead(funnel, in_features, own, hidden=hidden)
         self.rate, self.hold = rate, hold
         # Divided by the rate: an optimiser that moves it by its step moves lambda by `rate` steps.
         value = torch.tensor(start) / rate
         if learned:
-            self.lam = nn.Parameter(value)
+            self.log_odds_ratio = nn.Parameter(value)
             self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
         else:
-            self.register_buffer("lam", value)
+            self.register_buffer("log_odds_ratio", value)
         self.learned = learned
         shapes = [] if dependence is None else [dependence] * edges
         self.edges = nn.ModuleList(Tower(in_features, widths) for widths in shapes)
@@ -89,24 +95,30 @@ class DependentHead(Head):
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, K, D)`` and own features by tower -> ``(B, 2 K - 1)``: logits, then lambdas."""
         logits: Tensor = self.towers(hidden, own)
-        lam = (self.rate * self.lam).to(logits.dtype).expand(logits.shape[0], -1)
+        log_odds_ratio = (
+            (self.rate * self.log_odds_ratio).to(logits.dtype).expand(logits.shape[0], -1)
+        )
         if len(self.edges):
             later = [tower(hidden[:, k + 1]) for k, tower in enumerate(self.edges)]
-            lam = lam + torch.stack(later, dim=1)
+            log_odds_ratio = log_odds_ratio + torch.stack(later, dim=1)
         if self.learned and self.training:
             self.passes += 1
-            moves = (self.passes > self.hold).to(lam.dtype)
-            lam = lam.detach() + moves * (lam - lam.detach())
-        return torch.cat((logits, lam), dim=1)
+            moves = (self.passes > self.hold).to(log_odds_ratio.dtype)
+            log_odds_ratio = log_odds_ratio.detach() + moves * (
+                log_odds_ratio - log_odds_ratio.detach()
+            )
+        return torch.cat((logits, log_odds_ratio), dim=1)
 
-    def hold_at(self, lam: float | Sequence[float]) -> None:
+    def hold_at(self, log_odds_ratio: float | Sequence[float]) -> None:
         """Set lambda, one for all edges or one for each, and let training leave it there."""
         with torch.no_grad():
-            self.lam.copy_(torch.as_tensor(lam).expand_as(self.lam) / self.rate)
+            self.log_odds_ratio.copy_(
+                torch.as_tensor(log_odds_ratio).expand_as(self.log_odds_ratio) / self.rate
+            )
         # Layers of a tower lambda(x) that ends in 0 say nothing.
         for parameter in self.edges.parameters():
             parameter.requires_grad_(False)
-        self.lam.requires_grad_(False)
+        self.log_odds_ratio.requires_grad_(False)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
         """Set the towers' biases; lambda stays."""

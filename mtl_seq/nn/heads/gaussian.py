@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose_gaussian import compose_gaussian
+from mtl_seq.nn.compose.compose_gaussian import compose_gaussian
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.heads.parallel import ParallelHead
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose_joints import compose_joints, joint_rates
+from mtl_seq.nn.compose.compose_joints import compose_joints, joint_rates
 from mtl_seq.nn.heads.base import Head
 from mtl_seq.nn.heads.parallel import ParallelHead
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose import tower_rates
-from mtl_seq.nn.forms import run_alike
+from mtl_seq.nn.compose.compose_conditionals import tower_rates
 from mtl_seq.nn.heads.base import Head
-from mtl_seq.nn.mlp import Tower
+from mtl_seq.nn.layers.batched_experts import run_alike
+from mtl_seq.nn.layers.mlp import Tower
 
 __all__ = ["ParallelHead", "join_own"]
 

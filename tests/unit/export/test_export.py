@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from mtl_seq import Codec, FunnelEstimator, Schema, models, nn
+from mtl_seq.calibration import Calibrate, Calibration
 from mtl_seq.cli import main
 from mtl_seq.data import Encoding
 from mtl_seq.errors import ArtifactError, DataError, NotFittedError, SchemaError
 from mtl_seq.export import Exported, Manifest, export_model, load_model, predict_parquet
-from mtl_seq.fit import Calibrate, Calibration
 from mtl_seq.models import CLICK_ACTION_PURCHASE
 
 ROWS = 2_000
@@ -135,7 +135,7 @@ def test_the_manifest_tells_what_stands_there(everything):
     [
         (models.esm2, LONGER, {"encoding": Encoding(target_encoding=None)}),
         (models.pairwise_ranker, SCHEMA, {}),
-        (models.default, SCHEMA, {}),
+        (models.targeted, SCHEMA, {}),
         pytest.param(
             *(models.esmm_ns, SCHEMA, {"calibrate": Calibrate("shift")}), marks=pytest.mark.slow
         ),

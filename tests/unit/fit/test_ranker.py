@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_seq import BiasReport, FunnelEstimator, models, nn, risks
+from mtl_seq import BiasReport, FunnelEstimator, losses, models, nn
+from mtl_seq.calibration import Calibrate
 from mtl_seq.cli.console import print_report
 from mtl_seq.errors import CompositionError, DataError
-from mtl_seq.fit import Calibrate
 from mtl_seq.functional import auc
+from mtl_seq.losses import EntireSpace, Objective, RankNet
 from mtl_seq.models import assemble
-from mtl_seq.report.headline import headline
-from mtl_seq.report.html import write_report
-from mtl_seq.risks import EntireSpace, Objective, RankNet
+from mtl_seq.report.render.headline import headline
+from mtl_seq.report.render.html import write_report
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=200, items=60, ctr=0.3, cvr=0.4, rho=0.6, seed=0)
@@ -33,7 +33,7 @@ def estimator(model=models.pairwise_ranker, schema=WORLD.schema, **settings):
 def scores():
     builders = {
         "pairwise": models.pairwise_ranker,
-        "pool": partial(models.pairwise_ranker, comparisons=risks.DrawnPairs(pool=True)),
+        "pool": partial(models.pairwise_ranker, comparisons=losses.DrawnPairs(pool=True)),
         "lambda": models.lambda_ranker,
         "esmm": models.esmm,
     }
@@ -143,7 +143,7 @@ def test_without_a_graded_user_it_says_what_to_do():
         estimator(schema=replace(WORLD.schema, group="session")).fit(alone)
 
 
-def test_a_ranking_risk_stands_alone():
+def test_a_ranking_loss_stands_alone():
     def both(spec, *, funnel, seed):
         objective = Objective({"ctr": EntireSpace(funnel.first), "rank": RankNet()})
         return assemble(spec, objective, funnel=funnel, bottom=SMALL, seed=seed)
@@ -167,18 +167,18 @@ def test_a_ranker_needs_a_conversion_among_the_validation_rows():
 
 def test_the_epoch_kept_is_the_one_with_the_best_order():
     one = estimator(epochs=5, lr=0.1, patience=5).fit(LOG, validation=TEST)
-    assert one.run_.best_epoch == int(np.argmin(one.run_.rule))
+    assert one.run_.best_epoch == int(np.argmin(one.run_.validation_scores))
 
     label = torch.from_numpy(TEST["conversion"].to_numpy(dtype=float))
     score = torch.from_numpy(one.predict(TEST)["score"].to_numpy(copy=True))
-    assert min(one.run_.rule) == pytest.approx(1 - float(auc(score, label)), abs=1e-6)
+    assert min(one.run_.validation_scores) == pytest.approx(1 - float(auc(score, label)), abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: risks.DrawnPairs(0), "`per_group` must be at least 1, found 0"),
-        (lambda: risks.WholeLists(1), "`longest` must be at least 2, found 1"),
+        (lambda: losses.DrawnPairs(0), "`per_group` must be at least 1, found 0"),
+        (lambda: losses.WholeLists(1), "`longest` must be at least 2, found 1"),
         (lambda: RankNet({"click": -1}), "`grades` must be at least 0 and finite, found -1 for"),
         (lambda: RankNet({"click": float("inf")}), "`grades` must be at least 0 and finite"),
     ],

@@ -11,7 +11,7 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from mtl_seq import FunnelEstimator, Schema, models, nn, risks
+from mtl_seq import FunnelEstimator, Schema, losses, models, nn
 from mtl_seq.data import BatchLoader, Codec
 from mtl_seq.errors import ArtifactError, DataError, Terminated
 from mtl_seq.fit import DWA, Checkpoints, FunnelModule, GradNorm, Uncertainty
@@ -68,13 +68,13 @@ def broken(folder, stops, build=models.esmm, every=1, **settings):
     return last.fit(LOG, checkpoints=Checkpoints(folder, steps=every, resume=True))
 
 
-MOVING = risks.PropensityPolicy(source=risks.MovingAverage(0.9))
+MOVING = losses.PropensityPolicy(source=losses.MovingAverage(0.9))
 CASES = {
     "plain": {},
     "dropout in the gates": {"bottom": EXPERTS},
     "moving average": {"build": partial(models.escm2_ips, propensity=MOVING)},
     "turns with copies": {"build": models.dr_jl},
-    "coins of the risk": {"build": models.unbias},
+    "coins of the loss": {"build": models.unbias},
     "pairs": {"build": models.pairwise_ranker},
     "GradNorm": {"balance": GradNorm},
     "DWA of 7 steps": {"balance": partial(DWA, steps=7)},
@@ -109,7 +109,7 @@ def test_a_fit_that_was_over_gives_its_weights_again(tmp_path):
 def test_a_fit_that_had_tired_stays_tired(tmp_path):
     tiring = {"epochs": 12, "lr": 0.3, "patience": 1}
     whole = estimator(**tiring).fit(LOG, checkpoints=Checkpoints(tmp_path / "kept"))
-    assert len(whole.run_.rule) < 12
+    assert len(whole.run_.validation_scores) < 12
     again = Checkpoints(tmp_path / "kept", resume=True)
     same(estimator(callbacks=[Stop(1)], **tiring).fit(LOG, checkpoints=again), whole)
 

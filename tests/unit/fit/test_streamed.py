@@ -8,11 +8,13 @@ import pytest
 import torch
 from lightning import Callback
 
-from mtl_seq import FunnelEstimator, Schema, models, nn, risks
+from mtl_seq import FunnelEstimator, Schema, losses, models, nn
+from mtl_seq.calibration import Calibrate
 from mtl_seq.data import write_frame
 from mtl_seq.errors import CompositionError, DataError, SchemaError
-from mtl_seq.fit import Calibrate, Checkpoints, rows
-from mtl_seq.fit.rows import is_streamed
+from mtl_seq.fit import Checkpoints
+from mtl_seq.fit.prepare import rows
+from mtl_seq.fit.prepare.rows import is_streamed
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -81,14 +83,18 @@ def test_the_rows_and_their_encoding_are_those_of_memory(folder, small_memory):
     first, second = (batches[0].features["price"] for batches in streamed.epochs)
     assert not torch.equal(first, second)
     # Other orders of the same rows: as good a model, within what orders do.
-    assert on_disk.run_.rule[-1] == pytest.approx(in_memory.run_.rule[-1], abs=0.02)
+    assert on_disk.run_.validation_scores[-1] == pytest.approx(
+        in_memory.run_.validation_scores[-1], abs=0.02
+    )
 
 
 def test_validation_rows_give_the_same_rule_as_in_memory(folder, small_memory, tmp_path):
     write_frame(HELD.assign(at=0), tmp_path / "held.parquet")
     on_disk = estimator(epochs=1).fit(folder, validation=tmp_path / "held.parquet")
     in_memory = estimator(epochs=1).fit(folder, validation=HELD.assign(at=0))
-    assert on_disk.run_.rule == pytest.approx(in_memory.run_.rule, rel=1e-9)
+    assert on_disk.run_.validation_scores == pytest.approx(
+        in_memory.run_.validation_scores, rel=1e-9
+    )
 
 
 def test_a_calibration_is_that_of_the_held_out_rows(folder, small_memory, tmp_path):
@@ -118,7 +124,7 @@ class Stop(Callback):
 def test_a_stopped_fit_goes_on_to_the_bit(batches, folder, small_memory, tmp_path):
     settings = {"id_dropout": 0.2}
     whole = estimator(**settings).fit(folder)
-    assert len(whole.run_.rule) == 2
+    assert len(whole.run_.validation_scores) == 2
     stopped = estimator(trainer={"callbacks": [Stop(batches)]}, **settings)
     with pytest.raises(Gone):
         stopped.fit(folder, checkpoints=Checkpoints(tmp_path / "kept", steps=1))
@@ -129,7 +135,7 @@ def test_a_stopped_fit_goes_on_to_the_bit(batches, folder, small_memory, tmp_pat
         assert torch.equal(value, last.model_.state_dict()[name]), name
 
 
-CROSSED = risks.PropensityPolicy(source=risks.CrossFit(2))
+CROSSED = losses.PropensityPolicy(source=losses.CrossFit(2))
 
 
 @pytest.mark.parametrize(

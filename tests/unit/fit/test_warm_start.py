@@ -10,8 +10,8 @@ import torch
 from mtl_seq import FunnelEstimator, Schema, models, nn
 from mtl_seq.data import Codec, Encoding, Source, extended, fold_tables, write_frame
 from mtl_seq.errors import CompositionError, DataError, NotFittedError, SchemaError
-from mtl_seq.fit import rows
-from mtl_seq.fit.growing import Fitted, grow
+from mtl_seq.fit.prepare import rows
+from mtl_seq.fit.prepare.warm_start import Fitted, grow
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -108,7 +108,7 @@ def test_it_learns_of_the_new_days():
     before = estimator(epochs=4).fit(OLD)
     after = estimator(epochs=2).fit(NEW, warm_start=before)
     cold = estimator(epochs=2).fit(NEW)
-    assert after.run_.rule[0] < cold.run_.rule[0]
+    assert after.run_.validation_scores[0] < cold.run_.validation_scores[0]
     # The earlier fit is as it was.
     assert before.codec_.vocabularies["user_id"].rows < after.codec_.vocabularies["user_id"].rows
 

@@ -1,4 +1,4 @@
-"""Logistic recalibration against scikit-learn and against worlds whose slope is known."""
+"""Logistic recalibration against scikit-learn and against scenarios whose slope is known."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ from mtl_seq.errors import CompositionError, DataError, SchemaError
 from mtl_seq.fusion import ScoreFusion, order_within, pareto_front, search_fusion
 
 
-def world(rows=3000, seed=0):
+def simulator(rows=3000, seed=0):
     """A log whose CTR and CVR go against each other, and noisy scores of both."""
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, rows))
@@ -27,7 +27,7 @@ def world(rows=3000, seed=0):
     return log, parts
 
 
-LOG, PARTS = world()
+LOG, PARTS = simulator()
 SCHEMA = Schema(labels={"click": "click", "conversion": "order"}, ids=["user"], group="user")
 OVERALL = Schema(labels={"click": "click", "conversion": "order"}, ids=["user"])
 

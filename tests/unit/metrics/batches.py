@@ -183,7 +183,7 @@ CASES |= {
         lambda c: F.largest_weight_share(_ipw(c)),
     ),
     "Balance": Case(
-        lambda: M.Balance(FEATURES),
+        lambda: M.CovariateBalance(FEATURES),
         ("click", "propensity", "features", "weight"),
         lambda c: F.balance(c["click"], c["propensity"], c["features"], c["weight"]),
     ),

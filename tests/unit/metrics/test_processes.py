@@ -7,7 +7,7 @@ import torch
 from torch import distributed, multiprocessing
 from unit.metrics.batches import CASES, columns, fed, numbers, part
 
-from mtl_seq.metrics.kept import KeptRows
+from mtl_seq.metrics.exact_or_binned import KeptRows
 
 SPLITS = {"uneven": (slice(0, 250), slice(250, None)), "no rows": (slice(0, None), slice(0, 0))}
 

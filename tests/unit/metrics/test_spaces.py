@@ -144,7 +144,7 @@ def test_propensities_fields_features_and_groups_are_checked():
     with pytest.raises(DataError, match="`field` must hold integer ids from 0 to 2, found 3"):
         M.FieldRCE(3).update(HALF, LABEL, torch.tensor([0, 1, 2, 3]))
     with pytest.raises(DataError, match=r"`features` must be numbers of shape \(B, 2\)"):
-        M.Balance(2).update(CLICK, HALF, torch.zeros(4, 3))
+        M.CovariateBalance(2).update(CLICK, HALF, torch.zeros(4, 3))
     with pytest.raises(DataError, match=r"`group` must hold integer ids, found torch.float32"):
         M.GAUC().update(HALF, LABEL, HALF)
     with pytest.raises(DataError, match="`click` must be given where users are averaged by clicks"):

@@ -9,7 +9,7 @@ from torchmetrics import MetricCollection
 from unit.metrics.batches import CASES, ROWS, columns, fed, numbers, part
 
 from mtl_seq import metrics as M
-from mtl_seq.metrics.kept import KeptRows
+from mtl_seq.metrics.exact_or_binned import KeptRows
 
 COLUMNS = columns()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtl_seq import FeatureSpec, FunnelLabels, models, nn
-from mtl_seq.comparison import MODELS
+from mtl_seq.experiments.compare import MODELS
 
 SPEC = FeatureSpec(
     ids={"user": 9, "position": 4}, dense=["price"], hidden_from={"conversion": ["position"]}

@@ -142,7 +142,7 @@ def test_dbmtl_hands_its_options_to_the_head(detached):
     assert model.network.head.detach_parents is detached
 
 
-def test_a_stage_between_may_not_take_the_name_of_a_risk():
+def test_a_stage_between_may_not_take_the_name_of_a_loss():
     """Its loss would take the place of the other without a word."""
     funnel = Funnel.chain("click", "cvr", "order")
     with pytest.raises(CompositionError, match="no stage between may be named"):

@@ -5,8 +5,8 @@ import torch
 
 from mtl_seq import FeatureSpec, Funnel, Stage, models, nn
 from mtl_seq.errors import CompositionError
+from mtl_seq.losses import DependentLikelihood
 from mtl_seq.records import FunnelLabels
-from mtl_seq.risks import DependentLikelihood
 
 TWO = Funnel.chain("click", "conversion")
 FOUR = Funnel.chain("click", "cart", "order", "payment")
@@ -35,7 +35,9 @@ def test_lambda_starts_at_zero_and_the_head_is_a_parallel_one():
 
 def test_a_tower_of_lambda_starts_at_the_number():
     hidden, _ = draw()
-    assert torch.equal(build(dependence=(4,), lam=0.5)(hidden, {})[:, 2], torch.full((64,), 0.5))
+    assert torch.equal(
+        build(dependence=(4,), log_odds_ratio=0.5)(hidden, {})[:, 2], torch.full((64,), 0.5)
+    )
 
 
 def test_lambda_waits_then_moves_faster_than_a_weight():
@@ -48,7 +50,7 @@ def test_lambda_waits_then_moves_faster_than_a_weight():
         optimizer.zero_grad()
         DependentLikelihood()(said, labels).mean().backward()
         optimizer.step()
-        seen.append(abs(8.0 * head.lam.item()))
+        seen.append(abs(8.0 * head.log_odds_ratio.item()))
     assert seen[:3] == [0, 0, 0]
     # Adam's step after three without a gradient, whatever the gradient.
     step = (0.1 / (1 - 0.9**4)) / (0.001 / (1 - 0.999**4)) ** 0.5
@@ -71,11 +73,13 @@ def test_held_lambda_is_no_parameter_to_train():
     torch.testing.assert_close(head(hidden, {})[:, 2], torch.full((64,), 1.5))
     trained = {name for name, p in head.named_parameters() if p.requires_grad}
     assert all(name.startswith("towers.") for name in trained)
-    assert not [name for name, _ in build(learned=False).named_parameters() if "lam" in name]
+    assert not [
+        name for name, _ in build(learned=False).named_parameters() if "log_odds_ratio" in name
+    ]
 
 
 def test_every_edge_has_a_lambda_of_its_own():
-    head = nn.DependentHead(FOUR, 5, {}, lam=(0.5, -1.0, 2.0))
+    head = nn.DependentHead(FOUR, 5, {}, log_odds_ratio=(0.5, -1.0, 2.0))
     logits = head(torch.zeros((2, 4, 5)), {})
     assert logits.shape == (2, 7)
     torch.testing.assert_close(logits[0, 4:], torch.tensor([0.5, -1.0, 2.0]))
@@ -86,7 +90,7 @@ def test_every_edge_has_a_lambda_of_its_own():
     [
         (Funnel((Stage("click"), Stage("a", "click"), Stage("b", "click", ("a",)))), {}, "a chain"),
         (Funnel.chain("click"), {}, "a chain"),
-        (FOUR, {"lam": (1.0, 2.0)}, "one an edge"),
+        (FOUR, {"log_odds_ratio": (1.0, 2.0)}, "one an edge"),
     ],
 )
 def test_bad_input_is_named(funnel, options, message):

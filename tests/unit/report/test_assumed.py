@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_seq.report.scores import Scores
-from mtl_seq.report.sensitivity import GAMMAS, sensitivity
+from mtl_seq.records import Scores
+from mtl_seq.report.compute.sensitivity import GAMMAS, sensitivity
 
 ROWS = 3000
 RNG = np.random.default_rng(0)
@@ -13,7 +13,7 @@ CLICKED = RNG.uniform(0.02, 0.4, ROWS)
 """P(conversion | click, x)."""
 
 
-def world(psi):
+def simulator(psi):
     """pCTR, pCVR and pCTCVR where the odds off the clicks are those on them over psi."""
     odds = CLICKED / (1 - CLICKED) / psi
     q = P * CLICKED + (1 - P) * odds / (1 + odds)
@@ -26,7 +26,7 @@ def naive():
 
 @pytest.mark.parametrize("psi", [0.4, 1.0, 1.7, 3.0])
 def test_the_odds_ratio_at_which_the_truth_is_right_is_the_one_put_in(psi):
-    true = world(psi)
+    true = simulator(psi)
     found = sensitivity("m", naive(), {"naive": naive(), "true": true}, None)
     rows = found.models.set_index("model")
     assert rows.loc["true", "psi_unbiased"] == pytest.approx(psi, rel=1e-9)
@@ -46,15 +46,15 @@ def test_the_stated_range_is_where_the_relative_bias_is_ten_per_cent():
     row = found.models.iloc[0]
     mean = CLICKED.mean()
     assert row["psi_low"] < 1 < row["psi_high"]
-    assert mean / world(row["psi_low"]).pcvr.mean() - 1 == pytest.approx(-0.1, rel=1e-9)
-    assert mean / world(row["psi_high"]).pcvr.mean() - 1 == pytest.approx(0.1, rel=1e-9)
+    assert mean / simulator(row["psi_low"]).pcvr.mean() - 1 == pytest.approx(-0.1, rel=1e-9)
+    assert mean / simulator(row["psi_high"]).pcvr.mean() - 1 == pytest.approx(0.1, rel=1e-9)
 
 
 def test_two_models_are_level_where_the_truth_lies_between_them():
     low = Scores(P, 0.7 * CLICKED, P * CLICKED)
     found = sensitivity("m", naive(), {"naive": naive(), "low": low}, "naive")
     rows = found.models.set_index("model")
-    mean = world(rows.loc["low", "psi_tie"]).pcvr.mean()
+    mean = simulator(rows.loc["low", "psi_tie"]).pcvr.mean()
     assert mean - low.pcvr.mean() == pytest.approx(CLICKED.mean() - mean, rel=1e-9)
     assert np.isnan(rows.loc["naive", "psi_tie"])
 

@@ -68,8 +68,8 @@ def test_scores_scaled_by_1_3_have_a_relative_bias_of_30_percent(report, space):
 
 
 def test_with_hidden_information_each_space_has_a_target_of_its_own():
-    world = LogisticFunnel(users=60, items=40, mnar=1.5, confounder=1.0, seed=0)
-    log, truth = world.sample(2000, np.random.default_rng(5))
+    simulator = LogisticFunnel(users=60, items=40, mnar=1.5, confounder=1.0, seed=0)
+    log, truth = simulator.sample(2000, np.random.default_rng(5))
     log.index = LOG.index
     found = BiasReport.against_truth({"true": scores(truth)}, log, truth, replicates=5)
     click = log["click"].to_numpy() == 1

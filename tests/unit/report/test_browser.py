@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from unit.report.reports import ALL, known
 
-from mtl_seq.report.pictures import pictures
+from mtl_seq.report.render.figures import pictures
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

@@ -28,8 +28,8 @@ def test_a_draw_of_all_pairs_is_the_matrix_row_by_row():
 
 def test_every_replicate_draws_its_labels_from_the_cvr():
     """Not from the labels of the replicate before, which would freeze them."""
-    world, rng = mrdr_recipe(RATINGS), np.random.default_rng(2)
-    draws = [world.sample(2000, rng) for _ in range(200)]
+    simulator, rng = mrdr_recipe(RATINGS), np.random.default_rng(2)
+    draws = [simulator.sample(2000, rng) for _ in range(200)]
     q = draws[0][1].pcvr
     assert all((truth.pcvr == q).all() for _, truth in draws)
     mean = np.mean([truth.potential for _, truth in draws], axis=0)
@@ -62,7 +62,7 @@ def test_the_learned_propensity_lies_between_the_true_one_and_the_ctr():
 
 
 @pytest.mark.parametrize(
-    ("ratings", "knobs", "said"),
+    ("ratings", "parameters", "said"),
     [
         (np.zeros(3), {}, r"matrix \(users, items\).*found shape \(3,\)"),
         (np.array([[1.0, np.nan]]), {}, "finite"),
@@ -72,9 +72,9 @@ def test_the_learned_propensity_lies_between_the_true_one_and_the_ctr():
         (RATINGS, {"propensities": (0.5, 0.5, 0.5, 0.5, 1.0)}, r"\(0, 1\), found 1.0"),
     ],
 )
-def test_what_is_no_study_is_an_error(ratings, knobs, said):
+def test_what_is_no_study_is_an_error(ratings, parameters, said):
     with pytest.raises(SimulationError, match=said):
-        mrdr_recipe(ratings, **knobs)
+        mrdr_recipe(ratings, **parameters)
 
 
 def test_too_few_of_a_level_to_move_is_an_error():

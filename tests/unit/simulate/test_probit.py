@@ -1,4 +1,4 @@
-"""Heckman's world: draws against closed forms, closed forms against SciPy and integrals."""
+"""Heckman's scenario: draws against closed forms, closed forms against SciPy and integrals."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.simulate import KnobError, ProbitFunnel
+from mtl_seq.simulate import Parametererror, ProbitFunnel
 
 ROWS = 400_000
 K = 4.5
@@ -27,8 +27,8 @@ WORLDS = {
 
 @pytest.fixture(scope="module", params=WORLDS)
 def drawn(request):
-    world = ProbitFunnel(seed=4, **WORLDS[request.param])
-    return (world, *world.sample(ROWS, np.random.default_rng(5)))
+    simulator = ProbitFunnel(seed=4, **WORLDS[request.param])
+    return (simulator, *simulator.sample(ROWS, np.random.default_rng(5)))
 
 
 def off(values, expected=0.0):
@@ -36,8 +36,8 @@ def off(values, expected=0.0):
 
 
 def test_draws_have_the_closed_forms_for_means(drawn):
-    world, log, truth = drawn
-    rates, o, r = world.rates, log["click"].to_numpy(), truth.potential
+    simulator, log, truth = drawn
+    rates, o, r = simulator.rates, log["click"].to_numpy(), truth.potential
     assert off(o, rates.ctr) <= K
     assert off(r, rates.cvr) <= K
     assert off(o * r, rates.ctcvr) <= K
@@ -46,28 +46,28 @@ def test_draws_have_the_closed_forms_for_means(drawn):
 
 
 def test_probabilities_have_the_closed_forms_for_means(drawn):
-    world, _, truth = drawn
-    assert off(truth.pctr, world.rates.ctr) <= K
-    assert off(truth.pcvr, world.rates.cvr) <= K
-    assert off(truth.pctcvr, world.rates.ctcvr) <= K
+    simulator, _, truth = drawn
+    assert off(truth.pctr, simulator.rates.ctr) <= K
+    assert off(truth.pcvr, simulator.rates.cvr) <= K
+    assert off(truth.pctcvr, simulator.rates.ctcvr) <= K
 
 
 def test_the_joint_is_an_orthant_of_the_normal(drawn):
-    world, *_ = drawn
-    slopes = world.rho * world.click_slope * world.conversion_slope
-    scale = np.sqrt((1 + world.click_slope**2) * (1 + world.conversion_slope**2))
-    r = (slopes + world.error_correlation) / scale
-    h, k = norm.ppf(world.rates.ctr), norm.ppf(world.rates.cvr)
+    simulator, *_ = drawn
+    slopes = simulator.rho * simulator.click_slope * simulator.conversion_slope
+    scale = np.sqrt((1 + simulator.click_slope**2) * (1 + simulator.conversion_slope**2))
+    r = (slopes + simulator.error_correlation) / scale
+    h, k = norm.ppf(simulator.rates.ctr), norm.ppf(simulator.rates.cvr)
     expected, _ = quad(
         lambda x: norm.pdf(x) * norm.cdf((k - r * x) / np.sqrt(1 - r**2)), -12, h, epsabs=1e-14
     )
-    assert world.rates.ctcvr == pytest.approx(expected, rel=1e-8)
+    assert simulator.rates.ctcvr == pytest.approx(expected, rel=1e-8)
 
 
 def test_the_asked_for_rates_are_met_exactly():
-    world = ProbitFunnel(ctr=0.07, cvr=0.13, rho=-0.6, error_correlation=0.5)
-    assert world.rates.ctr == 0.07
-    assert world.rates.cvr_clicked == pytest.approx(0.13, rel=1e-12)
+    simulator = ProbitFunnel(ctr=0.07, cvr=0.13, rho=-0.6, error_correlation=0.5)
+    assert simulator.rates.ctr == 0.07
+    assert simulator.rates.cvr_clicked == pytest.approx(0.13, rel=1e-12)
     over = ProbitFunnel(ctr=0.07, cvr=0.13, cvr_over="impressions")
     assert over.rates.cvr == pytest.approx(0.13, rel=1e-12)
 
@@ -75,11 +75,11 @@ def test_the_asked_for_rates_are_met_exactly():
 @pytest.mark.parametrize("correlation", [-0.8, 0.3])
 def test_the_truth_given_x_is_the_integral_over_the_confounder(correlation):
     """``P(o, r | x) = int P(o | x, h) P(r | x, h) phi(h) dh``, row by row."""
-    world = ProbitFunnel(rho=0.5, error_correlation=correlation, seed=1)
-    log, truth = world.sample(20, np.random.default_rng(0))
+    simulator = ProbitFunnel(rho=0.5, error_correlation=correlation, seed=1)
+    log, truth = simulator.sample(20, np.random.default_rng(0))
     x = log[[f"x_{j}" for j in range(8)]].to_numpy()
-    a = world._world.alpha + x @ world._world.click
-    b = world._world.beta + x @ world._world.conversion
+    a = simulator._scenario.alpha + x @ simulator._scenario.click
+    b = simulator._scenario.beta + x @ simulator._scenario.conversion
     loading, own = np.sqrt(abs(correlation)), np.sqrt(1 - abs(correlation))
     sign = np.sign(correlation)
     for row in range(20):
@@ -104,17 +104,17 @@ def test_the_truth_given_x_is_the_integral_over_the_confounder(correlation):
 
 @pytest.mark.parametrize("instrument", [0.0, 0.5])
 def test_scores_have_correlation_rho_exactly(instrument):
-    world = ProbitFunnel(rho=-0.6, instrument=instrument, features=5)
-    u, v = world._world.click, world._world.conversion
+    simulator = ProbitFunnel(rho=-0.6, instrument=instrument, features=5)
+    u, v = simulator._scenario.click, simulator._scenario.conversion
     assert u @ u == pytest.approx(1, abs=1e-12)
     assert v @ v == pytest.approx(1, abs=1e-12)
     assert np.sqrt(1 - instrument) * (u @ v) == pytest.approx(-0.6, abs=1e-12)
 
 
 def test_the_instrument_moves_clicks_only():
-    world = ProbitFunnel(instrument=0.5, rho=0.5, error_correlation=0.4)
-    assert world.schema.hidden == {"conversion": ("instrument",)}
-    log, truth = world.sample(ROWS, np.random.default_rng(0))
+    simulator = ProbitFunnel(instrument=0.5, rho=0.5, error_correlation=0.4)
+    assert simulator.schema.hidden == {"conversion": ("instrument",)}
+    log, truth = simulator.sample(ROWS, np.random.default_rng(0))
     w = log["instrument"].to_numpy()
     assert np.corrcoef(w, norm.ppf(truth.pctr))[0, 1] > 0.5
     assert off(w * (truth.pcvr - truth.pcvr.mean())) <= K
@@ -128,8 +128,8 @@ def test_selection_is_corrected_by_the_inverse_mills_ratio():
     thresholds is the integral of P(r = 1 | x, o = 1).
     """
     rho = 0.6
-    world = ProbitFunnel(rho=0.0, error_correlation=rho, conversion_slope=0.0, click_slope=0.0)
-    a = world._world.alpha
+    simulator = ProbitFunnel(rho=0.0, error_correlation=rho, conversion_slope=0.0, click_slope=0.0)
+    a = simulator._scenario.alpha
     thresholds = np.linspace(-8, 8, 401)
 
     def both(k):
@@ -142,12 +142,14 @@ def test_selection_is_corrected_by_the_inverse_mills_ratio():
     negative = (1 - above[thresholds >= 0]).sum() - (1 - above[thresholds == 0][0]) / 2
     mean = (positive - negative) * (thresholds[1] - thresholds[0])
     assert mean == pytest.approx(rho * norm.pdf(a) / norm.cdf(a), abs=1e-4)
-    _, truth = world.sample(10, np.random.default_rng(0))
-    np.testing.assert_allclose(truth.pcvr_clicked, both(world._world.beta) / norm.cdf(a), atol=1e-9)
+    _, truth = simulator.sample(10, np.random.default_rng(0))
+    np.testing.assert_allclose(
+        truth.pcvr_clicked, both(simulator._scenario.beta) / norm.cdf(a), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("parameters", "said"),
     [
         ({"features": 1}, r"`features` must lie in \[2, 1000\]"),
         ({"error_correlation": 1.0}, r"`error_correlation` must lie in \[-0.95, 0.95\]"),
@@ -159,9 +161,9 @@ def test_selection_is_corrected_by_the_inverse_mills_ratio():
         ({"seed": 1.5}, "`seed` must be a whole number"),
     ],
 )
-def test_knobs_out_of_range_are_named(knobs, said):
-    with pytest.raises(KnobError, match=said):
-        ProbitFunnel(**knobs)
+def test_parameters_out_of_range_are_named(parameters, said):
+    with pytest.raises(Parametererror, match=said):
+        ProbitFunnel(**parameters)
 
 
 def test_a_log_has_a_row():

@@ -53,13 +53,13 @@ def off(draws, rate):
 def test_features_and_exposure_stay_and_labels_are_the_teachers():
     log = real()
     before = log.copy(deep=True)
-    world = SemiSynthetic(log, SCHEMA, teacher)
-    drawn, truth = world.sample(ROWS, np.random.default_rng(1))
+    simulator = SemiSynthetic(log, SCHEMA, teacher)
+    drawn, truth = simulator.sample(ROWS, np.random.default_rng(1))
     pd.testing.assert_frame_equal(log, before)
     kept = ["user", "words", "price", "when"]
     pd.testing.assert_frame_equal(drawn[kept], log[kept].reset_index(drop=True))
     assert list(drawn) == [*kept, "clicked", "bought"]
-    assert world.schema.propensity is None
+    assert simulator.schema.propensity is None
     np.testing.assert_array_equal(truth.pctr, 0.1 + 0.5 * log["price"])
     np.testing.assert_array_equal(truth.pcvr, 0.4 * log["price"] ** 2)
     np.testing.assert_array_equal(drawn["bought"], drawn["clicked"] * truth.potential)
@@ -71,8 +71,8 @@ def test_features_and_exposure_stay_and_labels_are_the_teachers():
 
 def test_arrays_and_functions_teach_alike():
     log = real(500)
-    worlds = [SemiSynthetic(log, SCHEMA, t) for t in (teacher, teacher(log))]
-    draws = [world.sample(500, np.random.default_rng(2)) for world in worlds]
+    simulators = [SemiSynthetic(log, SCHEMA, t) for t in (teacher, teacher(log))]
+    draws = [simulator.sample(500, np.random.default_rng(2)) for simulator in simulators]
     pd.testing.assert_frame_equal(draws[0][0], draws[1][0])
 
 
@@ -89,8 +89,8 @@ def test_more_rows_than_there_are_must_be_asked_for():
     log = real(100)
     with pytest.raises(SimulationError, match=r"`n` must lie in \[1, 100\].*found 101.*replace"):
         SemiSynthetic(log, SCHEMA, teacher).sample(101, np.random.default_rng(0))
-    world = SemiSynthetic(log, SCHEMA, teacher, replace=True)
-    _, truth = world.sample(5000, np.random.default_rng(0))
+    simulator = SemiSynthetic(log, SCHEMA, teacher, replace=True)
+    _, truth = simulator.sample(5000, np.random.default_rng(0))
     counts = np.bincount(truth.hidden["row"].astype(int), minlength=100)
     assert np.abs(counts - 50).max() <= K * np.sqrt(50)
 
@@ -98,9 +98,9 @@ def test_more_rows_than_there_are_must_be_asked_for():
 def test_replicates_differ_and_their_mean_is_the_truth():
     """The labels of one replicate are not the probabilities of the next."""
     log = real(50)
-    world = SemiSynthetic(log, SCHEMA, teacher)
+    simulator = SemiSynthetic(log, SCHEMA, teacher)
     rng = np.random.default_rng(4)
-    replicates = np.stack([world.sample(50, rng)[1].potential for _ in range(2000)])
+    replicates = np.stack([simulator.sample(50, rng)[1].potential for _ in range(2000)])
     q = teacher(log)["conversion"].to_numpy()
     sigma = np.sqrt(q * (1 - q) / 2000)
     assert np.abs((replicates.mean(axis=0) - q) / np.maximum(sigma, 1e-12)).max() <= K

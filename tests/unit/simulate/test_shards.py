@@ -26,19 +26,19 @@ ROWS, SHARD, SEED = 5500, 1000, 3
 
 
 @pytest.fixture(scope="module")
-def world():
+def simulator():
     return simulate.scenario("clean")
 
 
 @pytest.fixture(scope="module")
-def whole(world, tmp_path_factory):
+def whole(simulator, tmp_path_factory):
     """An unbroken run."""
     folder = tmp_path_factory.mktemp("shards") / "whole"
-    return write(world, folder)
+    return write(simulator, folder)
 
 
-def write(world, folder, **settings):
-    return write_shards(world, ROWS, folder, **{"seed": SEED, "shard_rows": SHARD, **settings})
+def write(simulator, folder, **settings):
+    return write_shards(simulator, ROWS, folder, **{"seed": SEED, "shard_rows": SHARD, **settings})
 
 
 def contents(folder):
@@ -60,13 +60,13 @@ def test_the_layout_is_what_the_docstring_says(whole):
     assert sizes == [*[1000] * 5, 500] * 2
     stated = json.loads((whole.folder / "manifest.json").read_text())
     assert (stated["seed"], stated["rows"], stated["shard_rows"]) == (SEED, ROWS, SHARD)
-    assert stated["world"]["knobs"]["users"] == 200
+    assert stated["scenario"]["parameters"]["users"] == 200
 
 
-def test_each_shard_is_drawn_from_its_own_seed_and_nothing_else(world, whole):
+def test_each_shard_is_drawn_from_its_own_seed_and_nothing_else(simulator, whole):
     for shard, size in enumerate([*[1000] * 5, 500]):
         rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(1, shard)))
-        log, truth = world.sample(size, rng)
+        log, truth = simulator.sample(size, rng)
         found = pd.read_parquet(whole.folder / f"log/part-0000{shard}.parquet")
         known = pd.read_parquet(whole.folder / f"truth/part-0000{shard}.parquet")
         rows = np.arange(1000 * shard, 1000 * shard + size)
@@ -79,11 +79,11 @@ def test_each_shard_is_drawn_from_its_own_seed_and_nothing_else(world, whole):
         assert len(known.columns) == 1 + len(truth.arrays())
 
 
-def test_no_two_shards_streams_or_seeds_share_rows(world, whole, tmp_path):
+def test_no_two_shards_streams_or_seeds_share_rows(simulator, whole, tmp_path):
     first = pd.read_parquet(whole.folder / "log/part-00000.parquet").drop(columns="row_id")
     others = [pd.read_parquet(whole.folder / f"log/part-0000{shard}.parquet") for shard in (1, 2)]
     for name, settings in {"stream": {"stream": 2}, "seed": {"seed": SEED + 1}}.items():
-        write(world, tmp_path / name, **settings)
+        write(simulator, tmp_path / name, **settings)
         others.append(pd.read_parquet(tmp_path / name / "log/part-00000.parquet"))
     for other in others:
         # Whole rows agree by chance where users and items do, one pair in some thousands.
@@ -98,11 +98,15 @@ def test_a_long_seed_meets_no_stream_of_a_short_one():
 
 
 class Witnessed:
-    """A world that leaves a file for each process it is drawn in, and waits for all of them."""
+    """A scenario that leaves a file for each process it is drawn in, and waits for all of them."""
 
-    def __init__(self, world, folder, workers):
-        self.world, self.folder, self.workers = world, folder, workers
-        self.schema, self.knobs, self.main = world.schema, world.knobs, os.getpid()
+    def __init__(self, simulator, folder, workers):
+        self.simulator, self.folder, self.workers = simulator, folder, workers
+        self.schema, self.parameters, self.main = (
+            simulator.schema,
+            simulator.parameters,
+            os.getpid(),
+        )
 
     def sample(self, n, rng):
         if os.getpid() != self.main or self.workers == 1:
@@ -110,27 +114,27 @@ class Witnessed:
             deadline = time.monotonic() + 120
             while len(list(self.folder.iterdir())) < self.workers and time.monotonic() < deadline:
                 time.sleep(0.01)
-        return self.world.sample(n, rng)
+        return self.simulator.sample(n, rng)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_loky_workers_makes_the_same_rows_to_the_bit(whole, workers, tmp_path):
     witnesses = tmp_path / "witnesses"
     witnesses.mkdir()
-    world = Witnessed(simulate.scenario("clean"), witnesses, workers)
-    made = write(world, tmp_path / "w", workers=workers)
+    simulator = Witnessed(simulate.scenario("clean"), witnesses, workers)
+    made = write(simulator, tmp_path / "w", workers=workers)
     assert len(list(witnesses.iterdir())) == workers
     found, expected = contents(tmp_path / "w"), contents(whole.folder)
-    # The manifest names the kind of the world, which here is the witnessed one.
+    # The manifest names the kind of the scenario, which here is the witnessed one.
     assert found.pop("manifest.json") != expected.pop("manifest.json")
     assert found == expected
     assert made.totals == whole.totals
 
 
-def test_another_backend_of_joblib_makes_the_same_bytes(world, whole, tmp_path):
+def test_another_backend_of_joblib_makes_the_same_bytes(simulator, whole, tmp_path):
     joblib = pytest.importorskip("joblib")
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        write(world, tmp_path / "w")
+        write(simulator, tmp_path / "w")
     assert contents(tmp_path / "w") == contents(whole.folder)
 
 
@@ -143,9 +147,9 @@ def test_totals_are_the_sums_of_the_columns(whole):
     assert set(whole.totals) == {"click", "conversion", *truth.columns} - {"row_id"}
 
 
-def test_a_finished_folder_is_left_as_it_is(world, whole):
+def test_a_finished_folder_is_left_as_it_is(simulator, whole):
     before = {part: os.stat(whole.folder / part) for part in PARTS}
-    again = write(world, whole.folder)
+    again = write(simulator, whole.folder)
     assert (again.made, again.kept) == (0, 6)
     assert again.totals == whole.totals
     assert {part: os.stat(whole.folder / part).st_ino for part in PARTS} == {
@@ -153,11 +157,11 @@ def test_a_finished_folder_is_left_as_it_is(world, whole):
     }
 
 
-def test_an_end_between_the_last_shard_and_its_notice_is_mended(world, whole, tmp_path):
-    write(world, tmp_path)
+def test_an_end_between_the_last_shard_and_its_notice_is_mended(simulator, whole, tmp_path):
+    write(simulator, tmp_path)
     for name in ("log", "truth"):
         (tmp_path / name / "_unfinished").touch()
-    assert write(world, tmp_path).made == 0
+    assert write(simulator, tmp_path).made == 0
     assert contents(tmp_path) == contents(whole.folder)
 
 
@@ -178,14 +182,14 @@ def another(path):
 @pytest.mark.parametrize(
     "spoil", [torn, headless, another, Path.unlink, lambda p: p.write_bytes(b"")]
 )
-def test_a_torn_shard_is_made_again_and_others_are_kept(world, whole, tmp_path, part, spoil):
+def test_a_torn_shard_is_made_again_and_others_are_kept(simulator, whole, tmp_path, part, spoil):
     folder = tmp_path / "w"
-    write(world, folder)
+    write(simulator, folder)
     kept = {name: os.stat(folder / name).st_ino for name in PARTS if "00003" not in name}
     spoil(folder / part)
     with pytest.raises(ArtifactError, match="shard 3 of 6"):
         list(read_shards(folder))
-    again = write(world, folder)
+    again = write(simulator, folder)
     assert (again.made, again.kept) == (1, 5)
     assert again.totals == whole.totals
     assert contents(folder) == contents(whole.folder)
@@ -222,7 +226,7 @@ def start(folder, *arguments):
 
 
 @pytest.mark.parametrize("part", ["log", "truth"])
-def test_kill_9_in_the_middle_of_a_file_costs_one_shard(world, whole, tmp_path, part):
+def test_kill_9_in_the_middle_of_a_file_costs_one_shard(simulator, whole, tmp_path, part):
     folder = tmp_path / "w"
     running = start(folder, part, "1")
     running.communicate(timeout=120)
@@ -234,12 +238,12 @@ def test_kill_9_in_the_middle_of_a_file_costs_one_shard(world, whole, tmp_path, 
     assert ("truth/part-00002.parquet" in left) == (part == "log")
     with pytest.raises(ArtifactError, match="unfinished, so it lacks rows"):
         read_frame(folder / "log")
-    again = write(world, folder)
+    again = write(simulator, folder)
     assert (again.made, again.kept) == (4, 2)
     assert contents(folder) == contents(whole.folder)
 
 
-def test_kill_9_of_a_whole_group_of_workers_at_any_moment(world, whole, tmp_path):
+def test_kill_9_of_a_whole_group_of_workers_at_any_moment(simulator, whole, tmp_path):
     folder = tmp_path / "w"
     running = start(folder, "-", "2")
     deadline = time.monotonic() + 120
@@ -247,18 +251,18 @@ def test_kill_9_of_a_whole_group_of_workers_at_any_moment(world, whole, tmp_path
         time.sleep(0.001)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate(timeout=60)
-    again = write(world, folder)
+    again = write(simulator, folder)
     assert again.kept >= 1
     assert again.made + again.kept == 6
     assert contents(folder) == contents(whole.folder)
 
 
-def test_a_killed_worker_is_one_error_and_earlier_shards_stay(world, whole, tmp_path):
+def test_a_killed_worker_is_one_error_and_earlier_shards_stay(simulator, whole, tmp_path):
     folder = tmp_path / "w"
     said = r"a worker was killed.*fewer `workers`.*of 6 shards are finished"
     with pytest.raises(ArtifactError, match=said):
-        write(Dying(world, tmp_path / "died"), folder, workers=2)
-    again = write(Dying(world, tmp_path / "died"), folder, workers=2)
+        write(Dying(simulator, tmp_path / "died"), folder, workers=2)
+    again = write(Dying(simulator, tmp_path / "died"), folder, workers=2)
     assert again.made + again.kept == 6
     assert (
         contents(folder)["log/part-00004.parquet"]
@@ -267,21 +271,21 @@ def test_a_killed_worker_is_one_error_and_earlier_shards_stay(world, whole, tmp_
 
 
 class Dying:
-    """A world whose third shard kills its process once, as a system short of memory would."""
+    """A scenario whose third shard kills its process once, as a system short of memory would."""
 
-    def __init__(self, world, witness):
-        self.world, self.witness = world, witness
-        self.schema, self.knobs = world.schema, world.knobs
+    def __init__(self, simulator, witness):
+        self.simulator, self.witness = simulator, witness
+        self.schema, self.parameters = simulator.schema, simulator.parameters
 
     def sample(self, n, rng):
         first = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(1, 2)))
         if rng.bit_generator.state == first.bit_generator.state and not self.witness.exists():
             self.witness.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return self.world.sample(n, rng)
+        return self.simulator.sample(n, rng)
 
 
-def test_a_full_disk_keeps_earlier_shards(world, whole, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_earlier_shards(simulator, whole, tmp_path, monkeypatch):
     plain = pq.write_table
 
     def full(table, where, **settings):
@@ -292,10 +296,10 @@ def test_a_full_disk_keeps_earlier_shards(world, whole, tmp_path, monkeypatch):
 
     monkeypatch.setattr(pq, "write_table", full)
     with pytest.raises(ArtifactError, match=r"No space left on device. 3 of 6 shards are finished"):
-        write(world, tmp_path)
+        write(simulator, tmp_path)
     monkeypatch.undo()
     assert not [name for name in contents(tmp_path) if "/." in name]
-    assert write(world, tmp_path).kept == 3
+    assert write(simulator, tmp_path).kept == 3
     assert contents(tmp_path) == contents(whole.folder)
 
 
@@ -303,20 +307,20 @@ LIMITED = """
 import resource, signal, sys
 from mtl_seq import simulate
 from mtl_seq.errors import ArtifactError
-world = simulate.scenario("clean")
+scenario = simulate.scenario("clean")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    simulate.write_shards(world, 5500, sys.argv[1], seed=3, shard_rows=1000, workers=1)
+    simulate.write_shards(scenario, 5500, sys.argv[1], seed=3, shard_rows=1000, workers=1)
 except ArtifactError as error:
     print(error)
 """
 
 
-def test_what_the_system_refuses_to_write_is_no_shard(world, whole, tmp_path):
+def test_what_the_system_refuses_to_write_is_no_shard(simulator, whole, tmp_path):
     """The system itself breaks the write off, as it does on a full disk."""
     folder = tmp_path / "w"
-    write(world, folder)
+    write(simulator, folder)
     (folder / "truth/part-00004.parquet").unlink()
     said = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, check=True
@@ -325,7 +329,7 @@ def test_what_the_system_refuses_to_write_is_no_shard(world, whole, tmp_path):
     assert "5 of 6 shards are finished and stay" in said
     assert not (folder / "truth/part-00004.parquet").exists()
     assert not [name for name in contents(folder) if "/." in name]
-    assert write(world, folder).made == 1
+    assert write(simulator, folder).made == 1
     assert contents(folder) == contents(whole.folder)
 
 
@@ -335,14 +339,17 @@ def test_what_the_system_refuses_to_write_is_no_shard(world, whole, tmp_path):
         ({"seed": 4}, "seed is 3 there and 4 here"),
         ({"stream": 2}, "stream is 1 there and 2 here"),
         ({"shard_rows": 1100}, "shard_rows is 1000 there and 1100 here"),
-        ({"facts": {"scenario": "mine"}}, 'facts.scenario is absent there and "mine" here'),
-        ({"world": simulate.scenario("clean", rho=0.5)}, "knobs.rho is 0.8 there and 0.5 here"),
+        ({"metadata": {"scenario": "mine"}}, 'metadata.scenario is absent there and "mine" here'),
+        (
+            {"simulator": simulate.scenario("clean", rho=0.5)},
+            "parameters.rho is 0.8 there and 0.5 here",
+        ),
         ({"rows": 5501}, "rows is 5500 there and 5501 here"),
     ],
 )
-def test_another_simulation_is_refused_with_what_differs(world, whole, changed, said):
+def test_another_simulation_is_refused_with_what_differs(simulator, whole, changed, said):
     before = contents(whole.folder)
-    settings = {"world": world, "rows": ROWS, "seed": SEED, "shard_rows": SHARD, **changed}
+    settings = {"simulator": simulator, "rows": ROWS, "seed": SEED, "shard_rows": SHARD, **changed}
     with pytest.raises(ArtifactError, match="holds another simulation") as raised:
         write_shards(folder=whole.folder, **settings)
     assert said in str(raised.value)
@@ -351,36 +358,36 @@ def test_another_simulation_is_refused_with_what_differs(world, whole, changed, 
 
 
 class Unnamed:
-    """A world that says nothing of its knobs."""
+    """A scenario that says nothing of its parameters."""
 
-    def __init__(self, world):
-        self.sample, self.schema = world.sample, world.schema
+    def __init__(self, simulator):
+        self.sample, self.schema = simulator.sample, simulator.schema
 
 
-def test_a_world_without_knobs_is_known_by_what_it_draws(world, tmp_path):
-    write(Unnamed(world), tmp_path)
-    assert write(Unnamed(world), tmp_path).made == 0
+def test_a_scenario_without_parameters_is_known_by_what_it_draws(simulator, tmp_path):
+    write(Unnamed(simulator), tmp_path)
+    assert write(Unnamed(simulator), tmp_path).made == 0
     with pytest.raises(ArtifactError, match="draws other rows than the one written there"):
         write(Unnamed(simulate.scenario("clean", rho=0.79)), tmp_path)
 
 
-def test_what_is_not_ours_is_not_written_into(world, tmp_path):
+def test_what_is_not_ours_is_not_written_into(simulator, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ArtifactError, match=r"holds thesis.txt"):
-        write(world, tmp_path)
+        write(simulator, tmp_path)
     assert list(contents(tmp_path)) == ["thesis.txt"]
     with pytest.raises(ArtifactError, match="must be a folder, found a file"):
-        write(world, tmp_path / "thesis.txt")
+        write(simulator, tmp_path / "thesis.txt")
 
 
-def test_a_place_that_cannot_be_written_to_is_an_error(world, tmp_path):
-    write(world, tmp_path / "w")
+def test_a_place_that_cannot_be_written_to_is_an_error(simulator, tmp_path):
+    write(simulator, tmp_path / "w")
     for path in (tmp_path / "w" / "log").iterdir():
         path.unlink()
     (tmp_path / "w" / "log").rmdir()
     (tmp_path / "w" / "log").write_text("a file where a folder should be")
     with pytest.raises(ArtifactError, match=r"cannot finish .*0 of 6 shards are finished"):
-        write(world, tmp_path / "w")
+        write(simulator, tmp_path / "w")
 
 
 @pytest.mark.parametrize(
@@ -394,28 +401,28 @@ def test_a_place_that_cannot_be_written_to_is_an_error(world, tmp_path):
         ({"rows": 1_000_001, "shard_rows": 10}, "it must be at least 11"),
     ],
 )
-def test_settings_out_of_range_are_refused(world, tmp_path, settings, said):
+def test_settings_out_of_range_are_refused(simulator, tmp_path, settings, said):
     with pytest.raises(SimulationError, match=said):
         write_shards(
-            world, folder=tmp_path, **{"rows": 10, "seed": 0, "shard_rows": 10, **settings}
+            simulator, folder=tmp_path, **{"rows": 10, "seed": 0, "shard_rows": 10, **settings}
         )
     assert contents(tmp_path) == {}
 
 
 class WithRowId(Unnamed):
-    """A world whose log has the column that shards add."""
+    """A scenario whose log has the column that shards add."""
 
     def sample(self, n, rng):
-        log, truth = self.world.sample(n, rng)
+        log, truth = self.simulator.sample(n, rng)
         return log.assign(row_id=0), truth
 
-    def __init__(self, world):
-        self.world, self.schema = world, world.schema
+    def __init__(self, simulator):
+        self.simulator, self.schema = simulator, simulator.schema
 
 
-def test_a_log_with_a_row_id_of_its_own_is_refused(world, tmp_path):
+def test_a_log_with_a_row_id_of_its_own_is_refused(simulator, tmp_path):
     with pytest.raises(SimulationError, match="no column 'row_id'"):
-        write(WithRowId(world), tmp_path)
+        write(WithRowId(simulator), tmp_path)
 
 
 @pytest.mark.parametrize("batch_rows", [333, 1000, 10**9])
@@ -430,8 +437,8 @@ def test_what_was_written_streams_back_in_order(whole, batch_rows):
         np.testing.assert_array_equal(np.concatenate(parts), array)
 
 
-def test_a_truth_of_other_rows_is_refused(world, whole, tmp_path):
-    write(world, tmp_path)
+def test_a_truth_of_other_rows_is_refused(simulator, whole, tmp_path):
+    write(simulator, tmp_path)
     path = tmp_path / "truth/part-00001.parquet"
     table = pq.read_table(path)
     moved = table.set_column(0, "row_id", [np.arange(1, 1001)])
@@ -463,10 +470,10 @@ def test_memory_does_not_grow_with_the_rows():
     code = """
 import resource, sys, tempfile
 from mtl_seq import simulate
-world = simulate.scenario("clean")
+scenario = simulate.scenario("clean")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with tempfile.TemporaryDirectory() as folder:
-    simulate.write_shards(world, int(sys.argv[1]), folder, seed=0, shard_rows=100_000, workers=1)
+    simulate.write_shards(scenario, int(sys.argv[1]), folder, seed=0, shard_rows=100_000, workers=1)
     for rows, truth in simulate.read_shards(folder): pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
@@ -481,7 +488,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert many - few < 0.25 * 1_400_000 * 17 * 8 / 1024
 
 
-def test_worlds_can_be_sent_to_workers(world):
-    again = pickle.loads(pickle.dumps(world))
+def test_scenarios_can_be_sent_to_workers(simulator):
+    again = pickle.loads(pickle.dumps(simulator))
     log, _ = again.sample(100, np.random.default_rng(0))
-    pd.testing.assert_frame_equal(log, world.sample(100, np.random.default_rng(0))[0])
+    pd.testing.assert_frame_equal(log, simulator.sample(100, np.random.default_rng(0))[0])

@@ -69,18 +69,18 @@ def test_a_balanced_model_learns_and_is_another_one(name, plain):
 
 
 def test_the_weights_are_tallied(plain):
-    assert not any(name.startswith("balance/") for name in plain.run_.tallies[-1])
-    found = estimator(balance=GradNorm).fit(LOG).run_.tallies
+    assert not any(name.startswith("balance/") for name in plain.run_.training_history[-1])
+    found = estimator(balance=GradNorm).fit(LOG).run_.training_history
     sums = [tally["balance/ctr"] + tally["balance/ctcvr"] for tally in found]
     assert sums == pytest.approx([2, 2, 2], abs=1e-4)
     assert abs(found[-1]["balance/ctr"] - 1) > 0.01
-    learned = estimator(balance=Uncertainty).fit(LOG).run_.tallies[-1]
+    learned = estimator(balance=Uncertainty).fit(LOG).run_.training_history[-1]
     # exp(-s) / 2 goes from 1/2 to 1 / (2 L), and CTCVR's loss is the smaller.
     assert learned["balance/ctcvr"] > learned["balance/ctr"] > 0.5
 
 
 def test_dwa_by_epochs_starts_in_the_third():
-    tallies = estimator(balance=DWA, epochs=4, patience=4).fit(LOG).run_.tallies
+    tallies = estimator(balance=DWA, epochs=4, patience=4).fit(LOG).run_.training_history
     weights = [tally["balance/ctr"] for tally in tallies]
     # What is tallied after an epoch is what the next one uses.
     assert weights[0] == 1
@@ -98,7 +98,7 @@ def test_a_balance_is_saved_with_its_estimator(tmp_path):
     loaded = FunnelEstimator.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(FRESH), one.predict(FRESH))
     pd.testing.assert_frame_equal(loaded.fit(LOG).predict(FRESH), one.predict(FRESH))
-    assert set(loaded.run_.tallies[-1]) >= {"balance/click", "balance/rest"}
+    assert set(loaded.run_.training_history[-1]) >= {"balance/click", "balance/rest"}
 
 
 def test_a_balance_of_ones_own_is_not_forgotten_silently(tmp_path):
@@ -116,7 +116,7 @@ def test_a_balance_of_ones_own_is_not_forgotten_silently(tmp_path):
     ("settings", "message"),
     [
         ({"model": models.pairwise_ranker}, "at least two tasks to balance"),
-        ({"model": models.dr_jl}, "risks train in turns"),
+        ({"model": models.dr_jl}, "losses train in turns"),
         ({"model": models.click_space}, "share none"),
         ({"trainer": {"accumulate_grad_batches": 2}}, "`accumulate_grad_batches`"),
         ({"trainer": {"precision": "16-mixed"}}, "a scaled precision"),

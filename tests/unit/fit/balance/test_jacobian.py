@@ -56,7 +56,7 @@ def test_with_the_sum_it_is_plain_backpropagation(builder):
     sum(losses().values()).backward()
     expected = gradients(model)
     model.zero_grad()
-    balance = JacobianDescent(tuple(model.objective.risks), aggregator=lambda rows: rows.sum(0))
+    balance = JacobianDescent(tuple(model.objective.losses), aggregator=lambda rows: rows.sum(0))
     balance.backward(balance.gather(losses()), parts_of(model.network))
     found = gradients(model)
     assert found.keys() == expected.keys()
@@ -196,7 +196,7 @@ SILENT = {
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("name", SILENT)
 def test_a_task_without_a_gradient_stops_no_other(name):
-    """As a risk on clicks in a batch without any: the step is one down the other tasks' losses."""
+    """As a loss on clicks in a batch without any: the step is one down the other tasks' losses."""
     needs = {"CAGrad": "clarabel", "NashMTL": "ecos", "UPGrad": "qpsolvers"}
     pytest.importorskip(needs.get(name, "torchjd"))
     alone = np.stack((SLOPES[0], np.zeros(2)))

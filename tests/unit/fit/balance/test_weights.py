@@ -252,7 +252,7 @@ def test_settings_out_of_range_are_refused(make, message):
         make()
 
 
-def test_tasks_are_sums_of_risks():
+def test_tasks_are_sums_of_losses():
     balance = DWA(("ctr", "cvr", "ctcvr"), tasks={"ctr": ["ctr"], "cvr": ["cvr", "ctcvr"]})
     losses = {"ctr": torch.tensor(1.0), "cvr": torch.tensor(0.25), "ctcvr": torch.tensor(0.5)}
     assert balance.gather(losses).tolist() == [1.0, 0.75]

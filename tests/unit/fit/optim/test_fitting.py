@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn as layers
 
-from mtl_seq import FunnelEstimator, models, nn, risks
+from mtl_seq import FunnelEstimator, losses, models, nn
 from mtl_seq.data import Encoding
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import DenseAdam, RowWiseAdagrad, RowWiseAdam, Uncertainty
@@ -45,7 +45,9 @@ def test_dense_adam_is_the_default():
 @row_wise
 def test_a_fit_ends_where_one_with_dense_gradients_does(optimizer, monkeypatch):
     fast = estimator(optimizer).fit(LOG)
-    monkeypatch.setattr("mtl_seq.fit.module.table_gradients", lambda *_: nullcontext())
+    monkeypatch.setattr(
+        "mtl_seq.fit.train.lightning_module.table_gradients", lambda *_: nullcontext()
+    )
     slow = estimator(optimizer).fit(LOG)
     assert_same(fast, slow, tolerance=2e-4)
 
@@ -95,7 +97,7 @@ def test_clipping_is_refused(optimizer):
     "model",
     [
         models.dr_jl,
-        partial(models.escm2_ips, propensity=risks.PropensityPolicy(source=risks.CrossFit(2))),
+        partial(models.escm2_ips, propensity=losses.PropensityPolicy(source=losses.CrossFit(2))),
         models.esmm_ns,
     ],
     ids=["turns", "cross-fitted", "a table a tower"],

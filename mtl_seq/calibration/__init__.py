@@ -1,0 +1,5 @@
+"""Calibration of pCVR after training."""
+
+from mtl_seq.calibration.calibrate import Calibrate, Calibration
+
+__all__ = ["Calibrate", "Calibration"]

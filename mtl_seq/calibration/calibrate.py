@@ -1,0 +1,213 @@
+"""Calibration of pCVR after training, on clicked rows."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift, sigmoid
+from mtl_seq.errors import CompositionError, DataError
+from mtl_seq.functional import recalibration
+from mtl_seq.models import CalibrationPolicy
+from mtl_seq.records import FunnelLabels, Scores
+
+__all__ = ["Calibrate", "Calibration"]
+
+FloatArray = NDArray[np.float64]
+
+_TINY = 1e-12
+_FLOOR_QUANTILE = 0.01
+_AGREE = 1e-3
+
+
+class Calibrate(CalibrationPolicy):
+    """How pCVR is calibrated once training is over.
+
+    A map of the logit of pCVR is fitted to the conversions of clicked rows; pCTCVR becomes pCTR
+    times what the map makes of pCVR. Rows on clicks stand for clicks: fitted to them as they are,
+    the map pulls pCVR to P(conversion | x, click) on average and so undoes what a model that
+    debiases was trained for. Such a model has every clicked row weighted by its inverse propensity,
+    and refuses the plain form.
+
+    Which map, in which weights and on which rows are the fields of `models.CalibrationPolicy`:
+    ``Calibrate(method="shift", weighted=None, on="validation", recalibrated=False)``.
+    """
+
+    def fit(self, scores: Scores, labels: FunnelLabels, *, weighted: bool) -> "Calibration":
+        """Fit the map.
+
+        Args:
+            scores: Predictions of the rows.
+            labels: Of the same rows.
+            weighted: Whether clicks are weighted by their inverse propensities.
+
+        Raises:
+            DataError: Clicked rows of which none, or all, converted.
+            CompositionError: A model whose pCVR is not pCTCVR / pCTR.
+        """
+        stages = labels.stages.numpy().astype(np.float64)
+        clicked, converted = stages[:, 0] == 1, stages[:, -1]
+        weight = np.ones(len(stages))
+        if weighted:
+            logged = labels.propensity
+            if logged is not None:
+                propensity = logged.numpy().astype(np.float64)
+            else:
+                propensity = self._propensity(scores.pctr, clicked, labels)
+            floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+            weight = 1 / np.maximum(propensity, max(floor, _TINY))
+        if labels.weight is not None:
+            weight = weight * labels.weight.numpy()
+        rows = clicked & (weight > 0)
+        label, weight, pcvr = converted[rows], weight[rows], scores.pcvr[rows]
+        _check(label, scores.pctcvr[rows] / scores.pctr[rows], pcvr, self.on)
+        return self.of(pcvr, label, weight, weighted=weighted)
+
+    def _propensity(
+        self, pctr: FloatArray, clicked: NDArray[np.bool_], labels: FunnelLabels
+    ) -> FloatArray:
+        """``(N,)`` pCTR, recalibrated if asked and if that is defined."""
+        if not self.recalibrated:
+            return pctr
+        mass = None if labels.weight is None else labels.weight.numpy()
+        intercept, slope = map(float, recalibration(pctr, clicked.astype(np.float64), mass))
+        return sigmoid(slope * _logit(pctr) + intercept) if slope > 0 else pctr
+
+    def of(
+        self, pcvr: FloatArray, label: FloatArray, weight: FloatArray, *, weighted: bool
+    ) -> "Calibration":
+        """Fit the map to clicked rows.
+
+        Args:
+            pcvr: ``(N,)`` predictions in [0, 1].
+            label: ``(N,)`` conversions, or their probabilities.
+            weight: ``(N,)`` weights of at least 0.
+            weighted: What to state of the weights.
+        """
+        logit = _logit(pcvr)
+        slope, intercept = 1.0, 0.0
+        points, values = np.empty(0), np.empty(0)
+        if self.method == "shift":
+            intercept = fit_shift(logit, label, weight)
+        elif self.method == "platt":
+            slope, intercept = fit_platt(logit, label, weight)
+            if slope <= 0:
+                raise DataError(
+                    f"Platt scaling found the slope {slope:.3g}: on the clicked {self.on} rows "
+                    "higher predictions convert less, so it would turn the order round; use the "
+                    'method "shift", or look at the model'
+                )
+        else:
+            points, values = fit_isotonic(logit, label, weight)
+            # A block without a conversion must not promise that there never will be one.
+            least = 0.5 / (len(label) + 1)
+            values = np.clip(values, least, 1 - least)
+        size = float(weight.sum() ** 2 / np.square(weight).sum())
+        return Calibration(
+            self.method,
+            weighted,
+            len(label),
+            size,
+            slope,
+            intercept,
+            tuple(points.tolist()),
+            tuple(values.tolist()),
+            float(weight @ pcvr / (weight @ label)),
+            self.on,
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted map, and what it was fitted to.
+
+    Attributes:
+        method: Which kind of map.
+        weighted: Whether clicks were weighted by inverse propensities.
+        rows: How many clicked rows it was fitted to.
+        effective_size: As many equally weighted rows tell as much.
+        slope: Factor of the logit.
+        intercept: Added to the logit.
+        points: Logits between which an isotonic map interpolates.
+        values: Its values there, each at least ``0.5 / (rows + 1)`` from 0 and 1.
+        pcoc: Mean prediction over mean conversion of those rows, in their weights, before.
+        on: Whether those were validation or training rows.
+    """
+
+    method: str
+    weighted: bool
+    rows: int
+    effective_size: float
+    slope: float
+    intercept: float
+    points: tuple[float, ...]
+    values: tuple[float, ...]
+    pcoc: float
+    on: str = "validation"
+
+    def pcvr(self, predicted: FloatArray) -> FloatArray:
+        """``(N,)`` pCVR, calibrated."""
+        logit = _logit(predicted)
+        if self.method == "isotonic":
+            ends = _logit(np.array(self.values))
+            return sigmoid(np.interp(logit, np.array(self.points), ends))
+        return sigmoid(self.slope * logit + self.intercept)
+
+    def apply(self, scores: Scores) -> Scores:
+        """The scores with pCVR calibrated, and pCTCVR = pCTR pCVR with it."""
+        pcvr = self.pcvr(scores.pcvr)
+        return Scores(scores.pctr, pcvr, scores.pctr * pcvr)
+
+    def __str__(self) -> str:
+        """One line for a report.
+
+        >>> print(Calibration("shift", False, 900, 900.0, 1.0, -0.25, (), (), 1.2))
+        shift of the logit by -0.250, fitted to 900 clicked validation rows as they are
+        """
+        told = {
+            "shift": f"shift of the logit by {self.intercept:+.3f}",
+            "platt": f"logit times {self.slope:.3f} {self.intercept:+.3f} (Platt)",
+            "isotonic": f"isotonic map through {len(self.points)} points",
+        }[self.method]
+        how = (
+            f"weighted by inverse propensities (effective size {self.effective_size:.0f})"
+            if self.weighted
+            else "as they are"
+        )
+        return f"{told}, fitted to {self.rows:,} clicked {self.on} rows {how}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; `from_dict` reads it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Calibration":
+        """Read what `to_dict` wrote."""
+        return cls(
+            **content | {"points": tuple(content["points"]), "values": tuple(content["values"])}
+        )
+
+
+def _logit(probability: FloatArray) -> FloatArray:
+    inside = np.clip(probability, _TINY, 1 - _TINY)
+    found: FloatArray = np.log(inside) - np.log1p(-inside)
+    return found
+
+
+def _check(label: FloatArray, implied: FloatArray, pcvr: FloatArray, on: str) -> None:
+    if len(label) == 0 or label.min() == label.max():
+        way = "enlarge `validation`, or hand in validation rows of your own"
+        raise DataError(
+            f"calibration needs clicked {on} rows with and without a conversion, found "
+            f"{int(label.sum())} conversions in {len(label)} clicks: "
+            f"{way if on == 'validation' else 'hand in more rows'}"
+        )
+    # Where two joints are the wrong way round, pCVR is their ratio clipped below 1.
+    apart = np.abs(np.minimum(implied, 1) - pcvr)
+    if not apart.max() <= _AGREE:
+        raise CompositionError(
+            "pCVR of this model is not pCTCVR / pCTR, the CVR among clicks, and clicks do not say "
+            f"how to calibrate it (they differ by up to {apart.max():.3f}): leave `calibrate` "
+            "out"
+        )

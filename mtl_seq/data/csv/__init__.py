@@ -1,0 +1,1 @@
+"""CSV files: reading, schema inference, conversion."""

@@ -1,0 +1,236 @@
+"""A first schema of a log nobody has described: by names, by content, and without leaks."""
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mtl_seq.data.validate.leakage import LEAK_AUC, find_leaks
+from mtl_seq.errors import DataError, SchemaError, rows_text
+from mtl_seq.schema import Schema
+
+__all__ = ["Guess", "guess_schema"]
+
+STAGES = {
+    "click": r"click(ed|s)?|clk|is_click|ctr_label|label_ctr|y_ctr",
+    "cart": r"(add_?(to_?)?)?cart|basket|atc",
+    "conversion": r"conv(ersion|ert(ed)?)?s?|order(ed)?|purchase[ds]?|buy|bought|paid|pay|install"
+    r"|transaction|cvr_label|label_cvr|y_cvr",
+}
+_USER = r"user|uid|member|visitor|customer|buyer|device"
+_ID = r"id|code|cat(egory|e)?|brand|type|group|segment|city|region|country|gender|seller|shop|tag"
+_TIME = r"time|timestamp|ts|date(time)?|day|dt"
+_SOFT = 0.9
+_SEPARATORS = "|;,"
+_FEW = 64
+
+
+class Guess(NamedTuple):
+    """A schema and the reasons for it.
+
+    Attributes:
+        schema: The roles.
+        roles: By column, its role and why.
+        separators: By bag, what stands between its items in the text; None where they are lists.
+        leaks: Of columns that predict a stage suspiciously well: what to think of it.
+    """
+
+    schema: Schema
+    roles: dict[str, tuple[str, str]]
+    separators: dict[str, str | None]
+    leaks: dict[str, str]
+
+
+def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> Guess:
+    """Guess the roles of a log's columns from some of its rows.
+
+    Labels are columns of 0 and 1 with a stage's name, each later one only where the earlier ones
+    are, if there is such a one; a conversion that some rows have without a click is a label all the
+    same, and its reason says how many. Further columns with a stage's name, and features that
+    predict a stage almost perfectly on their own, are left out. It is a guess: what it says is
+    meant to be read.
+
+    Args:
+        frame: Some rows, as many as can be had.
+        labels: Label column of each stage, in order, where they are known.
+
+    Raises:
+        SchemaError: No column that can be the click, or no feature.
+        DataError: A label that is missing in some rows.
+    """
+    labels = _labels(frame) if labels is None else labels
+    absent = [column for column in labels.values() if column not in frame.columns]
+    if absent:
+        raise SchemaError(f"the log must hold the labels {absent}, found {list(frame.columns)}")
+    for stage, column in labels.items():
+        missing = frame[column].isna()
+        if missing.any():
+            raise DataError(
+                f"label {column!r} of {stage!r} is missing in "
+                f"{rows_text(frame.index[missing], int(missing.sum()))}: write 0 where it did not "
+                "happen, drop those rows, or name another column (`--label STAGE=COLUMN`)"
+            )
+    roles = {
+        column: ("label", f"of {stage}" + _orphans(frame, labels, stage))
+        for stage, column in labels.items()
+    }
+    separators: dict[str, str | None] = {}
+    for column in frame.columns:
+        if column in roles:
+            continue
+        named = _stage(column) if _is_binary(frame[column]) else None
+        if named is not None:
+            why = f"named as a {named}, so known only after the impression"
+            roles[column] = ("left out", f"{why}; a label by `--label {named}={column}`")
+        else:
+            roles[column] = _role(str(column), frame[column], separators)
+    leaks = _take_out_leaks(frame, labels, roles)
+
+    def having(role: str) -> list[str]:
+        return [column for column, (found, _) in roles.items() if found == role]
+
+    users = [column for column in having("id") if _named(column, _USER)]
+    times, weights, propensities = having("time"), having("weight"), having("propensity")
+    schema = Schema(
+        labels=labels,
+        ids=having("id"),
+        bags=having("bag"),
+        dense=having("number"),
+        group=users[0] if users else None,
+        time=times[0] if times else None,
+        weight=weights[0] if weights else None,
+        propensity=propensities[0] if propensities else None,
+    )
+    return Guess(schema, roles, {c: separators[c] for c in schema.bags}, leaks)
+
+
+def _labels(frame: pd.DataFrame) -> dict[str, str]:
+    binary = [column for column in frame.columns if _is_binary(frame[column])]
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        free = [c for c in binary if _stage(c) == stage]
+        inside = [c for c in free if not any(_alone(frame, c, one).any() for one in found.values())]
+        if inside:
+            found[stage] = inside[0]
+        elif free and stage == "conversion" and "click" in found:
+            # Some happen without what stands above: the cart is given up, the conversion never is.
+            found.pop("cart", None)
+            click = frame[found["click"]]
+            found[stage] = min(free, key=lambda c: int((frame[c] > click).sum()))
+    if "click" not in found:
+        raise SchemaError(
+            f"no column of 0 and 1 is named as a click, found {binary}: say which it is, and which "
+            "the conversion (`--label click=COLUMN --label conversion=COLUMN`)"
+        )
+    return found
+
+
+def _stage(column: Any) -> str | None:
+    """The stage that a column is named as."""
+    return next((s for s, names in STAGES.items() if _named(column, names, whole=True)), None)
+
+
+def _alone(frame: pd.DataFrame, child: str, parent: str) -> "pd.Series[bool]":
+    return (frame[child] == 1) & (frame[parent] == 0)
+
+
+def _orphans(frame: pd.DataFrame, labels: dict[str, str], stage: str) -> str:
+    """How many rows have a stage without the one before it; nothing where none has."""
+    before = list(labels)[: list(labels).index(stage)]
+    if not before:
+        return ""
+    alone = _alone(frame, labels[stage], labels[before[-1]])
+    if not alone.any():
+        return ""
+    return f", but without {before[-1]} in {rows_text(frame.index[alone], int(alone.sum()))}"
+
+
+def _role(column: str, values: pd.Series, separators: dict[str, str | None]) -> tuple[str, str]:
+    kept = values.dropna()
+    if kept.empty:
+        return "left out", "no value at all"
+    if pd.api.types.is_datetime64_any_dtype(kept.dtype):
+        return "time", "holds times"
+    first = kept.iloc[0]
+    if isinstance(first, list | np.ndarray):
+        separators[column] = None
+        return "bag", "holds lists"
+    distinct = int(kept.nunique())
+    if distinct == 1 and len(kept) == len(values):
+        return "left out", f"always {first}"
+    if isinstance(first, str):
+        return _text_role(column, kept, distinct, separators)
+    if _named(column, r"(sample_?)?weight", whole=True) and (kept >= 0).all():
+        return "weight", "by its name"
+    if _named(column, r"propensity", whole=True) and kept.between(0, 1, inclusive="neither").all():
+        return "propensity", "by its name, within (0, 1)"
+    whole = bool((kept == kept.round()).all())
+    if not whole:
+        return "number", "holds fractions"
+    if _named(column, _TIME) and distinct > 1 and not _named(column, _ID + "|" + _USER):
+        return "time", "by its name"
+    if _named(column, _ID + "|" + _USER + "|item|product|sku|ad|query"):
+        return _id_role(kept, distinct, "whole numbers named as an id")
+    if distinct <= _FEW:
+        return "id", f"{distinct} different whole numbers"
+    return "number", f"{distinct:,} different whole numbers, not named as an id"
+
+
+def _text_role(
+    column: str, kept: pd.Series, distinct: int, separators: dict[str, str | None]
+) -> tuple[str, str]:
+    for separator in _SEPARATORS:
+        share = kept.str.contains(separator, regex=False).mean()
+        items = kept.str.split(separator).explode().nunique()
+        if share > 0.2 and items < distinct:
+            separators[column] = separator
+            return "bag", f"{share:.0%} of the texts hold {separator!r}, between {items:,} items"
+    return _id_role(kept, distinct, "holds texts")
+
+
+def _id_role(kept: pd.Series, distinct: int, why: str) -> tuple[str, str]:
+    if distinct > 0.98 * len(kept) and len(kept) > 100:
+        return "left out", f"{why}, but another in every row: nothing can be learned of it"
+    return "id", f"{why}, {distinct:,} different"
+
+
+def _take_out_leaks(
+    frame: pd.DataFrame, labels: dict[str, str], roles: dict[str, tuple[str, str]]
+) -> dict[str, str]:
+    ids = [column for column, (role, _) in roles.items() if role == "id"]
+    dense = [column for column, (role, _) in roles.items() if role == "number"]
+    if not ids and not dense:
+        return {}
+    worst: dict[str, str] = {}
+    for column, stage, auc, equal in find_leaks(
+        Schema(labels=labels, ids=ids, dense=dense), frame, above=_SOFT
+    ):
+        if equal:
+            worst[column] = f"equals the label of {stage}"
+        elif auc > LEAK_AUC:
+            worst.setdefault(column, f"predicts {stage} alone with AUC {auc:.3f}")
+        else:
+            worst.setdefault(column, f"predicts {stage} alone with AUC {auc:.3f}: kept, but look")
+            continue
+        roles[column] = ("left out", f"a likely leak: it {worst[column]}")
+    return worst
+
+
+def _is_binary(values: pd.Series) -> bool:
+    if not (
+        pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
+    ):
+        return False
+    kept = values.dropna()
+    return bool(len(kept) and kept.isin([0, 1]).all())
+
+
+def _named(column: Any, names: str, *, whole: bool = False) -> bool:
+    """Whether a name, or without `whole` one of its words, is one of these."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", str(column)).lower()
+    words = re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+    bare = re.sub(r"^(is|has|label|y)_|_(label|flag|ind)$", "", words)
+    if whole:
+        return any(re.fullmatch(names, word) is not None for word in (words, bare))
+    return any(re.fullmatch(names, word) is not None for word in words.split("_"))

@@ -1,0 +1,58 @@
+"""Label columns to tensors."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mtl_seq.data.validate.checks import check_labels, check_row_values
+from mtl_seq.records import FunnelLabels
+from mtl_seq.schema import Schema
+
+__all__ = ["encode_labels", "user_codes"]
+
+_NOBODY = np.iinfo(np.int64).min
+
+
+def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
+    """Stages, weights, users and propensities of some rows.
+
+    Users are numbered in the order in which these rows meet them.
+
+    Raises:
+        DataError: Values that cannot be used.
+    """
+    check_labels(schema, frame)
+    check_row_values(schema, frame)
+    stages = np.stack(
+        [frame[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
+    )
+
+    def optional(column: str | None) -> Tensor | None:
+        return (
+            None
+            if column is None
+            else torch.from_numpy(frame[column].to_numpy(dtype=np.float32, copy=True))
+        )
+
+    group = None
+    if schema.group is not None:
+        codes, _ = pd.factorize(frame[schema.group], use_na_sentinel=False)
+        group = torch.from_numpy(np.asarray(codes, dtype=np.int64))
+    return FunnelLabels(
+        torch.from_numpy(stages), optional(schema.weight), group, optional(schema.propensity)
+    )
+
+
+def user_codes(values: pd.Series) -> Tensor:
+    """``(N,)`` int64 codes of users that are the same in whatever rows they are met.
+
+    Integers stand for themselves, anything else for its hash of 64 bits; one that is missing for
+    the least int64.
+    """
+    null = values.isna().to_numpy()
+    kept = values[~null]
+    codes = np.full(len(values), _NOBODY, dtype=np.int64)
+    whole = pd.api.types.is_signed_integer_dtype(kept.dtype)
+    codes[~null] = kept if whole else pd.util.hash_pandas_object(kept, index=False).astype(np.int64)
+    return torch.from_numpy(codes)

@@ -1,0 +1,221 @@
+"""What an id's own history says of each stage, learned without looking at the row it is used on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.data.encode.vocabulary import AnyVocabulary
+from mtl_seq.data.validate.checks import check_columns, check_labels
+from mtl_seq.schema import Schema
+
+__all__ = [
+    "FOLDS",
+    "FoldCounts",
+    "StageCounts",
+    "TargetEncoding",
+    "count_folds",
+    "encoding_names",
+    "stage_counts",
+    "unseen_of",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+FloatTable = NDArray[np.float32]
+
+FOLDS = 5
+"""Training rows are encoded by the labels of the other folds."""
+
+
+class StageCounts(NamedTuple):
+    """Rows that reached each stage's parent, and those that went on: ``(S, N)`` 0 or 1 each."""
+
+    reached: FloatArray
+    went_on: FloatArray
+
+
+def stage_counts(schema: Schema, labels: Mapping[str, FloatArray]) -> StageCounts:
+    """Who could and who did, by stage in the funnel's order."""
+    parents = schema.funnel.parents()
+    every = np.ones_like(next(iter(labels.values())))
+    reached = [labels[parents[stage]] if stage in parents else every for stage in labels]
+    return StageCounts(np.stack(reached), np.stack(list(labels.values())))
+
+
+def encoding_names(column: str, stages: Sequence[str]) -> tuple[str, ...]:
+    """Names of the features that encode a column: one per stage, and its count."""
+    return (*(f"{column}:{stage}" for stage in stages), f"{column}:count")
+
+
+class FoldCounts(NamedTuple):
+    """Counts of training rows by fold and row of the vocabulary.
+
+    A training row's fold is its position among the training rows, modulo how many folds there are.
+
+    Attributes:
+        went_on: ``(F, S, V)`` rows that went on to each stage.
+        reached: ``(F, S, V)`` rows that reached its parent.
+        seen: ``(F, V)`` rows.
+    """
+
+    went_on: FloatArray
+    reached: FloatArray
+    seen: FloatArray
+
+    @classmethod
+    def fit(cls, codes: IntArray, rows: int, counts: StageCounts) -> "FoldCounts":
+        """Count training rows.
+
+        Args:
+            codes: ``(N,)`` rows of the vocabulary.
+            rows: V, how many rows the vocabulary has.
+            counts: Who could and who did.
+        """
+        # One cell for each fold and row of the vocabulary.
+        cell = np.arange(len(codes)) % FOLDS * rows + codes
+        reached, went_on = (_sums(cell, values, FOLDS * rows) for values in counts)
+        seen = np.bincount(cell, minlength=FOLDS * rows).astype(np.float64)
+        stages = len(went_on)
+        return cls(
+            went_on.reshape(stages, FOLDS, rows).swapaxes(0, 1),
+            reached.reshape(stages, FOLDS, rows).swapaxes(0, 1),
+            seen.reshape(FOLDS, rows),
+        )
+
+
+class TargetEncoding(NamedTuple):
+    """Smoothed log-odds of each stage by id, and how often the id was seen.
+
+    The log-odds are those of ``(went on + prior rate * smoothing) / (reached + smoothing)`` minus
+    those of the rate itself, so that an unseen id is 0.
+
+    Attributes:
+        went_on: ``(S, V)`` sums by row of the vocabulary.
+        reached: ``(S, V)`` likewise.
+        seen: ``(V,)`` training rows of each id.
+        smoothing: Rows of the prior that stand beside the id's own.
+        unseen: How often an id that was never seen counts as seen; see `unseen_of`.
+    """
+
+    went_on: FloatArray
+    reached: FloatArray
+    seen: FloatArray
+    smoothing: float
+    unseen: float = 0.0
+
+    @classmethod
+    def of(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
+        """The encoding of all training rows.
+
+        Args:
+            folds: Their counts.
+            smoothing: Rows of the prior that stand beside the id's own.
+        """
+        went_on, reached, seen = (part.sum(0, dtype=np.float64) for part in folds)
+        return cls(went_on, reached, seen, smoothing, unseen_of(seen))
+
+    def table(self) -> FloatTable:
+        """``(V, S + 1)`` features by row of the vocabulary, for rows that were not trained on."""
+        return self._table(self.went_on, self.reached, self.seen)
+
+    def fold_tables(self, folds: "FoldCounts") -> FloatTable:
+        """``(F, V, S + 1)`` features for the training rows of each fold, from the other folds.
+
+        A row's own label is never in its feature, so an id that says nothing stays without signal.
+
+        Args:
+            folds: The counts of each fold; together they are those of `fit`.
+        """
+        more = len(folds.seen) / (len(folds.seen) - 1)
+        return np.stack(
+            [
+                self._table(self.went_on - own, self.reached - of, (self.seen - seen) * more)
+                for own, of, seen in zip(*folds, strict=True)
+            ]
+        )
+
+    def _table(self, went_on: FloatArray, reached: FloatArray, seen: FloatArray) -> FloatTable:
+        odds, count = self._log_odds(went_on, reached), self._count(seen)
+        return np.concatenate([odds, count[None]]).astype(np.float32).T.copy()
+
+    def _log_odds(self, went_on: FloatArray, reached: FloatArray) -> FloatArray:
+        rate = (went_on.sum(1) + 0.5) / (reached.sum(1) + 1)
+        rate = rate[:, None]
+        # Row 0 is the unseen: it has no history of its own.
+        own = np.ones(went_on.shape[1])
+        own[0] = 0
+        smoothed = (own * went_on + rate * self.smoothing) / (own * reached + self.smoothing)
+        odds: FloatArray = np.log(smoothed / (1 - smoothed)) - np.log(rate / (1 - rate))
+        return odds
+
+    def _count(self, seen: FloatArray) -> FloatArray:
+        known = seen.copy()
+        known[0] = self.unseen
+        logs = np.log1p(known)
+        total = max(float(self.seen.sum()), 1.0)
+        mean = float(self.seen @ logs) / total
+        spread = float(np.sqrt(self.seen @ (logs - mean) ** 2 / total))
+        scaled: FloatArray = (logs - mean) / max(spread, 1.0)
+        return scaled
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; `from_dict` reads it."""
+        return {
+            "went_on": self.went_on.tolist(),
+            "reached": self.reached.tolist(),
+            "seen": self.seen.tolist(),
+            "smoothing": self.smoothing,
+            "unseen": self.unseen,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "TargetEncoding":
+        """Read what `to_dict` wrote."""
+        went_on, reached, seen = (
+            np.array(content[name], dtype=np.float64) for name in ("went_on", "reached", "seen")
+        )
+        # Encodings kept before this was counted predict as they did.
+        return cls(
+            went_on, reached, seen, float(content["smoothing"]), float(content.get("unseen", 0.0))
+        )
+
+
+def unseen_of(seen: FloatArray) -> float:
+    """How often an unseen id counts as seen: within what a network is trained on.
+
+    A training row of an id seen once counts 0. Where every id was seen thousands of times, 0 is far
+    from anything learnt from, and the unseen counts as the rarest id but for a row.
+
+    Args:
+        seen: ``(V,)`` training rows of each row of the vocabulary.
+    """
+    known = seen[1:][seen[1:] > 0]
+    if seen[0] > 0 or not len(known):  # rare ids share row 0, and are trained on at 0
+        return 0.0
+    return max(float(known.min()) - 1, 0.0)
+
+
+def count_folds(
+    schema: Schema, frame: pd.DataFrame, vocabularies: Mapping[str, AnyVocabulary]
+) -> dict[str, FoldCounts]:
+    """Counts of the training rows, by column.
+
+    Raises:
+        SchemaError: A declared column is absent.
+        DataError: Labels or ids that cannot be used.
+    """
+    check_columns(schema, frame, labels=True)
+    check_labels(schema, frame)
+    labels = {stage: frame[c].to_numpy(dtype=np.float64) for stage, c in schema.labels.items()}
+    counts = stage_counts(schema, labels)
+    return {
+        column: FoldCounts.fit(vocabulary.encode(frame[column]), vocabulary.rows, counts)
+        for column, vocabulary in vocabularies.items()
+    }
+
+
+def _sums(codes: IntArray, values: FloatArray, size: int) -> FloatArray:
+    return np.stack([np.bincount(codes, row, minlength=size) for row in values])

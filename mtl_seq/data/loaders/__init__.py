@@ -1,0 +1,1 @@
+"""Batches from encoded rows and from streams."""

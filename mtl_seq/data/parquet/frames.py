@@ -1,0 +1,127 @@
+"""Reading and writing logs and truths."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mtl_seq._files import UNFINISHED, atomic_path
+from mtl_seq.data.csv.reader import not_csv
+from mtl_seq.data.parquet.arrow import frame_of
+from mtl_seq.errors import ArtifactError, rows_text
+from mtl_seq.records import ROW_ID, TRUTH_PREFIX, FunnelTruth
+
+__all__ = ["read_frame", "truth_from_frame", "truth_of", "truth_to_frame", "write_frame"]
+
+
+def read_frame(source: "pd.DataFrame | str | Path") -> pd.DataFrame:
+    """A frame as it is, or one read from a parquet file or a folder of such files.
+
+    Args:
+        source: The frame, or where it is. The files of a folder are read in the order of their
+            names and must have the same columns; its own folders are not looked into.
+
+    Raises:
+        ArtifactError: No such file, no parquet, or a folder that is no single frame.
+    """
+    if isinstance(source, pd.DataFrame):
+        return source
+    path = Path(source)
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise ArtifactError(f"no parquet file {path}")
+    return _read_file(path)
+
+
+def _read_folder(folder: Path) -> pd.DataFrame:
+    if (folder / UNFINISHED).exists():
+        raise ArtifactError(
+            f"the folder {folder} is unfinished, so it lacks rows: run the command that writes it "
+            "once more, and it goes on where it stopped"
+        )
+    parts = sorted(part for part in folder.glob("*.parquet") if not part.name.startswith("."))
+    if not parts:
+        raise ArtifactError(
+            f"there is no parquet file in the folder {folder}: name the file, or the folder that "
+            "holds the files"
+        )
+    frames = [_read_file(part) for part in parts]
+    for part, frame in zip(parts, frames, strict=True):
+        if list(frame.columns) != list(frames[0].columns):
+            raise ArtifactError(
+                f"the parquet files in {folder} must have the same columns, found others in "
+                f"{part.name}: name one of the files"
+            )
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    from pyarrow import parquet as pq
+
+    try:
+        return frame_of(pq.read_table(path, partitioning=None))
+    except (OSError, ValueError) as error:
+        if csv := not_csv(str(path)):
+            raise ArtifactError(csv) from error
+        raise ArtifactError(f"{path} is no parquet file: {error}") from error
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame as parquet, whole or not at all."""
+    with atomic_path(path) as aside:
+        frame.to_parquet(aside)
+
+
+def truth_to_frame(truth: FunnelTruth) -> pd.DataFrame:
+    """One column per array of the truth, named ``true_...``."""
+    return pd.DataFrame({TRUTH_PREFIX + name: array for name, array in truth.arrays().items()})
+
+
+def truth_from_frame(frame: pd.DataFrame) -> FunnelTruth:
+    """Read what `truth_to_frame` made.
+
+    Raises:
+        ArtifactError: A column is absent.
+    """
+    arrays = {
+        str(name).removeprefix(TRUTH_PREFIX): column.to_numpy(dtype=np.float64)
+        for name, column in frame.items()
+        if str(name).startswith(TRUTH_PREFIX)
+    }
+    try:
+        return FunnelTruth.of_arrays(arrays)
+    except KeyError:
+        needed = [n for n in FunnelTruth._fields if n not in FunnelTruth._field_defaults]
+        absent = [TRUTH_PREFIX + name for name in needed if name not in arrays]
+        raise ArtifactError(
+            f"a truth must hold the columns {absent}, found {list(frame.columns)}"
+        ) from None
+
+
+def truth_of(log: pd.DataFrame, frame: pd.DataFrame) -> FunnelTruth:
+    """The truth of a log's rows: joined by `row_id` where both have one, else row by row.
+
+    Args:
+        log: The log; it may be some rows of a larger one.
+        frame: What `truth_to_frame` made.
+
+    Raises:
+        ArtifactError: A column is absent, or the truth lacks rows of the log.
+    """
+    truth = truth_from_frame(frame)
+    if ROW_ID not in log.columns or ROW_ID not in frame.columns:
+        return truth
+    if np.array_equal(log[ROW_ID], frame[ROW_ID]):
+        return truth
+    place = pd.Index(frame[ROW_ID])
+    if not place.is_unique:
+        raise ArtifactError(f"a truth must hold each `{ROW_ID}` once, found one twice")
+    rows = place.get_indexer(log[ROW_ID])
+    absent = log[ROW_ID][rows < 0]
+    if len(absent):
+        raise ArtifactError(
+            f"the truth must hold every `{ROW_ID}` of the log, found none for "
+            f"{rows_text(absent, len(absent))}: give the truth that was written with this log"
+        )
+    return truth.take(rows)

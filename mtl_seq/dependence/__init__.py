@@ -1,0 +1,6 @@
+"""The dependence of click and conversion that features do not explain: estimate and correction."""
+
+from mtl_seq.dependence.correction import Correction
+from mtl_seq.dependence.moment import dependence_moment
+
+__all__ = ["Correction", "dependence_moment"]

@@ -1,0 +1,233 @@
+"""The dependence of click and potential conversion, from a feature that moves clicks only.
+
+Shapes: N impressions, K levels of the click-only feature, n clicks.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtl_seq.dependence.nuisance_calibration import (
+    information,
+    likelihood_ratio,
+    logit,
+    recalibrate,
+)
+from mtl_seq.errors import DataError
+from mtl_seq.functional.latent_dependence import dependent_cells
+from mtl_seq.records import SelectionTest, Verdict
+
+__all__ = ["IDENTIFIED", "WEAK", "dependence_moment", "verdict"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+IDENTIFIED, WEAK = 0.2, 1.0
+"""Largest standard errors of lambda that are called identified, and weak."""
+
+_REACH = 6
+
+
+def dependence_moment(
+    p: FloatArray,
+    clicked_rate: FloatArray,
+    level: IntArray,
+    click: FloatArray,
+    conversion: FloatArray,
+    level_share: FloatArray,
+    *,
+    weight: FloatArray | None = None,
+    group: IntArray | None = None,
+) -> SelectionTest:
+    """Estimate lambda by the centred-instrument moment.
+
+    Among clicks the log odds of a conversion are ``b(x) + F(a + lambda) - F(a)`` with a the click's
+    own logit at the row's level: if lambda = 0, the level says nothing of conversions given x. So
+    the evidence comes from the click-only feature alone, and errors of `clicked_rate` cancel to
+    first order. Those of `p` in the level do not: p is recalibrated first, a slope and an intercept
+    a level, and the standard error carries that step (stacked moments). `clicked_rate` is
+    recalibrated on the clicks, by a slope and an intercept.
+
+    The nuisances must have been fitted on other rows than these. The verdict goes by the standard
+    error, not by the size of lambda or of t.
+
+    Args:
+        p: ``(N, K)`` P(click | x, level) at every level, in (0, 1).
+        clicked_rate: ``(N,)`` P(conversion | click, x), in (0, 1), from a tower that does not see
+            the level.
+        level: ``(N,)`` the row's level, 0 to K - 1.
+        click: ``(N,)`` 0 or 1.
+        conversion: ``(N,)`` 0 or 1.
+        level_share: ``(N, K)`` or ``(K,)`` P(level | x): logged, estimated, or declared uniform.
+        weight: ``(N,)`` weights of the rows; None for equal ones.
+        group: ``(N,)`` codes of the user; standard errors are then clustered by it.
+
+    Returns:
+        The estimate, its standard error, the test of lambda = 0, and the verdict.
+
+    Raises:
+        DataError: Nuisances that are no probabilities, a level without rows, or no clicks.
+    """
+    _check(p, clicked_rate, level, click, level_share)
+    weight = np.ones(len(p)) if weight is None else weight
+    click_logit, rate_logit = logit(p), logit(clicked_rate)
+    found = recalibrate(click_logit, rate_logit, level, click, conversion, weight)
+    clicked = np.flatnonzero((click == 1) & (weight > 0))
+    rows = _Clicked(
+        torch.from_numpy(click_logit[clicked]),
+        torch.from_numpy(found.rate(rate_logit[clicked])),
+        torch.from_numpy(level[clicked]),
+        torch.from_numpy(conversion[clicked].astype(np.float64)),
+        torch.from_numpy(np.ascontiguousarray(np.broadcast_to(level_share, p.shape)[clicked])),
+        torch.from_numpy(weight[clicked]),
+        torch.tensor([found.slope, *found.shift], dtype=torch.float64),
+    )
+
+    own = click_logit[np.arange(len(p)), level]
+    fitted = found.click(click_logit)[np.arange(len(p)), level]
+    curvature = information(own, level, p.shape[1], weight * fitted * (1 - fitted))
+    inverse = np.linalg.pinv(curvature, rcond=1e-12, hermitian=True)
+    residual = weight * (click - fitted)
+
+    def error(at: _At) -> float:
+        """Of the mean score, the estimated slope and intercepts of p included."""
+        pull = inverse @ at.by_click
+        influence = residual * (pull[0] * own + pull[1:][level])
+        influence[clicked] += at.terms
+        if group is not None:
+            influence = np.bincount(group, influence).astype(np.float64)
+        return float(np.sqrt((influence**2).sum()))
+
+    averaged = logit((np.broadcast_to(level_share, p.shape) * p).sum(1))
+    strength = likelihood_ratio(averaged, level, p.shape[1], click, weight)
+    none = rows.at(0.0)
+    score_error = error(none)
+    t = none.total / score_error if score_error > 0 else float("nan")
+    log_odds_ratio = _root(rows.total)
+    at = rows.at(log_odds_ratio) if log_odds_ratio is not None else none
+    if log_odds_ratio is None or at.by_log_odds_ratio == 0:
+        return SelectionTest(float("nan"), float("nan"), t, "not identified", strength)
+    spread = error(at) / abs(at.by_log_odds_ratio)
+    return SelectionTest(log_odds_ratio, spread, t, verdict(spread), strength)
+
+
+def verdict(spread: float) -> Verdict:
+    """How well a standard error of lambda says that it is identified."""
+    if spread <= IDENTIFIED:
+        return "identified"
+    return "weak" if spread <= WEAK else "not identified"
+
+
+class _At(NamedTuple):
+    """The weighted scores at one lambda: their sum, its derivatives, and each row's."""
+
+    total: float
+    by_log_odds_ratio: float
+    by_click: FloatArray
+    terms: FloatArray
+
+
+class _Clicked:
+    """The clicked rows, whose score is wanted at several values of lambda."""
+
+    def __init__(
+        self,
+        logit: Tensor,
+        rate: Tensor,
+        level: Tensor,
+        conversion: Tensor,
+        share: Tensor,
+        weight: Tensor,
+        click: Tensor,
+    ) -> None:
+        self.logit, self.rate, self.share, self.weight = logit, rate, share, weight
+        self.level, self.conversion, self.click = level[:, None], conversion, click
+        self.last: Tensor | None = None
+
+    def total(self, log_odds_ratio: float) -> float:
+        """The weighted sum of the scores."""
+        with torch.no_grad():
+            return float(
+                self._terms(torch.tensor(log_odds_ratio, dtype=torch.float64), self.click).sum()
+            )
+
+    def at(self, log_odds_ratio: float) -> _At:
+        """The sum with its derivatives by lambda and by the slope and intercepts of p."""
+        free = torch.tensor(log_odds_ratio, dtype=torch.float64, requires_grad=True)
+        click = self.click.clone().requires_grad_()
+        terms = self._terms(free, click)
+        by_log_odds_ratio, by_click = torch.autograd.grad(terms.sum(), (free, click))
+        terms = terms.detach()
+        return _At(float(terms.sum()), float(by_log_odds_ratio), by_click.numpy(), terms.numpy())
+
+    def _terms(self, log_odds_ratio: Tensor, click: Tensor) -> Tensor:
+        """``(n,)`` ``w (r - m_z) (h_z - h_bar)``."""
+        p = torch.sigmoid(click[0] * self.logit + click[1:])
+        cells = dependent_cells(p, self.share, self.rate, log_odds_ratio, start=self.last)
+        self.last = cells.b.detach()
+        m, h = cells.conversion, cells.instrument
+        # Centred with these weights, an error of the clicked rate moves the mean score to second
+        # order only, at every lambda.
+        pull = self.share * p * m * (1 - m) * cells.tilt
+        centre = (pull * h).sum(1) / pull.sum(1)
+        own = [column.gather(1, self.level).squeeze(1) for column in (m, h)]
+        return self.weight * (self.conversion - own[0]) * (own[1] - centre)
+
+
+def _root(total: Callable[[float], float]) -> float | None:
+    """The root nearest to 0 within the reach; None where the sign does not change."""
+    at_zero = total(0.0)
+    ends = {1: (0.0, at_zero), -1: (0.0, at_zero)}
+    for step in range(1, _REACH + 1):
+        for side in (1, -1):
+            (low, f_low), high = ends[side], float(side * step)
+            f_high = total(high)
+            if f_low * f_high <= 0:
+                return _between(total, low, f_low, high, f_high)
+            ends[side] = (high, f_high)
+    return None
+
+
+def _between(
+    total: Callable[[float], float], low: float, f_low: float, high: float, f_high: float
+) -> float:
+    """Illinois: false position that cannot stall at one end."""
+    log_odds_ratio = low
+    for _ in range(60):
+        log_odds_ratio = (
+            (low * f_high - high * f_low) / (f_high - f_low) if f_high != f_low else low
+        )
+        f = total(log_odds_ratio)
+        if f == 0 or abs(high - low) < 1e-10:
+            break
+        if f * f_high < 0:
+            low, f_low = high, f_high
+        else:
+            f_low /= 2
+        high, f_high = log_odds_ratio, f
+    return log_odds_ratio
+
+
+def _check(
+    p: FloatArray, rate: FloatArray, level: IntArray, click: FloatArray, share: FloatArray
+) -> None:
+    for name, values in (("p", p), ("clicked_rate", rate)):
+        outside = int((~((values > 0) & (values < 1))).sum())
+        if outside:
+            raise DataError(
+                f"`{name}` must hold probabilities in (0, 1), found {outside} others: hand in the "
+                "model's own, without rounding"
+            )
+    if not np.allclose(np.broadcast_to(share, p.shape).sum(1), 1):
+        raise DataError("`level_share` must add up to 1 over the levels of every row")
+    found = np.bincount(level[click == 1], minlength=p.shape[1])
+    if len(found) > p.shape[1] or (found == 0).any():
+        empty = [int(k) for k in np.flatnonzero(found == 0)]
+        raise DataError(
+            f"`level` must run from 0 to {p.shape[1] - 1} with clicks at each, found none at "
+            f"{empty or 'a level beyond'}: pool levels"
+        )

@@ -1,0 +1,31 @@
+"""The direct method: pCVR is learned from imputed labels (EIB; Steck, RecSys 2013)."""
+
+from torch import Tensor
+
+from mtl_seq.losses.base import Loss
+from mtl_seq.losses.imputation import imputed_error
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+
+__all__ = ["DirectMethod"]
+
+
+class DirectMethod(Loss):
+    """``e_hat = bce(q, sg[r~])`` on every impression: no label and no weight.
+
+    Space: all impressions. Normalisation: the mean over all impressions. Detaches: the imputed
+    label; an imputation loss trains it. Its optimum is the mean of r~ given what the CVR tower
+    sees: right over all impressions where the imputation is, also where that tower lacks what
+    drives the click, and as wrong as the imputation elsewhere. `DoublyRobust` without its weighted
+    residual.
+    """
+
+    space = "all impressions"
+    aux = ("imputation",)
+    detaches_pctr = True
+    reads_unclicked = False
+    debiases = True
+
+    def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:  # noqa: ARG002
+        """Prediction of B rows -> ``(B,)`` terms."""
+        detached = prediction._replace(aux={k: v.detach() for k, v in prediction.aux.items()})
+        return imputed_error(detached)

@@ -1,0 +1,35 @@
+"""The imputed label of doubly robust losses, fitted to the labels themselves."""
+
+import torch
+from torch import Tensor
+
+from mtl_seq.functional import binary_cross_entropy
+from mtl_seq.losses.base import Loss
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+
+__all__ = ["LabelImputation"]
+
+
+class LabelImputation(Loss):
+    """Cross-entropy of tower ``imputation`` on clicks: ``o bce(r~, r)``.
+
+    The published imputations fit the *error* of pCVR, ``(e - e_hat)^2 / p``: the row teaches
+    nothing where pCVR is one half, and weights of 1/p make it noisy where clicks are few. The tower
+    sees every feature, so that given them clicks are a fair sample unless something is hidden from
+    everybody, and no weight is needed: r~ is learned as the control learns pCVR. Where the tower
+    cannot represent P(conversion | x, click) it leans to where clicks are; the doubly robust loss
+    is right there as long as the propensity is.
+
+    Space: clicks. Normalisation: the mean over all impressions. Detaches: nothing; it reads that
+    tower alone. Its optimum is P(conversion | x, click).
+    """
+
+    space = "clicks"
+    aux = ("imputation",)
+    detaches_pctr = True
+    reads_unclicked = False
+
+    def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""
+        error = binary_cross_entropy(prediction.aux["imputation"], labels.conversion)
+        return torch.where(labels.click > 0, error, torch.zeros_like(error))

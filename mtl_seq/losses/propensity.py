@@ -1,0 +1,162 @@
+"""Which propensity a counterfactual loss divides by."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mtl_seq.errors import CompositionError, DataError
+from mtl_seq.functional import inverse_propensity, propensity_quantile, self_normalised
+from mtl_seq.losses.base import Loss
+from mtl_seq.losses.propensity_sources import PropensitySource
+from mtl_seq.losses.weight_report import WeightReport
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+
+__all__ = ["PropensityLoss", "PropensityPolicy", "check_propensity"]
+
+
+@dataclass(frozen=True)
+class PropensityPolicy:
+    """Where propensities come from, how small they may be, and how the weights are scaled.
+
+    The propensity is ``labels.propensity`` where the labels carry one, else the network's own pCTR.
+    It is never taken to be smaller than the resolution of its type (1.2e-7 in float32), so that
+    saturated logits give finite weights.
+
+    Attributes:
+        quantile: Propensities below this quantile of the batch are raised to it. An absolute floor
+            copied from another log can undo the method: at a CTR of 4%, 0.1 makes nearly every
+            weight equal to 10.
+        floor: An absolute floor in (0, 1) instead, as the papers have it.
+        self_normalise: Scale the weights of a batch so that they add up to its number of rows.
+            This is SNIPS (Swaminathan and Joachims, NIPS 2015): of less variance, indifferent to
+            the scale of unclipped propensities, consistent and no longer unbiased. Batches with
+            few clicks are the worst case.
+        detach: Whether no gradient reaches the propensity. Without it the click tower learns to
+            inflate pCTR, which lowers the CVR loss; implementations in the wild do that by
+            accident, for example by setting `stop_gradient = True`, which torch does not know.
+        source: Where `fit` takes ``labels.propensity`` from: `EvalMode`, `MovingAverage` or
+            `CrossFit`; None for the forward pass that is being trained, as in the papers.
+
+    Raises:
+        CompositionError: A quantile outside [0, 1), or a floor outside (0, 1).
+    """
+
+    quantile: float = 0.01
+    floor: float | None = None
+    self_normalise: bool = False
+    detach: bool = True
+    source: PropensitySource | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.quantile < 1:
+            raise CompositionError(f"`quantile` must lie in [0, 1), found {self.quantile}")
+        if self.floor is not None and not 0 < self.floor < 1:
+            raise CompositionError(
+                f"`floor` must lie in (0, 1), found {self.floor}: leave it out to use `quantile`"
+            )
+
+    def weights(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """``(B,)`` weights ``o / max(p, floor)``, scaled if asked; 0 off the clicks.
+
+        Raises:
+            DataError: A propensity of the labels that is outside (0, 1).
+        """
+        return self.scaled(self.inverse(prediction, labels), labels)
+
+    def inverse(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """``(B,)`` weights ``o / max(p, floor)``, not scaled; 0 off the clicks.
+
+        Raises:
+            DataError: A propensity of the labels that is outside (0, 1).
+        """
+        propensity = self._of(prediction, labels, clicked=True)
+        return inverse_propensity(labels.click, propensity, self._floor(propensity))
+
+    def unclicked_weights(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """``(B,)`` weights ``(1 - o) / max(1 - p, floor)``, scaled if asked; 0 on the clicks.
+
+        The floor is found among the ``1 - p`` in the same way.
+
+        Raises:
+            DataError: A propensity of the labels that is outside (0, 1).
+        """
+        missed = self._of(prediction, labels, clicked=False)
+        return self.scaled(
+            inverse_propensity(1 - labels.click, missed, self._floor(missed)), labels
+        )
+
+    def scaled(self, weight: Tensor, labels: FunnelLabels) -> Tensor:
+        """``(B,)`` weights as they are or, if self-normalising, adding up to the rows' number."""
+        return self_normalised(weight, labels.weight) if self.self_normalise else weight
+
+    def report(
+        self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool = True
+    ) -> WeightReport:
+        """How far the weights of a batch are to be trusted: those of its clicks, or of the rest."""
+        with torch.no_grad():
+            propensity = self._of(prediction, labels, clicked=clicked)
+            floor = self._floor(propensity)
+            happened = labels.click if clicked else 1 - labels.click
+            weight = inverse_propensity(happened, propensity, floor)
+            return WeightReport.of(self.scaled(weight, labels), propensity < floor)
+
+    def _of(self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool) -> Tensor:
+        """P(click), or P(no click), of every row."""
+        dtype = prediction.pcvr_logit.dtype
+        if labels.propensity is None:
+            # 1 - p is formed from the logit: the difference would be 0 at p = 1 - 1e-8.
+            logit = prediction.pctr_logit
+            found = prediction.pctr if clicked else torch.sigmoid(-logit)
+        else:
+            check_propensity(labels.propensity)
+            found = labels.propensity if clicked else 1 - labels.propensity
+        found = found.to(dtype).clamp_min(torch.finfo(dtype).eps)
+        return found.detach() if self.detach else found
+
+    def _floor(self, propensity: Tensor) -> Tensor | float:
+        if self.floor is not None:
+            return self.floor
+        return propensity_quantile(propensity.detach(), self.quantile)
+
+
+class PropensityLoss(Loss):
+    """A loss that divides by a propensity and reads the conversion on clicks only.
+
+    Its gradient with respect to the click tower is exactly 0 unless the policy says otherwise.
+
+    Attributes:
+        weighs_unclicked: Whether it also divides by ``1 - p`` off the clicks.
+
+    Args:
+        propensity: Where propensities come from and how small they may be.
+    """
+
+    reads_unclicked: ClassVar[bool] = False
+    debiases: ClassVar[bool] = True
+    weighs_unclicked: ClassVar[bool] = False
+
+    def __init__(self, propensity: PropensityPolicy | None = None) -> None:
+        super().__init__()
+        self.propensity = propensity or PropensityPolicy()
+        self.detaches_pctr = self.propensity.detach
+
+
+def check_propensity(propensity: Tensor) -> None:
+    """Propensities of the labels lie in (0, 1).
+
+    Raises:
+        DataError: One that does not.
+    """
+    # A compiled graph cannot raise.
+    if torch.compiler.is_compiling():
+        return
+    outside = ~((propensity > 0) & (propensity < 1))
+    if bool(outside.any()):
+        row = int(outside.nonzero()[0])
+        raise DataError(
+            f"`labels.propensity` must lie in (0, 1), found {float(propensity[row])} in row {row}: "
+            "where the click was certain or impossible nothing can be learned from the other "
+            "outcome; drop such rows, or leave the propensities out to use the model's pCTR"
+        )

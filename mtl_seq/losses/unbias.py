@@ -1,0 +1,82 @@
+"""UNBIAS: rejection of clicks that were likely anyway (a row of the ESMM paper, SIGIR 2018)."""
+
+import torch
+from torch import Tensor
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.functional import binary_cross_entropy, propensity_quantile
+from mtl_seq.losses.base import Loss
+from mtl_seq.losses.propensity import check_propensity
+from mtl_seq.losses.row_sampling import Coins
+from mtl_seq.records import FunnelLabels, FunnelPrediction
+
+__all__ = ["Unbias"]
+
+
+class Unbias(Loss):
+    """Cross-entropy of pCVR on accepted clicks; one is accepted with probability ``min(c / p, 1)``.
+
+    What is accepted is distributed like all impressions: IPS by resampling, with weights bounded by
+    1 / c. The constant c is a low quantile of the batch's clicked propensities. Their minimum,
+    which would bound nothing, throws nearly all clicks away: the share accepted is c / CTR then.
+
+    Space: clicks, accepted to stand for all impressions. Normalisation: the mean over all
+    impressions, so that its size is c times that of IPS; its own network under Adam does not
+    notice. Detaches: the propensity, which is ``labels.propensity`` where there is one, else pCTR.
+
+    Args:
+        quantile: Quantile of the clicked propensities that is c, in [0, 1).
+        seed: Seed of the draw.
+
+    Attributes:
+        clicks: How many clicks training has offered so far.
+        accepted: How many of them were accepted.
+
+    Raises:
+        CompositionError: A quantile outside [0, 1).
+    """
+
+    space = "clicks"
+    detaches_pctr = True
+    reads_unclicked = False
+    debiases = True
+    clicks: Tensor
+    accepted: Tensor
+
+    def __init__(self, quantile: float = 0.1, *, seed: int = 0) -> None:
+        super().__init__()
+        if not 0 <= quantile < 1:
+            raise CompositionError(f"`quantile` must lie in [0, 1), found {quantile}")
+        self.quantile = quantile
+        self.coins = Coins(seed)
+        for name in ("clicks", "accepted"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+
+    def chance(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """``(B,)`` the probability that a row is accepted; 0 off the clicks.
+
+        Raises:
+            DataError: A propensity of the labels that is outside (0, 1).
+        """
+        if labels.propensity is not None:
+            check_propensity(labels.propensity)
+        propensity = prediction.pctr if labels.propensity is None else labels.propensity
+        propensity = propensity.detach().to(prediction.pcvr_logit.dtype)
+        propensity = propensity.clamp_min(torch.finfo(propensity.dtype).eps)
+        clicked = labels.click > 0
+        constant = propensity_quantile(propensity[clicked], self.quantile)
+        accept = (constant / propensity).clamp(max=1)
+        return torch.where(clicked, accept, torch.zeros_like(accept))
+
+    def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
+        """Prediction and labels of B rows -> ``(B,)`` terms, 0 where it was not accepted."""
+        accept: Tensor = self.coins(self.chance(prediction, labels))
+        if self.training:
+            self.clicks += (labels.click > 0).sum()
+            self.accepted += accept.sum()
+        error = binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
+        return torch.where(accept > 0, accept * error, torch.zeros_like(error))
+
+    def figures(self) -> dict[str, float]:
+        """How many clicks were offered and accepted so far."""
+        return {"clicks": float(self.clicks), "accepted": float(self.accepted)}

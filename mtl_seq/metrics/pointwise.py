@@ -1,0 +1,152 @@
+"""Ratios of sums over the rows of one space: bias, PCOC, log loss, normalised entropy, RMSE."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from mtl_seq.functional import Array
+from mtl_seq.functional.pointwise import binary_entropy, probability_loss, ratio
+from mtl_seq.metrics.base import Reasoned
+from mtl_seq.metrics.spaces import Space, check_space, empty_reason, one_class_reason, rows_in
+
+__all__ = ["PCOC", "RMSE", "LogLoss", "MeanBias", "NormalisedEntropy", "RelativeBias"]
+
+
+class _Sums(Reasoned):
+    """Base of metrics that need sums over the rows of a space alone.
+
+    Args:
+        space: ``"all"`` impressions, ``"clicks"`` or ``"non-clicks"``.
+    """
+
+    sums: Tensor
+
+    def __init__(self, space: Space = "all") -> None:
+        check_space(space)
+        super().__init__(type(self).columns.__qualname__, space)
+        self.space: Space = space
+        self.add_sums("sums", 3)
+
+    @staticmethod
+    @abstractmethod
+    def columns(prediction: Tensor, target: Tensor) -> Tensor:
+        """What is added up beside the mass and the target, ``(n,)``."""
+
+    def update(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        click: Array | None = None,
+        weight: Array | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            prediction: ``(B,)`` probabilities.
+            target: ``(B,)`` labels or true probabilities.
+            click: ``(B,)`` clicks; needed where the space is not ``"all"``.
+            weight: ``(B,)`` non-negative row weights.
+
+        Raises:
+            DataError: Columns of different lengths, or values outside [0, 1] within the space.
+        """
+        rows = rows_in(self.space, prediction, target, click=click, weight=weight)
+        own = self.columns(rows.prediction, rows.target)
+        parts = (rows.weight, rows.weight * rows.target, rows.weight * own)
+        self.sums += torch.stack([part.sum() for part in parts])
+
+    def empty(self) -> str | None:
+        """Why a mean is undefined, if it is."""
+        return None if self.sums[0] > 0 else empty_reason(self.space)
+
+    def no_positive(self) -> str | None:
+        """Why a share of the positives is undefined, if it is."""
+        if self.sums[1] > 0:
+            return None
+        return self.empty() or f"no positive in space {self.space!r}"
+
+
+class _Predicted(_Sums):
+    """Base of metrics of the mean prediction."""
+
+    @staticmethod
+    def columns(prediction: Tensor, target: Tensor) -> Tensor:  # noqa: ARG004
+        """The prediction."""
+        return prediction
+
+
+class _Loss(_Sums):
+    """Base of metrics of the log loss."""
+
+    @staticmethod
+    def columns(prediction: Tensor, target: Tensor) -> Tensor:
+        """The cross-entropy."""
+        return probability_loss(prediction, target)
+
+
+class MeanBias(_Predicted):
+    """Mean prediction less mean target."""
+
+    def measured(self) -> tuple[Tensor, str | None]:
+        """See `mtl_seq.functional.mean_bias`."""
+        mass, target, predicted = self.sums
+        return ratio(predicted - target, mass), self.empty()
+
+
+class PCOC(_Predicted):
+    """Predicted over observed; 1 is right on average."""
+
+    def measured(self) -> tuple[Tensor, str | None]:
+        """See `mtl_seq.functional.pcoc`."""
+        _, target, predicted = self.sums
+        return ratio(predicted, target), self.no_positive()
+
+
+class RelativeBias(_Predicted):
+    """Mean prediction over mean target, minus 1."""
+
+    def measured(self) -> tuple[Tensor, str | None]:
+        """See `mtl_seq.functional.relative_bias`."""
+        _, target, predicted = self.sums
+        return ratio(predicted, target) - 1, self.no_positive()
+
+
+class LogLoss(_Loss):
+    """Mean cross-entropy, in nats."""
+
+    higher_is_better = False
+
+    def measured(self) -> tuple[Tensor, str | None]:
+        """See `mtl_seq.functional.log_loss`."""
+        mass, _, loss = self.sums
+        return ratio(loss, mass), self.empty()
+
+
+class NormalisedEntropy(_Loss):
+    """Log loss over that of always predicting the base rate."""
+
+    higher_is_better = False
+
+    def measured(self) -> tuple[Tensor, str | None]:
+        """See `mtl_seq.functional.normalised_entropy`."""
+        mass, target, loss = self.sums
+        found = ratio(ratio(loss, mass), binary_entropy(ratio(target, mass)))
+        return found, one_class_reason(self.space, target, mass - target)
+
+
+class RMSE(_Sums):
+    """Root mean squared distance to the target, which should be the true probability."""
+
+    higher_is_better = False
+
+    @staticmethod
+    def columns(prediction: Tensor, target: Tensor) -> Tensor:
+        """The squared distance."""
+        return (prediction - target) ** 2
+
+    def measured(self) -> tuple[Tensor, str | None]:
+        """See `mtl_seq.functional.rmse`."""
+        mass, _, squared = self.sums
+        return ratio(squared, mass).sqrt(), self.empty()

@@ -1,0 +1,110 @@
+"""A network and the objective it is trained on."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.funnel import Funnel
+from mtl_seq.losses import Objective
+from mtl_seq.models.policies import CalibrationPolicy, DependenceConfig, Schedule
+from mtl_seq.nn import BottomFactory, FunnelNetwork
+from mtl_seq.nn.heads import HeadFactory, ParallelHead
+from mtl_seq.nn.layers.embedding import Embedding
+from mtl_seq.nn.network import EmbeddingFactory
+from mtl_seq.records import FunnelPrediction
+from mtl_seq.schema import FeatureSpec
+
+__all__ = ["CLICK_CONVERSION", "Builder", "FunnelModel", "assemble"]
+
+CLICK_CONVERSION = Funnel.chain("click", "conversion")
+"""The funnel of most logs."""
+
+
+class FunnelModel(nn.Module):
+    """A network with its objective; calling it is calling the network.
+
+    Args:
+        network: Features to prediction.
+        objective: Prediction and labels to losses.
+        schedule: In what order the losses train; None for all together. `fit` keeps to it.
+
+    Attributes:
+        dependence: How an estimator finds the dependence of click and conversion; None where the
+            model has none.
+        calibration: How an estimator calibrates pCVR once training is over, where the estimator is
+            not told otherwise; None for not at all.
+
+    Raises:
+        CompositionError: The network lacks a tower that a loss reads, or has one that none reads;
+            a schedule that names something else.
+    """
+
+    dependence: DependenceConfig | None = None
+    calibration: CalibrationPolicy | None = None
+
+    def __init__(
+        self, network: FunnelNetwork, objective: Objective, schedule: Schedule | None = None
+    ) -> None:
+        super().__init__()
+        if set(network.aux) != set(objective.aux):
+            raise CompositionError(
+                f"the objective reads extra towers {sorted(objective.aux)}, the network has "
+                f"{sorted(network.aux)}: build the network with `aux` of the objective"
+            )
+        if schedule is not None:
+            schedule.check(tuple(objective.losses), network.towers)
+        self.network = network
+        self.objective = objective
+        self.schedule = schedule
+
+    def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
+        """Features by name, ``(B,)`` each, to the prediction of B rows."""
+        prediction: FunnelPrediction = self.network(features)
+        return prediction
+
+
+Builder = Callable[..., FunnelModel]
+"""``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``."""
+
+
+def assemble(
+    spec: FeatureSpec,
+    objective: Objective,
+    *,
+    funnel: Funnel,
+    bottom: BottomFactory,
+    seed: int,
+    head: HeadFactory = ParallelHead,
+    embedding: EmbeddingFactory = Embedding,
+    schedule: Schedule | None = None,
+) -> FunnelModel:
+    """Build the network an objective asks for, with weights drawn from `seed`.
+
+    Args:
+        spec: The features.
+        objective: What the model is trained on; its extra towers are built.
+        funnel: The stages.
+        bottom: Builds the bottom.
+        seed: Seed of the initial weights; the global generator is left as it was.
+        head: Builds the head.
+        embedding: Builds the embedding.
+        schedule: In what order the losses train; None for all together.
+
+    Returns:
+        The model.
+    """
+    with _seeded(seed):
+        network = FunnelNetwork(
+            spec, funnel=funnel, bottom=bottom, head=head, aux=objective.aux, embedding=embedding
+        )
+    return FunnelModel(network, objective, schedule)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,175 @@
+"""How the dependence of click and conversion is found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mtl_seq.errors import CompositionError
+from mtl_seq.losses import Objective
+
+__all__ = ["CalibrationPolicy", "DependenceConfig", "LevelShare", "Schedule"]
+
+LevelShare = Literal["estimated", "uniform"] | Sequence[str]
+"""Where P(level | x) comes from: a model of the log, a declaration, or columns of the log."""
+
+
+@dataclass(frozen=True)
+class DependenceConfig:
+    """How `FunnelEstimator` finds lambda, and what it makes of it.
+
+    Attributes:
+        find: ``"held"``, not at all: lambda stays at `log_odds_ratio`, and the network predicts with it.
+            ``"moment"``, the centred-instrument moment on cross-fitted nuisances, from the
+            click-only features alone; ``"joint"``, the joint likelihood, which also learns from the
+            form of the model and lags behind with embeddings of ids; ``"profile"``, the likelihood
+            over lambda and a few numbers on the nuisances' held-out logits.
+        log_odds_ratio: Where lambda is held, if it is.
+        folds: Folds of the cross-fitting, at least 2.
+        level_share: P(level of the click-only features | x): ``"estimated"`` by a multinomial model
+            on `policy`, ``"uniform"`` where every level is as likely whatever x is (declare it only
+            of a randomised experiment), or the log's columns of it, one per level in the order of
+            the levels.
+        policy: Features that the policy which chose the level may have used; None for all that the
+            conversion tower sees, () for none, so that the log's own shares are taken.
+        shrink: Whether lambda is pulled to 0 by its own uncertainty,
+            ``lambda (1 - (standard error / lambda)^2)``, and is 0 where that is negative.
+        refit: Whether the towers are trained again with lambda held. The default corrects pCVR
+            without training.
+
+    Raises:
+        CompositionError: One outside its range.
+    """
+
+    find: Literal["moment", "joint", "profile", "held"] = "moment"
+    log_odds_ratio: float = 0.0
+    folds: int = 2
+    level_share: LevelShare = "estimated"
+    policy: Sequence[str] | None = None
+    shrink: bool = False
+    refit: bool = False
+
+    def __post_init__(self) -> None:
+        known = ("moment", "joint", "profile", "held")
+        if self.find not in known:
+            raise CompositionError(f"`find` must be one of {known}, found {self.find!r}")
+        if self.folds < 2:
+            raise CompositionError(f"`folds` must be at least 2, found {self.folds}")
+        share = self.level_share
+        if isinstance(share, str) and share not in ("estimated", "uniform"):
+            raise CompositionError(
+                "`level_share` must be 'estimated', 'uniform' or a list of columns, found "
+                f"{share!r}: what chose the level is never assumed"
+            )
+        for name in ("level_share", "policy"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                object.__setattr__(self, name, tuple(value))
+        if isinstance(self.policy, str):
+            raise CompositionError(f"`policy` must be a list of features, found {self.policy!r}")
+
+
+_METHODS = ("shift", "platt", "isotonic")
+_ON = ("validation", "training")
+
+
+@dataclass(frozen=True)
+class CalibrationPolicy:
+    """By which map, in which weights, on which clicked rows pCVR is calibrated after training.
+
+    A model that needs it names it as ``model.calibration``, and `FunnelEstimator` keeps to it
+    unless it is given one of its own. What fits the map is `calibration.Calibrate`, which is this and more.
+
+    Attributes:
+        method: ``"shift"`` adds a constant to the logit; ``"platt"`` also has a slope (Platt,
+            1999); ``"isotonic"`` is any non-decreasing map (Zadrozny and Elkan, 2002), linear in
+            the logit between its blocks. The first two keep the order of impressions, the last may
+            tie some.
+        weighted: Whether clicks are weighted by 1 / propensity: that of the schema where there is
+            one, else pCTR, floored at the 1% quantile of the rows. None for what the model needs:
+            weighted where it debiases, else not.
+        on: ``"validation"`` rows, which the model was not fitted to, or ``"training"`` rows, of
+            which there are many more. A map with a slope takes what a model remembers of its
+            training rows for skill; a shift sets the mean alone, which few rows tell badly.
+        recalibrated: Whether pCTR is itself set right before clicks are weighted by it: by slope
+            and intercept of a logistic regression of the same rows' clicks on its logit (Cox,
+            1958). Embeddings of ids that were seen a few times fall short of what their ids tell,
+            and the slope is above 1. Propensities of the schema are left as they are.
+
+    Raises:
+        CompositionError: Another method, or other rows.
+    """
+
+    method: Literal["shift", "platt", "isotonic"] = "shift"
+    weighted: bool | None = None
+    on: Literal["validation", "training"] = "validation"
+    recalibrated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in _METHODS:
+            raise CompositionError(f"`method` must be one of {_METHODS}, found {self.method!r}")
+        if self.on not in _ON:
+            raise CompositionError(f"`on` must be one of {_ON}, found {self.on!r}")
+
+    def check(self, objective: Objective) -> bool:
+        """Whether a model's clicks are to be weighted.
+
+        Raises:
+            CompositionError: The plain form for a model that debiases, or any form for one that
+                gives no probabilities.
+        """
+        if objective.ranks_only:
+            raise CompositionError(
+                "`calibrate` needs probabilities, but the scores of this model only rank: leave it "
+                "out"
+            )
+        if objective.debiases and self.weighted is False:
+            raise CompositionError(
+                "`weighted=False` is refused for a model that debiases: fitted to clicks as they "
+                "are, any calibration pulls pCVR back to what clicks alone show and undoes the "
+                "model; leave `weighted` out, or set it to True"
+            )
+        return objective.debiases if self.weighted is None else self.weighted
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Turns that every batch goes through, an optimiser step each.
+
+    In a turn only its own losses are minimised; what they do not reach stays as it is. Where towers
+    share nothing, one turn therefore freezes what the other trains.
+
+    Attributes:
+        turns: Names of the losses of each turn; a loss may be in several.
+        copies: Pairs of towers ``(source, target)``: at the start of every epoch the target takes
+            over all of the source's weights.
+
+    Raises:
+        CompositionError: No turn, or one without a loss.
+    """
+
+    turns: Sequence[Sequence[str]]
+    copies: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        if not self.turns or not all(self.turns):
+            raise CompositionError(
+                f"`turns` must hold at least one turn of at least one loss, found {self.turns}"
+            )
+
+    def check(self, losses: Sequence[str], towers: Sequence[str]) -> None:
+        """Whether the losses of an objective and the towers of a network fit.
+
+        Raises:
+            CompositionError: A loss or tower that is not there, or a loss that never trains.
+        """
+        named = [name for turn in self.turns for name in turn]
+        if set(named) != set(losses):
+            raise CompositionError(
+                f"`turns` must name each of the objective's losses {tuple(losses)}, found {named}"
+            )
+        for pair in self.copies:
+            for tower in pair:
+                if tower not in towers:
+                    raise CompositionError(
+                        f"`copies` must name towers of the network {tuple(towers)}, found {tower!r}"
+                    )

@@ -1,0 +1,1 @@
+"""Logits of towers to probabilities of a funnel."""

@@ -1,0 +1,1 @@
+"""Layers that bottoms and heads are built from."""

@@ -1,0 +1,87 @@
+"""Experts, or towers, of one shape side by side: forms of the same result, and when each is used.
+
+What is fastest was measured (docs/speed.md). On a CPU a loop is, except that narrow first layers
+gain from being one matrix product, half as much time again, once a batch has enough rows. Products
+of all experts at every layer were never faster there; on a GPU, which starts a kernel for each
+product, they should be, and are what is used.
+
+Shapes: B rows, F input features, E experts, D output features.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mtl_seq.nn.layers.mlp import MLP
+
+__all__ = ["Form", "few_rows", "form_of", "run_alike", "run_fused", "run_wide"]
+
+Form = Callable[[Sequence[nn.Module], Tensor], Sequence[Tensor]]
+"""Experts and their input ``(B, F)`` -> E times ``(B, D)``."""
+
+_MANY_ROWS = 1024
+_NARROW = 64
+
+
+def few_rows(x: Tensor) -> bool:
+    """Whether a batch is so small that its form hardly matters.
+
+    What is exported or compiled is for any number of rows, and counts as such.
+    """
+    return torch.compiler.is_compiling() or x.shape[0] < _MANY_ROWS
+
+
+def form_of(experts: Sequence[nn.Module], x: Tensor) -> Form | None:
+    """The fastest form for experts and a batch on its device; None for a loop."""
+    if few_rows(x) or len(experts) < 2 or not _alike(experts):
+        return None
+    if x.device.type == "cuda":
+        return run_fused
+    narrow = _layers(experts[0])[0].out_features <= _NARROW
+    return run_wide if narrow and x.device.type == "cpu" else None
+
+
+def run_alike(several: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
+    """Every module on one input, in the form that is fastest: ``(B, F)`` -> E times ``(B, D)``."""
+    form = form_of(several, x)
+    return [module(x) for module in several] if form is None else form(several, x)
+
+
+def run_wide(experts: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
+    """The first layers as one product; the others expert by expert."""
+    stacks = [_layers(expert) for expert in experts]
+    weight = torch.cat([layers[0].weight for layers in stacks])
+    bias = torch.cat([layers[0].bias for layers in stacks])
+    outputs = torch.relu(functional.linear(x, weight, bias)).chunk(len(stacks), dim=1)
+    found = []
+    for layers, output in zip(stacks, outputs, strict=True):
+        for layer in layers[1:]:
+            output = torch.relu(layer(output))
+        found.append(output)
+    return found
+
+
+def run_fused(experts: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
+    """Every layer of all experts as one batched product."""
+    stacks = [_layers(expert) for expert in experts]
+    output = x.expand(len(stacks), -1, -1)
+    for layers in zip(*stacks, strict=True):
+        weight = torch.stack([layer.weight for layer in layers]).transpose(1, 2)
+        bias = torch.stack([layer.bias for layer in layers]).unsqueeze(1)
+        output = torch.relu(torch.baddbmm(bias, output, weight))
+    return output.unbind(0)
+
+
+def _alike(experts: Sequence[nn.Module]) -> bool:
+    """Whether they are MLPs of the same widths; one of somebody's own may do anything else."""
+    if any(type(expert) is not MLP for expert in experts):
+        return False
+    shapes = {tuple(layer.weight.shape for layer in _layers(expert)) for expert in experts}
+    return len(shapes) == 1 and shapes != {()}
+
+
+def _layers(expert: nn.Module) -> list[nn.Linear]:
+    assert isinstance(expert, MLP)
+    return [layer for layer in expert.layers if isinstance(layer, nn.Linear)]

@@ -1,0 +1,90 @@
+"""Sums within cells of a table (deciles, segments), and the same under resamples of the users."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_seq.report.compute.bootstrap import resamples
+from mtl_seq.report.compute.metrics import LEVEL
+
+__all__ = ["CellSums", "Sampling", "cell_sums", "percentiles", "ratio"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Sampling(NamedTuple):
+    """How intervals are drawn: the same draws wherever the three are the same.
+
+    Attributes:
+        group: ``(N,)`` codes of the user, from 0.
+        replicates: How many resamples of the users.
+        seed: Seed of the resamples.
+    """
+
+    group: IntArray
+    replicates: int
+    seed: int
+
+
+class CellSums(NamedTuple):
+    """Sums of m columns in C cells.
+
+    Attributes:
+        total: ``(C, m)`` over the rows as they are.
+        drawn: ``(R, C, m)`` over each resample of the users.
+        users: ``(C,)`` how many users have a row in the cell.
+    """
+
+    total: FloatArray
+    drawn: FloatArray
+    users: IntArray
+
+
+def cell_sums(columns: FloatArray, cell: IntArray, cells: int, sampling: Sampling) -> CellSums:
+    """Sum columns within cells; each user's rows are drawn together.
+
+    Args:
+        columns: ``(N, m)`` what is summed.
+        cell: ``(N,)`` cell of each row, from 0; rows of a negative one are left out.
+        cells: How many cells.
+        sampling: How resamples are drawn.
+
+    Returns:
+        The sums.
+    """
+    groups = int(sampling.group.max()) + 1
+    kept = cell >= 0
+    pairs, place = np.unique(cell[kept] * groups + sampling.group[kept], return_inverse=True)
+    sums = np.stack(
+        [np.bincount(place, column, minlength=len(pairs)) for column in columns[kept].T], axis=1
+    )
+    owner = pairs % groups
+    edges = np.searchsorted(pairs // groups, np.arange(cells + 1))
+    spans = [slice(low, high) for low, high in pairwise(edges)]
+    drawn = np.empty((sampling.replicates, cells, columns.shape[1]))
+    for row, counts in enumerate(resamples(groups, sampling.replicates, sampling.seed)):
+        for index, span in enumerate(spans):
+            drawn[row, index] = counts[owner[span]] @ sums[span]
+    total = np.stack([sums[span].sum(0) for span in spans])
+    return CellSums(total, drawn, np.diff(edges).astype(np.int64))
+
+
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    """``top / bottom``; NaN where the latter is not above 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(bottom > 0, top / bottom, np.nan)
+
+
+def percentiles(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ends of the interval at `LEVEL` from resampled values along the first axis; NaN for none."""
+    defined = (
+        np.isfinite(drawn).any(axis=0) if len(drawn) else np.zeros(drawn.shape[1:], dtype=bool)
+    )
+    ends = np.full((2, *drawn.shape[1:]), np.nan)
+    if defined.any():
+        levels = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        ends[:, defined] = np.nanquantile(drawn[:, defined], levels, axis=0)
+    return ends[0], ends[1]

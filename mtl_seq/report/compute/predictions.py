@@ -1,0 +1,121 @@
+"""Predictions as they come from anywhere, checked before anything is computed from them."""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.errors import DataError, rows_text
+from mtl_seq.records import Scores
+from mtl_seq.report.compute.alignment import QUANTITIES, Columns, Source, aligned, columns_of, named
+
+__all__ = ["check_scores"]
+
+FloatArray = NDArray[np.float64]
+
+_MANY = 0.2
+
+
+def check_scores(
+    scores: Mapping[str, Source],
+    log: pd.DataFrame,
+    *,
+    reserved: Collection[str] = (),
+    columns: Columns | None = None,
+    row_id: str | None = None,
+) -> dict[str, Scores]:
+    """Predictions by model as arrays, in the order of the log.
+
+    Args:
+        scores: By model, a frame or the path of a parquet file with columns ``pctr``, ``pcvr`` and
+            ``pctcvr``. One of the latter two may be absent: pCTCVR = pCTR x pCVR.
+        log: The rows they were made for.
+        reserved: Names that no model may have.
+        columns: Where the columns have other names: by quantity, or by model and quantity.
+        row_id: Column of the log and of the predictions that names a row; by default the index
+            does.
+
+    Returns:
+        The same as arrays.
+
+    Raises:
+        DataError: No model, a reserved name, missing columns, rows that are not the log's, or
+            values that are no probabilities.
+        ArtifactError: A path that is no parquet file.
+    """
+    if not isinstance(scores, Mapping):
+        raise DataError(
+            f"`scores` must be a dict of frames by model, found {type(scores).__name__}: "
+            "{'my model': frame}"
+        )
+    if not scores:
+        raise DataError("`scores` must hold at least one model's predictions, found none")
+    for name in scores:
+        if name in reserved:
+            raise DataError(f"no model may have the name {name!r} of a reference row: rename it")
+    mapped = columns_of(columns, list(scores))
+    return {
+        name: _checked(name, source, log, mapped[name], row_id) for name, source in scores.items()
+    }
+
+
+def _checked(
+    name: str, source: Source, log: pd.DataFrame, columns: Mapping[str, str], row_id: str | None
+) -> Scores:
+    frame = named(name, source, columns)
+    order = aligned(name, frame, log, row_id)
+    found = {
+        quantity: _values(f"{columns[quantity]} of {name!r}", frame[columns[quantity]], log, order)
+        for quantity in QUANTITIES
+        if columns[quantity] in frame.columns
+    }
+    if "pctcvr" not in found:
+        found["pctcvr"] = found["pctr"] * found["pcvr"]
+    if "pcvr" not in found:
+        found["pcvr"] = _conditional(name, found["pctr"], found["pctcvr"], log)
+    return Scores(*(found[quantity] for quantity in QUANTITIES))
+
+
+def _values(
+    what: str, column: pd.Series, log: pd.DataFrame, order: NDArray[np.int64]
+) -> FloatArray:
+    try:
+        raw = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} must hold numbers, found type {column.dtype}") from error
+    values: FloatArray = raw[order]
+    missing = np.isnan(values)
+    if missing.any():
+        where = rows_text(log.index[missing], int(missing.sum()))
+        raise DataError(f"{what} is NaN in {where}")
+    outside = (values < 0) | (values > 1)
+    if outside.any():
+        where = rows_text(log.index[outside], int(outside.sum()))
+        raise DataError(
+            f"{what} must lie in [0, 1], found {values.min():.4g} to {values.max():.4g} in "
+            f"{where}: {_hint(values, float(outside.mean()))}"
+        )
+    return values
+
+
+def _hint(values: FloatArray, share: float) -> str:
+    if share <= _MANY:
+        return "mend those rows"
+    if values.min() >= 0:
+        return "they look like percentages: divide them by 100"
+    if values.max() <= 0:
+        return "they look like logits (or logarithms): pass their sigmoid (or their exponential)"
+    return "they look like logits: pass their sigmoid"
+
+
+def _conditional(name: str, pctr: FloatArray, pctcvr: FloatArray, log: pd.DataFrame) -> FloatArray:
+    bad = (pctcvr > pctr) | (pctr == 0)
+    if bad.any():
+        raise DataError(
+            f"pcvr of {name!r} is absent and follows from pctcvr / pctr only where pctr is above 0 "
+            f"and no smaller than pctcvr; it is not in "
+            f"{rows_text(log.index[bad], int(bad.sum()))}: pass pcvr too"
+        )
+    ratio: FloatArray = pctcvr / pctr
+    return ratio

@@ -1,0 +1,107 @@
+"""Models that only rank: one column ``score``, of which nothing but the order can be reported."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mtl_seq.errors import DataError, rows_text
+from mtl_seq.report.compute.alignment import Source
+from mtl_seq.report.compute.result import Findings
+
+__all__ = ["REASON", "SCORE", "as_predictions", "without_probabilities"]
+
+SCORE = "score"
+"""The column of a model that only ranks: any number, the higher the better."""
+
+REASON = "a score that only ranks is no probability"
+
+_COUNTS = frozenset({"rows", "positives", "users", "clicks"})
+
+_Report = TypeVar("_Report", bound=Findings)
+
+
+def as_predictions(
+    scores: Mapping[str, Source],
+) -> tuple[Mapping[str, Source], frozenset[str]]:
+    """Frames of which each has the three columns of a prediction, and the names of rankers.
+
+    A ranker's score stands in all three, as its rank over the number of rows: every figure that is
+    made of the order is that of the score, and `without_probabilities` takes the others out.
+
+    Args:
+        scores: By model, a frame or the path of a parquet file; only frames are looked into.
+
+    Raises:
+        DataError: A score that is no number.
+    """
+    if not hasattr(scores, "items"):
+        return scores, frozenset()  # refused where predictions are checked
+    found: dict[str, Source] = {}
+    rankers = set()
+    for name, frame in scores.items():
+        found[name] = frame
+        if isinstance(frame, pd.DataFrame) and list(frame.columns) == [SCORE]:
+            rankers.add(name)
+            values = frame[SCORE].to_numpy(dtype=np.float64, na_value=np.nan)
+            missing = np.isnan(values)
+            if missing.any():
+                where = rows_text(frame.index[missing], int(missing.sum()))
+                raise DataError(f"{SCORE} of {name!r} is NaN in {where}")
+            rank = frame[SCORE].rank(method="average") / (len(frame) + 1)
+            columns = pd.DataFrame(dict.fromkeys(("pctr", "pcvr", "pctcvr"), rank))
+            columns.attrs = frame.attrs
+            found[name] = columns
+    return found, frozenset(rankers)
+
+
+def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
+    """The report with every figure of the rankers undefined that needs a probability.
+
+    Args:
+        report: Made from the output of `as_predictions`.
+        rankers: Names of models that only rank.
+    """
+    if not rankers:
+        return report
+    # A ranker as the control leaves no difference defined.
+    against = report.models if report.control in rankers else rankers
+    new: dict[str, Any] = {
+        "metrics": _blank(report.metrics, rankers, kept="auc"),
+        "differences": _blank(report.differences, against, kept="auc"),
+        "reliability": _blank(report.reliability, rankers),
+        "segments": _blank(report.segments, rankers),
+    }
+    if report.deciles is not None:
+        lost = {name: np.full_like(report.deciles.propensity, np.nan) for name in rankers}
+        found, low, high = report.deciles[1:]
+        new["deciles"] = report.deciles._replace(
+            relative_bias=found | lost, low=low | lost, high=high | lost
+        )
+    if report.overlap is not None:
+        weights = report.overlap.weights
+        new["overlap"] = report.overlap._replace(
+            weights=weights[~weights["propensity"].isin(rankers)].reset_index(drop=True)
+        )
+    if report.sensitivity is not None:
+        models = _blank(report.sensitivity.models, rankers)
+        new["sensitivity"] = report.sensitivity._replace(models=models)
+    if report.random is not None:
+        new["random"] = _blank(report.random, rankers, kept="auc")
+    return replace(report, **new)
+
+
+def _blank(table: pd.DataFrame, rankers: Collection[str], kept: str | None = None) -> pd.DataFrame:
+    gone = table["model"].isin(rankers)
+    if kept is not None:
+        gone &= table["metric"] != kept
+    table = table.copy()
+    for column in table.columns:
+        if pd.api.types.is_float_dtype(table[column].dtype) and column not in _COUNTS:
+            table.loc[gone, column] = np.nan
+    if "reason" in table.columns:
+        table["reason"] = table["reason"].astype(object)
+        table.loc[gone, "reason"] = REASON
+    return table

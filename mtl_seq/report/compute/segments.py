@@ -1,0 +1,174 @@
+"""Bias within the groups of a column: user groups, item categories, positions."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtl_seq.errors import SchemaError
+from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums, percentiles, ratio
+from mtl_seq.report.compute.metrics import Question
+from mtl_seq.schema import Schema
+
+__all__ = ["SEGMENT_COLUMNS", "Segmentation", "segment_table", "segmentation"]
+
+FloatArray = NDArray[np.float64]
+
+SEGMENT_COLUMNS = (
+    *("by", "segment", "model", "quantity", "space", "rows", "users", "predicted", "target"),
+    *("relative_bias", "low", "high", "small", "reason"),
+)
+
+_SHOWN = 12
+_RARE = 0.01
+_FIFTHS = 5
+_FEW_POSITIVES, _FEW_USERS = 30, 20
+
+
+class Segmentation(NamedTuple):
+    """The groups of a column.
+
+    Attributes:
+        by: The column.
+        names: The groups: ascending where they are numbers, else the largest first; those that are
+            pooled last.
+        cell: ``(N,)`` group of each row.
+    """
+
+    by: str
+    names: tuple[str, ...]
+    cell: NDArray[np.int64]
+
+
+def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
+    """Part the rows by a column.
+
+    Groups of less than 1% of the rows, and those beyond the 12 largest, are pooled into one.
+    Numbers that name nothing (a dense feature or a float, of more than 12 values) are cut into
+    fifths.
+
+    Args:
+        log: The rows.
+        by: A column of the log.
+        schema: The roles of its columns.
+
+    Returns:
+        The groups.
+
+    Raises:
+        SchemaError: A column that is not there, is a label, or holds lists.
+    """
+    if by not in log.columns:
+        raise SchemaError(f"`by` must name a column of the log, found {by!r}: {list(log.columns)}")
+    if by in schema.labels.values():
+        raise SchemaError(
+            f"`by` must not be a label, found {by!r}: clicks have figures of their own"
+        )
+    values = log[by]
+    if by in schema.bags or (values.dtype == object and values.map(_is_list).any()):
+        raise SchemaError(f"`by` must hold one value per row, found lists in {by!r}")
+    numeric = pd.api.types.is_numeric_dtype(values.dtype)
+    if numeric and (by in schema.dense or values.dtype.kind == "f") and values.nunique() > _SHOWN:
+        values = _fifths(values)
+        numeric = False
+        order = [*values.cat.categories]
+    else:
+        sizes = values.value_counts(dropna=True)
+        frequent = sizes.index[:_SHOWN][sizes.iloc[:_SHOWN].to_numpy() >= _RARE * len(log)]
+        order = sorted(frequent) if numeric else list(frequent)
+    cell = np.full(len(log), -1, dtype=np.int64)
+    for index, value in enumerate(order):
+        cell[(values == value).to_numpy(dtype=bool, na_value=False)] = index
+    names = [_text(value) for value in order]
+    missing = values.isna().to_numpy()
+    if missing.any():
+        cell[missing] = len(names)
+        names.append("(missing)")
+    rest = cell < 0
+    if rest.any():
+        count = log.loc[rest, by].nunique()
+        cell[rest] = len(names)
+        names.append(f"(other: {count:,} {'value' if count == 1 else 'values'})")
+    return Segmentation(by, tuple(names), cell)
+
+
+def segment_table(
+    parts: Sequence[Segmentation],
+    predictions: Mapping[str, Mapping[str, FloatArray]],
+    questions: Sequence[Question],
+    sampling: Sampling,
+) -> pd.DataFrame:
+    """Relative bias of every model in every group.
+
+    Args:
+        parts: The groupings.
+        predictions: Model -> quantity -> ``(N,)`` probabilities.
+        questions: What is asked, in which space.
+        sampling: How the intervals are drawn.
+
+    Returns:
+        A row per grouping, group, model and question, columns `SEGMENT_COLUMNS`: ``rows`` and
+        ``users`` of the space within the group, means of prediction and target, their ratio minus 1
+        with its interval, ``small`` (why the group is too small to lean on, or None) and ``reason``
+        (why there is no figure, or None). Groups of one grouping add up to all rows of the space.
+    """
+    records = []
+    for part in parts:
+        for question in questions:
+            columns = np.stack(
+                [
+                    np.ones_like(question.target),
+                    question.target,
+                    *(own[question.quantity] for own in predictions.values()),
+                ],
+                axis=1,
+            )
+            cell = np.where(question.rows, part.cell, -1)
+            sums = cell_sums(columns, cell, len(part.names), sampling)
+            bias = ratio(sums.total[:, 2:], sums.total[:, 1:2]) - 1
+            low, high = percentiles(ratio(sums.drawn[..., 2:], sums.drawn[..., 1:2]) - 1)
+            means = ratio(sums.total, sums.total[:, :1])
+            for at, name in enumerate(part.names):
+                rows, positives, users = sums.total[at, 0], sums.total[at, 1], sums.users[at]
+                small = _small(rows, positives, int(users), question.target)
+                for index, model in enumerate(predictions):
+                    where = (part.by, name, model, question.quantity, question.space)
+                    figures = (bias[at, index], low[at, index], high[at, index])
+                    counts = (int(rows), int(users), means[at, 2 + index], means[at, 1])
+                    reason = None if np.isfinite(bias[at, index]) else _reason(rows)
+                    records.append((*where, *counts, *figures, small, reason))
+    return pd.DataFrame(records, columns=list(SEGMENT_COLUMNS))
+
+
+def _fifths(values: pd.Series) -> pd.Series:
+    cut = pd.qcut(values, _FIFTHS, duplicates="drop")
+    edges = [(max(one.left, values.min()), one.right) for one in cut.cat.categories]
+    for digits in range(3, 18):
+        names = [f"{low:.{digits}g} to {high:.{digits}g}" for low, high in edges]
+        if len(set(names)) == len(names):
+            break
+    return cut.cat.rename_categories(names)
+
+
+def _small(rows: float, positives: float, users: int, target: FloatArray) -> str | None:
+    if rows == 0:
+        return None
+    if users < _FEW_USERS:
+        return f"{users} {'user' if users == 1 else 'users'}"
+    # Against probabilities there is no noise of drawn labels to be afraid of.
+    drawn = bool(np.isin(target, (0, 1)).all())
+    return f"{positives:.0f} positives" if drawn and positives < _FEW_POSITIVES else None
+
+
+def _reason(rows: float) -> str:
+    return "no rows" if rows == 0 else "no positive"
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | np.ndarray | dict | set)

@@ -1,0 +1,1 @@
+"""Which off-policy estimator is right: study and plot."""

@@ -1,0 +1,138 @@
+"""The forest plot of an estimator study."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+__all__ = ["forest"]
+
+_INK, _GREY, _FAINT, _BAND = "#222222", "#6B6B6B", "#BBBBBB", "#F3F3F3"
+_RIGHT, _WRONG = "#0072B2", "#D55E00"
+_ROW, _MARGIN = 0.24, 1.9
+_CHANCE = 4
+_HEADINGS = {"estimator": "estimator", "propensity": "propensity", "imputation": "imputed CVR"}
+_LETTER, _GAP = 5.6, 14.0  # points
+_TITLES = {
+    "log loss": "Ideal log loss of the prediction",
+    "mean CVR": "Mean CVR",
+}
+
+
+def forest(table: pd.DataFrame, metadata: Mapping[str, Any]) -> Figure:
+    """Draw relative bias and spread of every estimator, a panel per estimand.
+
+    Args:
+        table: The table of an `EstimatorStudy`.
+        metadata: Its metadata.
+
+    Returns:
+        The figure.
+    """
+    estimands = list(dict.fromkeys(table["estimand"]))
+    rows = len(table) // len(estimands)
+    figure = Figure(figsize=(5.2 + 3.6 * len(estimands), _MARGIN + _ROW * rows))
+    panels = figure.subplots(1, len(estimands), sharey=True, squeeze=False)[0]
+    for panel, estimand in zip(panels, estimands, strict=True):
+        own = table[table["estimand"] == estimand].reset_index(drop=True)
+        _panel(panel, own)
+        truth = float(own["truth"].iloc[0])
+        panel.set_title(f"{_TITLES.get(estimand, estimand)}: {truth:.4f}", loc="left", fontsize=10)
+        if panel is panels[0]:
+            _name_rows(panel, own)
+    figure.suptitle(
+        f"Estimates of two means over all impressions, from {metadata['redraws']:,} logs of "
+        f"{metadata['impressions']:,} impressions at a CTR of {metadata['CTR']:.1%}",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
+    figure.legend(handles=_legend(), ncols=2, frameon=False, loc="lower center", fontsize=9)
+    figure.tight_layout(rect=(0, 0.55 / figure.get_figheight(), 1, 1))
+    return figure
+
+
+def _panel(panel: Axes, own: pd.DataFrame) -> None:
+    place = np.arange(len(own))
+    truth = own["truth"].to_numpy()
+    bias, spread = own["bias"].to_numpy() / truth, 2 * own["sd"].to_numpy() / truth
+    biased = own["bias"].abs().to_numpy() > _CHANCE * own["mc_error"].to_numpy()
+    for group in _groups(own)[::2]:
+        panel.axhspan(group.start - 0.5, group.stop - 0.5, color=_BAND, zorder=0)
+    panel.axvline(0, color=_INK, lw=1, zorder=1)
+    for colour, marker, rows in ((_RIGHT, "o", ~biased), (_WRONG, "D", biased)):
+        panel.hlines(
+            place[rows], (bias - spread)[rows], (bias + spread)[rows], color=colour, lw=1.8
+        )
+        panel.plot(bias[rows], place[rows], ls="", marker=marker, ms=5, color=colour, zorder=3)
+    analytic = own["analytic_bias"].to_numpy() / truth
+    panel.plot(analytic, place, ls="", marker="|", ms=11, mew=1.2, color=_INK, zorder=4)
+    panel.set_ylim(len(own) - 0.5, -0.5)
+    panel.xaxis.set_major_formatter(PercentFormatter(1.0))
+    panel.set_xlabel("relative error of the estimate", fontsize=9)
+    panel.grid(axis="x", color=_FAINT, lw=0.5)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.tick_params(axis="y", length=0)
+    panel.tick_params(axis="x", labelsize=9)
+
+
+def _name_rows(panel: Axes, own: pd.DataFrame) -> None:
+    """Three columns of text left of the panel; an estimator's name stands once."""
+    panel.set_yticks([])
+    place = 0.0
+    for column in reversed(_HEADINGS):
+        heading = _HEADINGS[column]
+        if not any(own[column]):
+            continue
+        longest = max(len(name) for name in (*own[column], heading))
+        place -= _GAP + _LETTER * longest
+        _text(panel, -1.0, place, heading, "normal")
+        for row, name in enumerate(own[column]):
+            repeated = column == "estimator" and row > 0 and name == own[column][row - 1]
+            if not repeated:
+                _text(panel, row, place, name, "bold" if column == "estimator" else "normal")
+
+
+def _text(panel: Axes, row: float, place: float, text: str, weight: str) -> None:
+    panel.annotate(
+        text,
+        xy=(0, row),
+        xycoords=("axes fraction", "data"),
+        xytext=(place, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        fontweight=weight,
+        annotation_clip=False,
+        color=_INK if row >= 0 else _GREY,
+    )
+
+
+def _groups(own: pd.DataFrame) -> list[range]:
+    """Consecutive rows of one estimator."""
+    starts = [
+        i for i, name in enumerate(own["estimator"]) if i == 0 or name != own["estimator"][i - 1]
+    ]
+    return [range(a, b) for a, b in zip(starts, [*starts[1:], len(own)], strict=True)]
+
+
+def _legend() -> list[Line2D]:
+    return [
+        Line2D([], [], color=_RIGHT, marker="o", ms=5, lw=1.8, label="mean ± 2 sd; no bias found"),
+        Line2D([], [], color=_INK, marker="|", ms=11, ls="", label="bias by the formula"),
+        Line2D(
+            [],
+            [],
+            color=_WRONG,
+            marker="D",
+            ms=5,
+            lw=1.8,
+            label=f"mean ± 2 sd; biased by more than {_CHANCE} Monte Carlo errors",
+        ),
+    ]

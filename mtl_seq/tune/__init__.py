@@ -1,0 +1,7 @@
+"""Hyper-parameter search."""
+
+from mtl_seq.tune.objective import Estimate, Reference, entire_space_loss
+from mtl_seq.tune.result import Tuned
+from mtl_seq.tune.search import tune
+
+__all__ = ["Estimate", "Reference", "Tuned", "entire_space_loss", "tune"]

@@ -1,0 +1,92 @@
+"""What a schedule may say."""
+
+import re
+
+import pytest
+
+from mtl_seq import FeatureSpec, Funnel, models, nn
+from mtl_seq.errors import CompositionError
+from mtl_seq.models import FunnelModel, Schedule
+
+CHAIN = Funnel.chain("click", "conversion")
+SPEC = FeatureSpec(ids={"user": 5, "rank": 3}, hidden_from={"conversion": ["rank"]})
+DOUBLE = [models.mrdr, models.dr_bias, models.dr_mse]
+
+
+def esmm_with(schedule):
+    model = models.esmm(SPEC, seed=0)
+    return FunnelModel(model.network, model.objective, schedule)
+
+
+@pytest.mark.parametrize("turns", [(), ((),), (("ctr",), ())])
+def test_a_turn_has_a_loss(turns):
+    with pytest.raises(CompositionError, match="`turns` must hold at least one turn of at least"):
+        Schedule(turns)
+
+
+@pytest.mark.parametrize("turns", [(("ctr",),), (("ctr", "ctcvr"), ("cvr",))])
+def test_every_loss_trains_and_no_other(turns):
+    message = re.escape("must name each of the objective's losses ('ctr', 'ctcvr')")
+    with pytest.raises(CompositionError, match=message):
+        esmm_with(Schedule(turns))
+
+
+def test_only_towers_are_copied():
+    message = re.escape("towers of the network ('click', 'conversion'), found 'imputation'")
+    with pytest.raises(CompositionError, match=message):
+        esmm_with(Schedule((("ctr", "ctcvr"),), copies=(("conversion", "imputation"),)))
+
+
+def test_a_loss_may_train_in_several_turns():
+    schedule = Schedule((("ctr",), ("ctr", "ctcvr")))
+    assert esmm_with(schedule).schedule is schedule
+
+
+@pytest.mark.parametrize("build", [models.dr_jl, models.sn_dr, *DOUBLE])
+def test_joint_learning_imputes_first_and_predicts_then(build):
+    model = build(SPEC, seed=0)
+    assert model.schedule.turns == (("imputation",), ("ctr", "cvr"))
+
+
+@pytest.mark.parametrize("build", DOUBLE)
+def test_double_learning_copies_what_sees_the_same(build):
+    model = build(SPEC, seed=0)
+    assert model.schedule.copies == (("conversion", "imputation"),)
+    own = model.network.embedding.own
+    assert own["imputation"] == own["conversion"] == ()
+    assert own["click"] == ("rank",)
+
+
+@pytest.mark.parametrize("build", DOUBLE)
+def test_on_a_longer_funnel_there_is_no_one_tower_to_copy(build):
+    model = build(SPEC, funnel=Funnel.chain("click", "cart", "conversion"), seed=0)
+    assert model.schedule.copies == ()
+    assert model.schedule.turns[1] == ("ctr", "cart", "cvr")
+
+
+@pytest.mark.parametrize("build", [models.dr_jl, models.sn_dr])
+def test_single_learning_sees_what_moved_the_click(build):
+    model = build(SPEC, seed=0)
+    assert model.schedule.copies == ()
+    assert model.network.embedding.own["imputation"] == ("rank",)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [models.ips, models.snips, models.dr_jl, models.sn_dr, *DOUBLE],
+    ids=lambda b: b.__name__,
+)
+def test_methods_of_their_own_share_nothing(build):
+    net = build(SPEC, bottom=nn.SharedBottom, seed=0).network
+    assert isinstance(net.embedding, nn.TowerEmbeddings)
+    assert isinstance(net.bottom, nn.SingleTask)
+
+
+def test_self_normalised_models_keep_the_rest_of_a_policy():
+    from mtl_seq.losses import PropensityPolicy
+
+    policy = PropensityPolicy(floor=0.1)
+    for build in (models.snips, models.sn_dr):
+        found = build(SPEC, propensity=policy, seed=0).objective.losses["cvr"].propensity
+        assert found == PropensityPolicy(floor=0.1, self_normalise=True)
+    assert models.ips(SPEC, propensity=policy, seed=0).objective.losses["cvr"].propensity == policy
