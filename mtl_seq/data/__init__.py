@@ -73,3 +73,7 @@ __all__ = [
     "truth_to_frame",
     "write_frame",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

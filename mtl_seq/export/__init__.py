@@ -17,3 +17,7 @@ __all__ = [
     "load_model",
     "predict_parquet",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

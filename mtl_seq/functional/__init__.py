@@ -152,3 +152,7 @@ __all__ = [
     "variance_weight",
     "worst_case_bounds",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

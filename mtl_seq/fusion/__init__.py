@@ -12,3 +12,7 @@ __all__ = [
     "pareto_front",
     "search_fusion",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -78,3 +78,7 @@ __all__ = [
     "WholeLists",
     "imputed_error",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -60,3 +60,7 @@ __all__ = [
     "compose_gaussian",
     "compose_joints",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -25,3 +25,7 @@ __all__ = [
     "usual_imputations",
     "usual_propensities",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

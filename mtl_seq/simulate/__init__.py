@@ -40,3 +40,7 @@ __all__ = [
     "scenarios",
     "write_shards",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

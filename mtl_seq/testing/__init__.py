@@ -26,3 +26,7 @@ __all__ = [
     "check_model",
     "check_simulator",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

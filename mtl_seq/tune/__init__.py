@@ -5,3 +5,7 @@ from mtl_seq.tune.result import Tuned
 from mtl_seq.tune.search import tune
 
 __all__ = ["Estimate", "Reference", "Tuned", "entire_space_loss", "tune"]
+
+
+def __dir__() -> list[str]:
+    return __all__
