@@ -13,9 +13,9 @@ from mtl_seq.cli.fitting import BalanceName, CalibrateMethod, CalibrateWeighted
 from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
 from mtl_seq.errors import DataError, Terminated
 from mtl_seq.experiments.compare import BUILDERS
-from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.fit.storage.builder_json import name_of
-from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit import FunnelEstimator
+from mtl_seq.fit.config import builder_name
+from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.fit.train.precision import Precision
 from mtl_seq.schema import Schema
 
@@ -121,7 +121,7 @@ def fit(
 
     Example: [bold]mtl-seq fit --resume model/[/bold]
     """
-    quiet = quiet or not is_first()
+    quiet = quiet or not is_rank_zero()
     if resume is None:
         if log is None or schema is None or out is None:
             raise typer.BadParameter("LOG, --schema and --out are needed, or --resume alone")
@@ -170,19 +170,19 @@ def fit(
     try:
         estimator = command.run(resume=resume is not None, progress=not quiet)
     except Terminated as stop:
-        if is_first():
+        if is_rank_zero():
             print(
                 f"{stop.message}: go on with `mtl-seq fit --resume {command.out}`", file=sys.stderr
             )
         raise typer.Exit(143) from stop
     except KeyboardInterrupt:
-        if is_first() and command.state.exists():
+        if is_rank_zero() and command.state.exists():
             print(
                 f"its last checkpoint is kept: go on with `mtl-seq fit --resume {command.out}`",
                 file=sys.stderr,
             )
         raise
-    if is_first():
+    if is_rank_zero():
         _tell(command, estimator, quiet=quiet, json=json)
 
 
@@ -206,9 +206,9 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         print_json(
             {
                 "out": command.out,
-                "model": name_of(estimator.model),
+                "model": builder_name(estimator.config_.model),
                 "bottom": command.bottom,
-                "checkpoint_rule": CHECKPOINT_RULE,
+                "checkpoint_rule": run.checkpoint_rule,
                 "rule_by_epoch": list(run.validation_scores),
                 "epoch_kept": run.best_epoch + 1,
                 "validation": run.to_dict()["validation_metrics"],
@@ -218,8 +218,8 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         )
         return
     note(
-        f"{name_of(estimator.model)} in {command.out}; kept epoch {run.best_epoch + 1} of "
-        f"{len(run.validation_scores)} by {CHECKPOINT_RULE}",
+        f"{builder_name(estimator.config_.model)} in {command.out}; kept epoch {run.best_epoch + 1} of "
+        f"{len(run.validation_scores)}: {run.checkpoint_rule} (docs/training.md)",
         quiet=quiet,
     )
     if calibration is not None:

@@ -15,7 +15,7 @@ from mtl_seq.data import Encoding, read_frame, truth_of
 from mtl_seq.errors import ArtifactError, CompositionError, DataError
 from mtl_seq.fit import Checkpoints, FunnelEstimator
 from mtl_seq.fit.storage.model_folder import FILES, UNFINISHED_FIT
-from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.schema import Schema
 from mtl_seq.tune.result import Tuned
 
@@ -82,7 +82,7 @@ class FitCommand:
         checkpoint_rule(self.checkpoint_every)
         self._estimator(progress=False)
         check_folder(self.out, (*FILES, UNFINISHED_FIT))
-        if not is_first():
+        if not is_rank_zero():
             return
         if self.kept.exists():
             raise ArtifactError(
@@ -98,7 +98,7 @@ class FitCommand:
         Raises:
             ArtifactError: There is none.
         """
-        if is_first():
+        if is_rank_zero():
             recover_folder(out)
         if not (out / UNFINISHED_FIT).exists():
             if (out / "estimator.json").exists():
@@ -127,8 +127,8 @@ class FitCommand:
             else:
                 frame = read_frame(self.log)
                 truth = truth_of(frame, read_frame(self.truth))
-                estimator.fit(frame, truth, checkpoints=kept, warm_start=start)
-            if is_first():
+                estimator.fit(frame, truth=truth, checkpoints=kept, warm_start=start)
+            if is_rank_zero():
                 estimator.save(self.out)
         except BaseException:
             self._forget_a_start()
@@ -137,7 +137,7 @@ class FitCommand:
 
     def _forget_a_start(self) -> None:
         """Without a checkpoint there is nothing to go on with."""
-        if is_first() and not self.state.exists():
+        if is_rank_zero() and not self.state.exists():
             shutil.rmtree(self.kept, ignore_errors=True)
             if not any(Path(self.out).iterdir()):
                 Path(self.out).rmdir()

@@ -3,7 +3,7 @@
 from mtl_seq.calibration.calibrate import Calibrate, Calibration
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.prediction import score_labelled
-from mtl_seq.fit.prepare.training_data import Prepared
+from mtl_seq.fit.prepare.training_data import TrainingData
 from mtl_seq.fit.train.precision import Arithmetic
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.models import FunnelModel
@@ -26,7 +26,7 @@ def calibration_of(model: FunnelModel, asked: Calibrate | None) -> Calibrate | N
 
 
 def calibration_run(
-    how: Calibrate | None, prepared: Prepared, run: TrainingResult
+    how: Calibrate | None, data: TrainingData, run: TrainingResult
 ) -> Calibration | None:
     """Fit the map of a trained model to the rows it is to be fitted to; None for no map.
 
@@ -39,9 +39,9 @@ def calibration_run(
     """
     if how is None:
         return None
-    rows = prepared.rows if how.on == "training" else prepared.validation
-    scores, labels = score_labelled(prepared.model.network, rows, run.arithmetic)
-    return how.fit(scores, labels, weighted=how.check(prepared.model.objective))
+    rows = data.rows if how.on == "training" else data.validation
+    scores, labels = score_labelled(data.model.network, rows, run.arithmetic)
+    return how.fit(scores, labels, weighted=how.check(data.model.objective))
 
 
 def calibrate_model(

@@ -1,11 +1,11 @@
-"""A test for hidden selection that anyone can run on a log of their own."""
+"""Test for confounding of click and conversion on a log."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mtl_seq.data import Codec, check_columns, read_frame
+from mtl_seq.data import Codec, Encoding, check_columns, read_frame
 from mtl_seq.dependence.find import find_dependence
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.models import Builder, DependenceConfig, esmm_dependent
@@ -16,7 +16,7 @@ __all__ = ["selection_test"]
 
 
 def selection_test(
-    frame: pd.DataFrame | str | Path,
+    log: pd.DataFrame | str | Path,
     schema: Schema,
     *,
     dependence: DependenceConfig | None = None,
@@ -24,29 +24,29 @@ def selection_test(
     seed: int = 0,
     **settings: Any,
 ) -> SelectionTest:
-    """Whether something hidden moves click and conversion, and how well the log can tell.
+    """Test whether a hidden variable moves both click and conversion, and how well the log can tell.
 
-    Nuisances are cross-fitted; no model is kept. Its evidence is that of the click-only features
-    alone: given all others, do conversions among clicks differ by what only moves clicks?
+    Nuisances are cross-fitted; no model is kept. The test uses the click-only features alone: given
+    all others, do conversions among clicks differ by features that only move clicks?
 
     Args:
-        frame: The log, or a parquet file of it; it is read into memory whole.
+        log: The log, or a parquet file of it; it is read into memory whole.
         schema: The roles of its columns, with `click_only`.
-        dependence: How lambda is found; None for the defaults.
+        dependence: How lambda is estimated; None for the defaults.
         model: Builds the nuisances.
         seed: Seed of the folds and of every fit.
         settings: Further arguments of `FunnelEstimator`.
 
     Raises:
-        SchemaError: A declared column is absent, or click-only features that cannot say anything.
+        SchemaError: A declared column is absent, or click-only features without information.
         DataError: Rows that cannot be trained on.
     """
-    log = read_frame(frame)
-    check_columns(schema, log, labels=True)
+    frame = read_frame(log)
+    check_columns(schema, frame, labels=True)
 
     def fit(builder: Builder, rows: pd.DataFrame) -> FunnelEstimator:
         return FunnelEstimator(builder, schema, seed=seed, **settings).fit(rows)
 
-    codec = Codec.fit_with(FunnelEstimator(model, schema, **settings).encoding, schema, log)
+    codec = Codec.fit_with(settings.get("encoding") or Encoding(), schema, frame)
     how = dependence or DependenceConfig()
-    return find_dependence(model, how, schema, log, fit, codec, seed=seed).test
+    return find_dependence(model, how, schema, frame, fit, codec, seed=seed).test

@@ -170,7 +170,7 @@ def test_a_builder_of_ones_own_must_be_handed_in(tmp_path):
 
     saved = estimator(own).fit(LOG)
     saved.save(tmp_path / "model")
-    with pytest.raises(ArtifactError, match=r"hand it in, `load\(path, model=builder\)`"):
+    with pytest.raises(ArtifactError, match=r"pass it, `load\(path, model=builder\)`"):
         FunnelEstimator.load(tmp_path / "model")
     loaded = FunnelEstimator.load(tmp_path / "model", model=own)
     pd.testing.assert_frame_equal(loaded.predict(LOG), saved.predict(LOG))

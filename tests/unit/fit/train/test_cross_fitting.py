@@ -7,7 +7,7 @@ import torch
 from mtl_seq import models, nn
 from mtl_seq.data import Codec
 from mtl_seq.errors import DataError
-from mtl_seq.fit import DenseAdam
+from mtl_seq.fit import FitConfig
 from mtl_seq.fit.train.cross_fitting import cross_fitted, user_folds
 from mtl_seq.records import FunnelBatch
 from mtl_seq.simulate import LogisticFunnel
@@ -34,14 +34,9 @@ def crossed(rows=ROWS, folds=3, network=None):
         network,
         rows,
         folds,
+        config=FitConfig(schema=WORLD.schema, batch_size=64),
         epochs=4,
-        batch_size=64,
-        lr=5e-3,
-        weight_decay=0.0,
-        id_dropout=0.01,
-        seed=0,
         settings=SETTINGS,
-        optimizer=DenseAdam(),
     ).labels.propensity
 
 
@@ -107,7 +102,7 @@ def test_ids_that_the_other_folds_never_showed_are_unseen():
 
 
 def test_without_users_there_are_no_folds():
-    with pytest.raises(DataError, match="`CrossFit` parts the users into folds, but the rows have"):
+    with pytest.raises(DataError, match="`CrossFit` splits the users into folds, but the rows"):
         user_folds(None, 2, seed=0)
 
 
