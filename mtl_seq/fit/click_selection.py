@@ -24,7 +24,7 @@ def selection_test(
     seed: int = 0,
     **settings: Any,
 ) -> SelectionTest:
-    """Test whether a hidden variable moves both click and conversion, and how well the log can tell.
+    """Test whether a hidden variable moves click and conversion, and how well the log can tell.
 
     Nuisances are cross-fitted; no model is kept. The test uses the click-only features alone: given
     all others, do conversions among clicks differ by features that only move clicks?

@@ -179,7 +179,9 @@ class FunnelEstimator(Parameters):
             codec = checkpoints.codec()
         data = prepare(config, log, truth=truth, validation=validation, codec=codec, start=start)
         if checkpoints is not None:
-            checkpoints.agree(data.codec, {**config_to_json(config), "rows": data.size})
+            plan = config_to_json(config)
+            plan = {"model": plan["model"], "rows": data.size, **plan["settings"]}
+            checkpoints.agree(data.codec, plan)
         model = data.model
         calibrate = calibration_of(model, self.calibrate)
         if model.dependence is not None:

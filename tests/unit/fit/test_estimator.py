@@ -160,7 +160,7 @@ def test_what_was_saved_is_what_is_loaded(fitted, tmp_path):
     assert loaded.run_ == fitted.run_
     assert loaded.schema == fitted.schema
     for name in ("epochs", "batch_size", "lr", "id_dropout", "encoding", "seed"):
-        assert getattr(loaded, name) == getattr(fitted, name)
+        assert getattr(loaded, name) == getattr(fitted.config_, name)
     pd.testing.assert_frame_equal(loaded.fit(LOG).predict(FRESH), fitted.predict(FRESH))
 
 

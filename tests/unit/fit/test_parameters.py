@@ -60,6 +60,7 @@ NOT_APPLICABLE = {
         "check_fit_idempotent",
         "check_fit_check_is_fitted",
         "check_n_features_in",
+        "check_array_api_input",
         "check_fit1d",
     ),
     "features are columns by name, so that there is no `n_features_in_`": (

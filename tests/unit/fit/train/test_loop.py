@@ -162,6 +162,22 @@ def test_no_other_model_is_shown_potential_outcomes(monkeypatch):
     assert data.rows.labels.potential is None
 
 
+def test_the_order_of_rows_depends_on_the_seed():
+    class FirstBatch(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if batch_idx == 0:
+                self.prices = batch.features["price"].tolist()
+
+    orders = []
+    for seed in (0, 0, 1):
+        first = FirstBatch()
+        settings = {"epochs": 1, "seed": seed, "trainer": {"callbacks": [first]}}
+        estimator(**settings).fit(LOG, validation=HELD)
+        orders.append(first.prices)
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
+
+
 @pytest.mark.parametrize(
     ("truth", "message"),
     [
