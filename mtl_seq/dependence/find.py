@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.calibration.calibrate import Calibrate
 from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Codec, read_frame
 from mtl_seq.dependence.correction import Correction, nuisance_logits
@@ -22,7 +21,7 @@ from mtl_seq.dependence.levels import Levels
 from mtl_seq.dependence.likelihood import joint_dependence, profile_likelihood
 from mtl_seq.dependence.moment import dependence_moment
 from mtl_seq.errors import CompositionError, SelectionWarning
-from mtl_seq.models import Builder, DependenceConfig, FunnelModel
+from mtl_seq.models import Builder, CalibrationConfig, DependenceConfig, FunnelModel
 from mtl_seq.nn import DependentHead
 from mtl_seq.records import SelectionTest
 from mtl_seq.schema import Schema
@@ -100,7 +99,7 @@ def hold(
     model: FunnelModel,
     schema: Schema,
     log: pd.DataFrame | str | Path,
-    calibrate: Calibrate | None,
+    calibrate: CalibrationConfig | None,
 ) -> None:
     """Hold lambda where it is to be found otherwise than by training, before any training.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mtl_seq.calibration.calibrate import Calibrate, Calibration
+from mtl_seq.calibration.calibrate import Calibration
 from mtl_seq.data import Codec, Encoding, read_frame
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.dependence.find import Found, fit_dependence, hold
@@ -31,7 +31,7 @@ from mtl_seq.fit.train.loop import train
 from mtl_seq.fit.train.precision import Precision
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.fit.train.resume import Checkpoints
-from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
@@ -102,7 +102,7 @@ class FunnelEstimator:
         validation: float = 0.05,
         patience: int = 2,
         balance: BalanceFactory | None = None,
-        calibrate: Calibrate | None = None,
+        calibrate: CalibrationConfig | None = None,
         optimizer: OptimizerFactory | None = None,
         precision: Precision = "float32",
         allow_leak: Collection[str] = (),

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from mtl_seq import FunnelEstimator, models, nn, simulate
-from mtl_seq.calibration import Calibrate
 from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Encoding
 from mtl_seq.dependence.correction import nuisance_logits
@@ -18,7 +17,7 @@ from mtl_seq.errors import ArtifactError, CompositionError, SchemaError, Selecti
 from mtl_seq.export import export_model
 from mtl_seq.fit.prediction import score_rows
 from mtl_seq.functional import dependent_cells
-from mtl_seq.models import DependenceConfig
+from mtl_seq.models import CalibrationConfig, DependenceConfig
 from mtl_seq.records import SelectionTest
 
 pytestmark = pytest.mark.filterwarnings("ignore::mtl_seq.errors.SelectionWarning")
@@ -194,7 +193,7 @@ def test_a_schema_without_a_click_only_feature_is_refused_before_training():
 
 def test_calibration_on_clicks_is_refused():
     with pytest.raises(CompositionError, match="leave it out"):
-        FunnelEstimator(models.esmm_dependent, SCHEMA, calibrate=Calibrate()).fit(LOG)
+        FunnelEstimator(models.esmm_dependent, SCHEMA, calibrate=CalibrationConfig()).fit(LOG)
 
 
 @pytest.mark.parametrize(
