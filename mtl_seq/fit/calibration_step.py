@@ -21,6 +21,11 @@ def calibration_of(model: FunnelModel, asked: CalibrationConfig | None) -> Calib
     config = model.calibration if asked is None else asked
     if config is not None:
         config.weighted_for(model.objective)
+        if model.dependence is not None:
+            raise CompositionError(
+                "`calibrate` maps pCVR to P(conversion | click), which is not pCVR of a model with "
+                "a dependence: leave it out; the moment calibrates its own nuisances on clicks"
+            )
     return config
 
 
@@ -51,8 +56,8 @@ def calibrate_model(
 
     Args:
         model: The model; it is put into eval mode.
-        rows: Labelled rows, those that ``config.on`` names: training rows as `Codec.encode_training`
-            gives them, or validation rows.
+        rows: Labelled rows, those that ``config.on`` names: training rows encoded by
+            `Codec.encode_training`, or validation rows.
         config: The settings; None for what the model names.
 
     Returns:

@@ -9,7 +9,7 @@ import pandas as pd
 from mtl_seq.calibration.calibrate import Calibration
 from mtl_seq.data import Codec, Encoding, read_frame
 from mtl_seq.dependence.correction import Correction
-from mtl_seq.dependence.find import Found, fit_dependence, hold
+from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.calibration_step import calibration_of, calibration_run
@@ -186,8 +186,10 @@ class FunnelEstimator:
             checkpoints.agree(prepared.codec, self._plan(prepared.size))
         model = prepared.model
         calibrate = calibration_of(model, self.calibrate)
+        step = None
         if model.dependence is not None:
-            hold(model, self.schema, frame, calibrate)
+            step = DependenceStep(self.model, model.dependence, self.schema, self.seed)
+            step.fix(model, frame)
         run = train(
             model,
             prepared.rows,
@@ -208,9 +210,11 @@ class FunnelEstimator:
         )
         run = run.beside_constants(prepared.rates)
         calibration = calibration_run(calibrate, prepared, run)
-        found = Found(prepared.codec, model.eval(), run, None)
-        found = fit_dependence(self.model, self.schema, frame, found, self._again, seed=self.seed)
-        self.codec_, self.model_, self.run_, self.dependence_ = found
+        trained, dependence = Trained(prepared.codec, model.eval(), run), None
+        if step is not None:
+            trained, dependence = step.fit(frame, trained, self._train)
+        self.codec_, self.model_, self.run_ = trained
+        self.dependence_ = dependence
         self.calibration_ = calibration
         return self
 
@@ -271,8 +275,10 @@ class FunnelEstimator:
         estimator.calibration_, estimator.dependence_ = saved.calibration, saved.dependence
         return estimator
 
-    def _again(self, builder: Builder, frame: pd.DataFrame) -> "FunnelEstimator":
-        return type(self)(builder, self.schema, **self._settings(), trainer=self.trainer).fit(frame)
+    def _train(self, builder: Builder, frame: pd.DataFrame) -> Trained:
+        other = type(self)(builder, self.schema, **self._settings(), trainer=self.trainer)
+        other.fit(frame)
+        return Trained(other.codec_, other.model_, other.run_)
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS}

@@ -15,32 +15,32 @@ LevelShare = Literal["estimated", "uniform"] | Sequence[str]
 
 @dataclass(frozen=True)
 class DependenceConfig:
-    """How `FunnelEstimator` finds lambda, and what it makes of it.
+    """How `FunnelEstimator` estimates lambda and corrects predictions by it.
 
     Attributes:
-        find: ``"held"``, not at all: lambda stays at `log_odds_ratio`, and the network predicts with it.
-            ``"moment"``, the centred-instrument moment on cross-fitted nuisances, from the
-            click-only features alone; ``"joint"``, the joint likelihood, which also learns from the
-            form of the model and lags behind with embeddings of ids; ``"profile"``, the likelihood
-            over lambda and a few numbers on the nuisances' held-out logits.
-        log_odds_ratio: Where lambda is held, if it is.
+        method: ``"fixed"``: lambda is `log_odds_ratio`, and the network predicts with it.
+            ``"moment"``: the centred-instrument moment on cross-fitted nuisances, from the
+            click-only features alone. ``"joint"``: the joint likelihood, whose evidence is also the
+            form of the model, and which lags behind with embeddings of ids. ``"profile"``: the
+            likelihood over lambda and a few parameters, on the nuisances' held-out logits.
+        log_odds_ratio: lambda where it is fixed.
         folds: Folds of the cross-fitting, at least 2.
         level_share: P(level of the click-only features | x): ``"estimated"`` by a multinomial model
-            on `policy`, ``"uniform"`` where every level is as likely whatever x is (declare it only
-            of a randomised experiment), or the log's columns of it, one per level in the order of
-            the levels.
+            on `policy`; ``"uniform"`` where every level is equally likely at every x (only for a
+            randomised experiment); or the log's columns of it, one per level in the order of the
+            levels.
         policy: Features that the policy which chose the level may have used; None for all that the
-            conversion tower sees, () for none, so that the log's own shares are taken.
-        shrink: Whether lambda is pulled to 0 by its own uncertainty,
+            conversion tower sees, () for none, so that the log's marginal shares are taken.
+        shrink: Whether lambda is shrunk by its standard error,
             ``lambda (1 - (standard error / lambda)^2)``, and is 0 where that is negative.
-        refit: Whether the towers are trained again with lambda held. The default corrects pCVR
+        refit: Whether the towers are trained again with lambda fixed. The default corrects pCVR
             without training.
 
     Raises:
         CompositionError: One outside its range.
     """
 
-    find: Literal["moment", "joint", "profile", "held"] = "moment"
+    method: Literal["moment", "joint", "profile", "fixed"] = "moment"
     log_odds_ratio: float = 0.0
     folds: int = 2
     level_share: LevelShare = "estimated"
@@ -49,9 +49,9 @@ class DependenceConfig:
     refit: bool = False
 
     def __post_init__(self) -> None:
-        known = ("moment", "joint", "profile", "held")
-        if self.find not in known:
-            raise CompositionError(f"`find` must be one of {known}, found {self.find!r}")
+        known = ("moment", "joint", "profile", "fixed")
+        if self.method not in known:
+            raise CompositionError(f"`method` must be one of {known}, found {self.method!r}")
         if self.folds < 2:
             raise CompositionError(f"`folds` must be at least 2, found {self.folds}")
         share = self.level_share
