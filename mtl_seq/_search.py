@@ -12,41 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from mtl_seq.errors import CompositionError
+from mtl_seq.models import Choice, SearchSpace
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = [
-    *("Choice", "Range", "Sampler", "SearchSpace", "Simplex", "Trial", "Value"),
-    *("import_optuna", "search"),
-]
+__all__ = ["Sampler", "Simplex", "Trial", "import_optuna", "search"]
 
-Value = bool | float | int | str | None
 Sampler = Literal["random", "grid", "tpe"]
-
-
-class Range(NamedTuple):
-    """An interval of numbers.
-
-    Attributes:
-        low: The lower end.
-        high: The upper end.
-        log: Whether to sample uniformly in the logarithm.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-
-
-class Choice(NamedTuple):
-    """One of several values.
-
-    Attributes:
-        options: The values.
-    """
-
-    options: tuple[Value, ...]
 
 
 class Simplex(NamedTuple):
@@ -57,10 +30,6 @@ class Simplex(NamedTuple):
     """
 
     names: tuple[str, ...]
-
-
-SearchSpace = Mapping[str, Range | Choice]
-"""Ranges by name. A dotted name is an argument of an argument: ``bottom.experts``."""
 
 
 class Trial(NamedTuple):

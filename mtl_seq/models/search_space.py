@@ -9,15 +9,44 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from mtl_seq import nn
-from mtl_seq._search import Choice, Range, SearchSpace, Value
 from mtl_seq.errors import CompositionError
 from mtl_seq.losses import PropensityPolicy
 from mtl_seq.models.base import Builder
 
 __all__ = ["Choice", "Range", "SearchSpace", "Value", "applied", "search_space"]
+
+Value = bool | float | int | str | None
+
+
+class Range(NamedTuple):
+    """Numbers between two ends.
+
+    Attributes:
+        low: The least.
+        high: The greatest.
+        log: Whether they are even in their logarithm.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+class Choice(NamedTuple):
+    """One of several values.
+
+    Attributes:
+        options: The values.
+    """
+
+    options: tuple[Value, ...]
+
+
+SearchSpace = Mapping[str, Range | Choice]
+"""Ranges by name. A dotted name is an argument of an argument: ``bottom.experts``."""
 
 _BOTTOMS: Mapping[Any, SearchSpace] = {
     nn.MMoE: {"bottom.experts": Choice((2, 4, 8))},

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from mtl_seq._files import read_json, write_json
-from mtl_seq._search import Choice, SearchSpace, Trial, import_optuna, search
+from mtl_seq._search import Trial, import_optuna, search
 from mtl_seq.data import read_frame
 from mtl_seq.errors import ArtifactError, CompositionError, DataError
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.fit.storage.builder_json import builder_to_dict
-from mtl_seq.models import Builder
+from mtl_seq.models import Builder, Choice, SearchSpace
 from mtl_seq.models.search_space import applied, search_space
 from mtl_seq.schema import FeatureSpec, Schema
 from mtl_seq.tune.objective import Estimate, Reference, entire_space_loss
