@@ -5,6 +5,7 @@ Shapes: N impressions, K levels of the click-only features.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.calibration.maps import sigmoid
-from mtl_seq.data import BatchLoader, Codec
+from mtl_seq.data import Codec
 from mtl_seq.dependence.level_probability import LevelShares
 from mtl_seq.dependence.levels import Levels
 from mtl_seq.functional import dependent_cells, logit_click
 from mtl_seq.nn import FunnelNetwork
-from mtl_seq.records import FunnelBatch, Scores, SelectionTest
+from mtl_seq.nn.forward import batched_forward
+from mtl_seq.records import Scores, SelectionTest
 
 __all__ = ["Correction", "NuisanceLogits", "nuisance_logits"]
 
@@ -56,18 +58,12 @@ def nuisance_logits(
         frame: The rows.
         features: The same rows, encoded.
     """
-    told = levels.encoded(codec, frame)
-    network.eval()
     device = next(network.parameters()).device
-    clicks, rates = [], []
-    with torch.inference_mode():
-        at = {name: values.to(device) for name, values in told.items()}
-        for batch in BatchLoader(FunnelBatch(dict(features)), _ROWS):
-            rows = {name: x.to(device) for name, x in batch.features.items()}
-            click, rate = network.at_levels(rows, at)
-            clicks.append(click.double().cpu())
-            rates.append(rate.double().cpu())
-    return NuisanceLogits(torch.cat(clicks).numpy(), torch.cat(rates).numpy())
+    at = {name: x.to(device) for name, x in levels.encoded(codec, frame).items()}
+    click, rate = batched_forward(
+        network, features, tuple, forward=partial(network.at_levels, levels=at)
+    )
+    return NuisanceLogits(click.numpy(), rate.numpy())
 
 
 @dataclass(frozen=True)
