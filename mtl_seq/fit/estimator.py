@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from mtl_seq.calibration.calibrate import Calibration
-from mtl_seq.data import Codec, Encoding, read_frame
+from mtl_seq.data import Codec, Encoding
+from mtl_seq.data.parquet.predict_log import LogPredictor
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.errors import CompositionError, NotFittedError
@@ -38,7 +39,7 @@ from mtl_seq.schema import Schema
 __all__ = ["FunnelEstimator"]
 
 
-class FunnelEstimator:
+class FunnelEstimator(LogPredictor):
     """A model fitted to a log, in scikit-learn's manners.
 
     The constructor only stores its arguments; `fit` checks everything, returns the estimator and
@@ -218,26 +219,13 @@ class FunnelEstimator:
         self.calibration_ = calibration
         return self
 
-    def predict(self, frame: pd.DataFrame | str | Path) -> pd.DataFrame:
-        """Score rows; labels need not be there.
-
-        Args:
-            frame: The rows, or a parquet file of them; they are not changed.
-
-        Returns:
-            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
-            that only ranks one column ``score``, any number, the higher the better.
-            ``attrs["checkpoint_rule"]`` says how the checkpoint was picked; of a model with a
-            dependence, ``attrs["dependence"]`` says what is known of it.
-
-        Raises:
-            NotFittedError: Nothing was fitted.
-            SchemaError: A feature is absent.
-            DataError: No rows, or values that cannot be used.
-        """
+    def _columns(self) -> tuple[str, ...]:
         self._fitted()
+        return self.codec_.columns(labels=False)
+
+    def _predict_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         behind = (self.calibration_, self.dependence_)
-        return predict_frame(self.model_, self.codec_, self.run_, read_frame(frame), *behind)
+        return predict_frame(self.model_, self.codec_, self.run_, frame, *behind)
 
     def save(self, path: str | Path) -> None:
         """Write weights (safetensors), codec and settings (JSON) to a folder, whole or not at all.
