@@ -128,7 +128,9 @@ def test_that_check_detects_a_leaking_column(planted):
     log, truth = simulator.sample(ROWS, np.random.default_rng(5))
     planted_column = truth.hidden["confounder"] if planted == "confounder" else truth.potential
     features = (
-        log.drop(columns=["click", "conversion"]).assign(planted_column=planted_column).to_numpy(float)
+        log.drop(columns=["click", "conversion"])
+        .assign(planted_column=planted_column)
+        .to_numpy(float)
     )
     assert advantage(features, log["click"].to_numpy(), truth.pctr) > 3
 
