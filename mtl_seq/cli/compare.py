@@ -7,7 +7,7 @@ import typer
 
 from mtl_seq.cli.console import print_report
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builders, parameters
-from mtl_seq.experiments.compare import MODELS, compare_models
+from mtl_seq.experiments import MODELS, compare_models
 from mtl_seq.report.render.html import write_report
 from mtl_seq.simulate import scenario as named
 

@@ -9,7 +9,7 @@ import typer
 
 from mtl_seq import nn
 from mtl_seq.errors import CompositionError, DataError, SimulationError
-from mtl_seq.experiments.compare import ALL, BUILDERS
+from mtl_seq.experiments import ALL, BUILDERS
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios

@@ -14,9 +14,9 @@ from rich.table import Table
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
 from mtl_seq.errors import ArtifactError
-from mtl_seq.experiments.compare import versions
-from mtl_seq.experiments.estimators import study_estimators
+from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy
+from mtl_seq.report.compute.log import versions
 from mtl_seq.simulate import scenario as named
 
 __all__ = ["study"]

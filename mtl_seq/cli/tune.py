@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
-from mtl_seq.experiments.compare import BUILDERS
+from mtl_seq.experiments import BUILDERS
 from mtl_seq.schema import Schema
 from mtl_seq.tune.objective import OBJECTIVES, Estimate
 from mtl_seq.tune.result import Tuned
