@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from mtl_seq import Codec, FunnelEstimator, Schema, models, nn
-from mtl_seq.calibration import Calibrate, Calibration
+from mtl_seq.calibration import Calibration
 from mtl_seq.cli import main
 from mtl_seq.data import Encoding
 from mtl_seq.errors import ArtifactError, DataError, NotFittedError, SchemaError
 from mtl_seq.export import Exported, Manifest, export_model, load_model
-from mtl_seq.models import CLICK_ACTION_PURCHASE
+from mtl_seq.models import CLICK_ACTION_PURCHASE, CalibrationConfig
 
 ROWS = 2_000
 SMALL = partial(nn.MMoE, experts=2, hidden=(8,))
@@ -73,7 +73,7 @@ def fitted(build, schema=SCHEMA, **settings):
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """Ids, target encodings, buckets, a weighted bag, linear terms, hidden features, Platt."""
-    estimator = fitted(models.escm2_dr, calibrate=Calibrate("platt"))
+    estimator = fitted(models.escm2_dr, calibrate=CalibrationConfig("platt"))
     folder = tmp_path_factory.mktemp("export") / "exported"
     export_model(estimator, folder)
     return estimator, folder
@@ -137,7 +137,8 @@ def test_the_manifest_describes_the_folder(everything):
         (models.pairwise_ranker, SCHEMA, {}),
         (models.targeted, SCHEMA, {}),
         pytest.param(
-            *(models.esmm_ns, SCHEMA, {"calibrate": Calibrate("shift")}), marks=pytest.mark.slow
+            *(models.esmm_ns, SCHEMA, {"calibrate": CalibrationConfig("shift")}),
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["mediator", "ranker", "a calibration of its own", "tables per tower"],
@@ -149,7 +150,7 @@ def test_other_kinds_of_models_too(build, schema, settings, tmp_path):
 
 
 def test_an_isotonic_map_is_exact_but_for_its_jumps(tmp_path):
-    estimator = fitted(models.esmm, calibrate=Calibrate("isotonic"))
+    estimator = fitted(models.esmm, calibrate=CalibrationConfig("isotonic"))
     export_model(estimator, tmp_path / "exported")
     network = FunnelEstimator(estimator.model, SCHEMA)
     network.codec_, network.model_ = estimator.codec_, estimator.model_
