@@ -124,7 +124,10 @@ def test_undefined_figures_are_printed_with_their_reason(simulator, tmp_path, ca
         (["m=exact", "--by", "colour"], "`by` must name a column of the log, found 'colour'"),
         (["m=exact", "--random", "click"], None),
         (["m=exact", "--random", "lottery"], "`random` must name a column"),
-        (["m=exact", "--random", "at_random", "--truth", "truth"], "`--random` and `--truth` exclude each other"),
+        (
+            ["m=exact", "--random", "at_random", "--truth", "truth"],
+            "`--random` and `--truth` exclude each other",
+        ),
         (["m=exact", "--control", "x"], "`control` must be one of the models ['m'], found 'x'"),
         (["m=exact", "--column", "pcvr"], "[MODEL.]QUANTITY=COLUMN"),
         (["m=exact", "--column", "x.pcvr=a"], "must name one of the models ['m'], found 'x'"),
