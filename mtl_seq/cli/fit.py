@@ -12,9 +12,9 @@ from mtl_seq.cli.fit_options import FitCommand, Logger, local
 from mtl_seq.cli.fitting import BalanceName, CalibrateMethod, CalibrateWeighted
 from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
 from mtl_seq.errors import DataError, Terminated
-from mtl_seq.experiments.compare import BUILDERS
+from mtl_seq.experiments import BUILDERS
 from mtl_seq.fit import FunnelEstimator
-from mtl_seq.fit.config import builder_name
+from mtl_seq.fit.config import FitConfig, builder_name
 from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.fit.train.precision import Precision
 from mtl_seq.schema import Schema
@@ -52,10 +52,10 @@ def fit(
     model: Annotated[
         str,
         typer.Option(
-            help=f"One of {', '.join(BUILDERS)}. Where unsure, try `--model default` beside "
+            help=f"One of {', '.join(BUILDERS)}. Compare `targeted`, the default, with "
             "`multitask`, the control; docs/choosing.md says which suits which log."
         ),
-    ] = "esmm",
+    ] = builder_name(FitConfig.model),
     bottom: Annotated[
         Bottom | None, typer.Option(help="What the towers share; by default the model's own.")
     ] = None,
@@ -65,14 +65,14 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option(help="Passes at most; by default one, on small logs more.", min=1)
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Rows per step.", min=1)] = 256,
-    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 5e-3,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.", min=1)] = FitConfig.batch_size,
+    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = FitConfig.lr,
     validation: Annotated[
         float, typer.Option(help="Share of the rows held out for the checkpoint rule.")
-    ] = 0.05,
+    ] = FitConfig.validation,
     patience: Annotated[
         int, typer.Option(help="Epochs without a better checkpoint before training stops.", min=1)
-    ] = 2,
+    ] = FitConfig.patience,
     impute: Annotated[
         bool, typer.Option("--impute", help="Replace missing dense values by the training mean.")
     ] = False,
@@ -94,7 +94,7 @@ def fit(
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="What the network computes in; auto measures.")
-    ] = "float32",
+    ] = FitConfig.precision,
     accumulate: Annotated[int, typer.Option(help="Batches per step of the optimiser.", min=1)] = 1,
     clip: Annotated[
         float | None, typer.Option(help="Largest norm of the gradient; default: any.")
@@ -218,8 +218,8 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         )
         return
     note(
-        f"{builder_name(estimator.config_.model)} in {command.out}; kept epoch {run.best_epoch + 1} of "
-        f"{len(run.validation_scores)}: {run.checkpoint_rule} (docs/training.md)",
+        f"{builder_name(estimator.config_.model)} in {command.out}; kept epoch "
+        f"{run.best_epoch + 1} of {len(run.validation_scores)}: {run.checkpoint_rule} (docs/training.md)",
         quiet=quiet,
     )
     if calibration is not None:

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from mtl_seq.cli.fitting import Method, balance_named, calibrate_as
 from mtl_seq.cli.options import BOTTOMS, Bottom, builder
 from mtl_seq.data import Encoding, read_frame, truth_of
 from mtl_seq.errors import ArtifactError, CompositionError, DataError
-from mtl_seq.fit import Checkpoints, FunnelEstimator
+from mtl_seq.fit import Checkpoints, FitConfig, FunnelEstimator
 from mtl_seq.fit.storage.model_folder import FILES, UNFINISHED_FIT
 from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.schema import Schema
@@ -144,33 +144,29 @@ class FitCommand:
 
     def _estimator(self, *, progress: bool) -> FunnelEstimator:
         build = builder(self.model)
-        estimator = FunnelEstimator(
-            build if self.bottom is None else partial(build, bottom=BOTTOMS[Bottom(self.bottom)]),
-            Schema.from_dict(self.schema),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            validation=self.validation,
-            patience=self.patience,
-            encoding=Encoding(
+        method = None if self.calibrate is None else Method(self.calibrate)
+        converted: dict[str, Any] = {
+            "model": build
+            if self.bottom is None
+            else partial(build, bottom=BOTTOMS[Bottom(self.bottom)]),
+            "schema": Schema.from_dict(self.schema),
+            "encoding": Encoding(
                 impute="mean" if self.impute else None,
                 wide=self.wide,
-                target_encoding=20.0 if self.target_encoding else None,
+                target_encoding=Encoding.target_encoding if self.target_encoding else None,
             ),
-            allow_leak=self.allow_leak,
-            balance=balance_named(self.balance),
-            calibrate=calibrate_as(
-                None if self.calibrate is None else Method(self.calibrate), self.calibrate_weighted
-            ),
-            precision=self.precision,
-            seed=self.seed,
-            progress=progress,
-            trainer={
+            "balance": balance_named(self.balance),
+            "calibrate": calibrate_as(method, self.calibrate_weighted),
+            "progress": progress,
+            "trainer": {
                 "accumulate_grad_batches": self.accumulate,
                 "gradient_clip_val": self.clip,
                 "logger": False if self.logger is None else self._logger(self.logger),
             },
-        )
+        }
+        settings = asdict(self)
+        same = {f.name: settings[f.name] for f in fields(FitConfig) if f.name in settings}
+        estimator = FunnelEstimator(**same | converted)
         if self.settings is not None:
             Tuned.from_json(self.settings).apply(estimator)
         if self.warm_start is not None:

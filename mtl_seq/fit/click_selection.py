@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_seq.data import Codec, Encoding, check_columns, read_frame
-from mtl_seq.dependence.find import find_dependence
+from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.models import Builder, DependenceConfig, esmm_dependent
 from mtl_seq.records import SelectionTest
@@ -27,7 +27,7 @@ def selection_test(
     """Test whether a hidden variable moves click and conversion, and how well the log can tell.
 
     Nuisances are cross-fitted; no model is kept. The test uses the click-only features alone: given
-    all others, do conversions among clicks differ by features that only move clicks?
+    all others, does P(conversion | click) depend on features that only move clicks?
 
     Args:
         log: The log, or a parquet file of it; it is read into memory whole.
@@ -38,15 +38,16 @@ def selection_test(
         settings: Further arguments of `FunnelEstimator`.
 
     Raises:
-        SchemaError: A declared column is absent, or click-only features without information.
+        SchemaError: A declared column is absent, or click-only features that cannot identify it.
         DataError: Rows that cannot be trained on.
     """
     frame = read_frame(log)
     check_columns(schema, frame, labels=True)
 
-    def fit(builder: Builder, rows: pd.DataFrame) -> FunnelEstimator:
-        return FunnelEstimator(builder, schema, seed=seed, **settings).fit(rows)
+    def train(builder: Builder, rows: pd.DataFrame) -> Trained:
+        fitted = FunnelEstimator(builder, schema, seed=seed, **settings).fit(rows)
+        return Trained(fitted.codec_, fitted.model_)
 
     codec = Codec.fit_with(settings.get("encoding") or Encoding(), schema, frame)
-    how = dependence or DependenceConfig()
-    return find_dependence(model, how, schema, frame, fit, codec, seed=seed).test
+    step = DependenceStep(model, dependence or DependenceConfig(), schema, seed)
+    return step.estimate(frame, codec, train).test

@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from mtl_seq.calibration import Calibrate
 from mtl_seq.data import Encoding
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.optim import OptimizerFactory
-from mtl_seq.models import Builder, targeted
+from mtl_seq.models import Builder, CalibrationConfig, targeted
 from mtl_seq.schema import Schema
 
 __all__ = ["FitConfig", "Precision", "builder_name"]
@@ -43,7 +42,7 @@ class FitConfig:
     validation: float = 0.05
     patience: int = 2
     balance: BalanceFactory | None = None
-    calibrate: Calibrate | None = None
+    calibrate: CalibrationConfig | None = None
     optimizer: OptimizerFactory | None = None
     precision: Precision = "float32"
     allow_leak: Collection[str] = ()

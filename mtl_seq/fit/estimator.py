@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from mtl_seq.calibration.calibrate import Calibrate, Calibration
+from mtl_seq.calibration.calibrate import Calibration
 from mtl_seq.data import Codec, Encoding, read_frame
+from mtl_seq.data.parquet.predict_log import LogPredictor
 from mtl_seq.dependence.correction import Correction
-from mtl_seq.dependence.find import Found, fit_dependence, hold
+from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.errors import CompositionError, DataError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.calibration_step import calibration_of, calibration_run
@@ -31,14 +32,14 @@ from mtl_seq.fit.storage.model_folder import (
 from mtl_seq.fit.train.loop import train
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.fit.train.resume import Checkpoints
-from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
 __all__ = ["FunnelEstimator"]
 
 
-class FunnelEstimator(Parameters):
+class FunnelEstimator(Parameters, LogPredictor):
     """A model fitted to a log, by scikit-learn's contract.
 
     The constructor stores its arguments untouched; `fit` checks everything, returns the estimator
@@ -108,7 +109,7 @@ class FunnelEstimator(Parameters):
         validation: float = 0.05,
         patience: int = 2,
         balance: BalanceFactory | None = None,
-        calibrate: Calibrate | None = None,
+        calibrate: CalibrationConfig | None = None,
         optimizer: OptimizerFactory | None = None,
         precision: Precision = "float32",
         allow_leak: Collection[str] = (),
@@ -184,38 +185,25 @@ class FunnelEstimator(Parameters):
             checkpoints.agree(data.codec, plan)
         model = data.model
         calibrate = calibration_of(model, self.calibrate)
+        step = None
         if model.dependence is not None:
-            hold(model, config.schema, log, calibrate)
+            step = DependenceStep(config.model, model.dependence, config.schema, config.seed)
+            step.fix(model, log)
         run = train(config, data, checkpoints).with_constants(data.rates)
         calibration = calibration_run(calibrate, data, run)
-        found = Found(data.codec, model.eval(), run, None)
-        found = fit_dependence(
-            config.model, config.schema, log, found, self._again, seed=config.seed
-        )
-        self.codec_, self.model_, self.run_, self.dependence_ = found
-        self.calibration_, self.config_ = calibration, config
+        trained, dependence = Trained(data.codec, model.eval(), run), None
+        if step is not None:
+            trained, dependence = step.fit(log, trained, self._train)
+        self.config_, self.calibration_, self.dependence_ = config, calibration, dependence
+        self.codec_, self.model_, self.run_ = trained
         return self
 
-    def predict(self, log: pd.DataFrame | str | Path) -> pd.DataFrame:
-        """Score rows; labels need not be there.
+    def _columns(self) -> tuple[str, ...]:
+        return self._fitted().codec.columns(labels=False)
 
-        Args:
-            log: The rows, or a parquet file of them; they are not changed.
-
-        Returns:
-            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
-            that only ranks one column ``score``, any number, the higher the better.
-            ``attrs["checkpoint_rule"]`` says how the checkpoint was picked; of a model with a
-            dependence, ``attrs["dependence"]`` says what is known of it.
-
-        Raises:
-            NotFittedError: Nothing was fitted.
-            SchemaError: A feature is absent.
-            DataError: No rows, or values that cannot be used.
-        """
-        self._fitted()
+    def _predict_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         after = (self.calibration_, self.dependence_)
-        return predict_frame(self.model_, self.codec_, self.run_, read_frame(log), *after)
+        return predict_frame(self.model_, self.codec_, self.run_, frame, *after)
 
     def score(self, log: pd.DataFrame | str | Path, y: None = None) -> float:
         """Minus the funnel's log loss over all impressions: the higher, the better.
@@ -284,10 +272,11 @@ class FunnelEstimator(Parameters):
         estimator.config_ = config
         return estimator
 
-    def _again(self, builder: Builder, log: pd.DataFrame) -> "FunnelEstimator":
-        """Fit a builder to rows with the same settings."""
+    def _train(self, builder: Builder, rows: pd.DataFrame) -> Trained:
+        """Train a builder on rows with the same settings."""
         parameters = self.get_params(deep=False) | {"model": builder, "progress": False}
-        return type(self)(**parameters).fit(log)
+        other = type(self)(**parameters).fit(rows)
+        return Trained(other.codec_, other.model_, other.run_)
 
     def _fitted(self) -> Fitted:
         if not hasattr(self, "model_"):

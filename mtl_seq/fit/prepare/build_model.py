@@ -20,7 +20,7 @@ def build_model(config: FitConfig, codec: Codec) -> FunnelModel:
     spec = config.encoding.applied(codec.spec)
     model = config.model(spec, funnel=codec.schema.funnel, seed=config.seed)
     if config.calibrate is not None:
-        config.calibrate.check(model.objective)
+        config.calibrate.weighted_for(model.objective)
     return model
 
 

@@ -11,7 +11,7 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 from mtl_seq._files import atomic_folder, read_json, write_json
-from mtl_seq.calibration.calibrate import Calibrate, Calibration
+from mtl_seq.calibration.calibrate import Calibration
 from mtl_seq.data import Codec, Encoding
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.errors import ArtifactError, CompositionError
@@ -19,7 +19,7 @@ from mtl_seq.fit.balance import Balance
 from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
 from mtl_seq.fit.train.result import TrainingResult
-from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
 
 __all__ = [
     "FILES",
@@ -163,7 +163,7 @@ def _settings_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
         **content,
         "encoding": Encoding(**content["encoding"]),
         "balance": _part_from_json(content["balance"], _unknown_balance),
-        "calibrate": calibrate and Calibrate(**calibrate),
+        "calibrate": calibrate and CalibrationConfig(**calibrate),
         "optimizer": _part_from_json(content["optimizer"], _unknown_optimizer),
     }
 

@@ -1,14 +1,14 @@
-"""Ranges of parameters, and errors that name the parameter at fault."""
+"""Range checks of parameters, with errors that name the parameter."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
 
 from mtl_seq.errors import SimulationError
 
-__all__ = ["Parametererror", "check_choice", "check_number", "check_numbers", "check_share"]
+__all__ = ["ParameterError", "check_choice", "check_number", "check_numbers", "check_share"]
 
 
-class Parametererror(SimulationError):
+class ParameterError(SimulationError):
     """A parameter outside its range.
 
     Attributes:
@@ -23,40 +23,40 @@ class Parametererror(SimulationError):
 def check_number(
     parameter: str, value: object, low: float, high: float, *, whole: bool = False
 ) -> None:
-    """The parameter is a number, whole where asked, in ``[low, high]``.
+    """Check that a parameter is a number, whole where asked, in ``[low, high]``.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         kind = "a whole number" if whole else "a number"
-        raise Parametererror(f"`{parameter}` must be {kind}, found {value!r}", parameter)
+        raise ParameterError(f"`{parameter}` must be {kind}, found {value!r}", parameter)
     if not low <= float(value) <= high:
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must lie in [{low:g}, {high:g}], found {value}", parameter
         )
 
 
 def check_share(parameter: str, value: object) -> None:
-    """The parameter is a number strictly between 0 and 1.
+    """Check that a parameter is a number strictly between 0 and 1.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
-        raise Parametererror(f"`{parameter}` must lie in (0, 1), found {value!r}", parameter)
+        raise ParameterError(f"`{parameter}` must lie in (0, 1), found {value!r}", parameter)
 
 
 def check_numbers(
     parameter: str, values: object, low: float, high: float, *, whole: bool = False
 ) -> None:
-    """The parameter is a list of numbers in ``[low, high]``, one at least.
+    """Check that a parameter is a list of at least one number, all in ``[low, high]``.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must be a list of numbers, found {values!r}", parameter
         )
     for value in values:
@@ -64,12 +64,12 @@ def check_numbers(
 
 
 def check_choice(parameter: str, value: object, choices: Sequence[str]) -> None:
-    """The parameter is one of some words.
+    """Check that a parameter is one of several words.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if value not in choices:
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must be one of {', '.join(choices)}, found {value!r}", parameter
         )

@@ -1,4 +1,4 @@
-"""What a user may do between click and conversion: carts, favourites."""
+"""Actions between click and conversion, such as carts and favourites."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.funnel import OTHER, Funnel, Stage
 from mtl_seq.simulate.common.parameter_checks import (
-    Parametererror,
+    ParameterError,
     check_number,
     check_numbers,
     check_share,
@@ -25,14 +25,14 @@ _TAKEN = ("click", "conversion", OTHER)
 class Actions:
     """Exclusive actions after the click; the conversion follows one of them, or none (ESM2).
 
-        z_j = rho * z_conversion + sqrt(1 - rho^2) * (a score of its own)
+        z_j = rho * z_conversion + sqrt(1 - rho^2) * (an independent score)
         P(A = j | click, x)   proportional to exp(gamma_j + slope * z_j); exp(0) for none
         P(r = 1 | A = j, x) = sigmoid(b + lift_j),   sigmoid(b) without an action
 
     so that ``P(r = 1 | x) = sum_j P(A = j) sigmoid(b + lift_j)`` exactly. The potential action, had
     the impression been clicked, is drawn for every impression, as r is. One action is ESM2's
-    mediator; with `required` it is a stage of a chain, and nobody converts without it. Actions
-    depend on x only, not on what is hidden.
+    mediator; with `required` it is a stage of a chain: no conversion without it. Actions depend on
+    x only, not on the hidden confounder.
 
     Attributes:
         names: The stages' names, which are also columns of the log.
@@ -43,7 +43,7 @@ class Actions:
         required: Whether there is no conversion without the one action.
 
     Raises:
-        Parametererror: One outside its range, or lists of different lengths.
+        ParameterError: One outside its range, or lists of different lengths.
     """
 
     names: Sequence[str] = ("cart",)
@@ -55,12 +55,12 @@ class Actions:
 
     def __post_init__(self) -> None:
         if isinstance(self.names, str) or not self.names:
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.names` must be a list of names, found {self.names!r}", "actions.names"
             )
         for name in self.names:
             if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
-                raise Parametererror(
+                raise ParameterError(
                     f"`actions.names` must be words other than {', '.join(_TAKEN)}, found {name!r}",
                     "actions.names",
                 )
@@ -68,7 +68,7 @@ class Actions:
         for rate in self.rates:
             check_share("actions.rates", rate)
         if sum(self.rates) >= 1:
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.rates` must be below 1 together, found {list(self.rates)}",
                 "actions.rates",
             )
@@ -78,18 +78,18 @@ class Actions:
         for name in ("names", "rates", "lift"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(set(self.names)) != len(self.names):
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.names` must be different, found {list(self.names)}", "actions.names"
             )
         for name in ("rates", "lift"):
             if len(getattr(self, name)) != len(self.names):
-                raise Parametererror(
+                raise ParameterError(
                     f"`actions.{name}` must have one value for each of the {len(self.names)} "
                     f"`names`, found {list(getattr(self, name))}",
                     f"actions.{name}",
                 )
         if self.required and len(self.names) > 1:
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.required` must be false for several exclusive actions, "
                 f"found {list(self.names)}: name one",
                 "actions.required",

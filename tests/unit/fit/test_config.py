@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mtl_seq import FunnelEstimator, models
-from mtl_seq.calibration import Calibrate
 from mtl_seq.data import Encoding
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import FitConfig, GradNorm, RowWiseAdagrad
 from mtl_seq.fit.storage.model_folder import config_to_json
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.simulate import LogisticFunnel
 
 SCHEMA = LogisticFunnel(users=60, items=40, seed=0).schema
@@ -71,7 +71,7 @@ def test_settings_survive_a_folder(tmp_path):
         "epochs": 1,
         "balance": partial(GradNorm, alpha=0.5),
         "optimizer": None,
-        "calibrate": Calibrate("platt", weighted=False),
+        "calibrate": CalibrationConfig("platt", weighted=False),
         "encoding": Encoding(embedding=4, buckets=3),
         "allow_leak": ("price",),
         "weight_decay": 1e-3,

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from mtl_seq import FeatureSpec, Funnel, FunnelEstimator, FunnelLabels, losses, models, nn
-from mtl_seq.calibration import Calibrate
+from mtl_seq.calibration import fit_calibration
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import calibrate_model
 from mtl_seq.fit.prediction import score_labelled
-from mtl_seq.models import CalibrationPolicy
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.simulate import LogisticFunnel
 
 SPEC = FeatureSpec(ids={"user": 5, "item": 4})
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
-FRESH, _ = WORLD.sample(500, np.random.default_rng(7))
+SIMULATOR = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SIMULATOR.sample(3000, np.random.default_rng(5))
+FRESH, _ = SIMULATOR.sample(500, np.random.default_rng(7))
 SMALL = partial(nn.SharedBottom, hidden=(8,))
 DEFAULT = partial(models.targeted, bottom=SMALL)
 
@@ -34,7 +34,7 @@ def batch(rows=200, seed=0):
 
 
 def estimator(model=DEFAULT, **settings):
-    return FunnelEstimator(model, WORLD.schema, **{"epochs": 1, "batch_size": 128, **settings})
+    return FunnelEstimator(model, SIMULATOR.schema, **{"epochs": 1, "batch_size": 128, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +58,17 @@ def test_its_losses_are_those_of_the_losses_it_names():
     model = models.targeted(SPEC, seed=0)
     features, labels = batch()
     prediction = model(features)
-    found = model.objective(prediction, labels)
+    result = model.objective(prediction, labels)
     parts = {
         "ctr": losses.EntireSpace("click"),
         "cvr": losses.DirectMethod(),
         "imputation": losses.LabelImputation(),
     }
-    assert list(found) == list(parts)
+    assert list(result) == list(parts)
     for name, loss in parts.items():
-        assert found[name].item() == pytest.approx(loss(prediction, labels).mean().item(), rel=1e-6)
+        assert result[name].item() == pytest.approx(
+            loss(prediction, labels).mean().item(), rel=1e-6
+        )
         assert type(model.objective.losses[name]) is type(loss)
 
 
@@ -94,33 +96,33 @@ def test_pcvr_learns_from_the_imputation_and_the_imputation_from_clicks():
     features, labels = batch()
     prediction = model(features)
     other = FunnelLabels(torch.stack((labels.click, 0 * labels.click), dim=1))
-    found, moved = (model.objective(prediction, given) for given in (labels, other))
-    assert torch.equal(found["cvr"], moved["cvr"])
-    assert not torch.equal(found["imputation"], moved["imputation"])
+    result, moved = (model.objective(prediction, given) for given in (labels, other))
+    assert torch.equal(result["cvr"], moved["cvr"])
+    assert not torch.equal(result["imputation"], moved["imputation"])
 
 
 def test_its_calibration_is_the_one_it_names(fitted, plain):
-    """The map that `Calibrate` fits to the training rows of the same network, to the bit."""
+    """The map fitted to the training rows of the same network, to the bit."""
     assert plain.calibration_ is None
     weights = plain.model_.state_dict()
     assert all(torch.equal(x, weights[name]) for name, x in fitted.model_.state_dict().items())
     held = pd.concat([FRESH, FRESH])
     one = estimator().fit(LOG, validation=held)
     rows = one.codec_.encode_training(LOG)
-    how = Calibrate("shift", weighted=True, on="training", recalibrated=True)
+    config = CalibrationConfig("shift", weighted=True, on="training", recalibrated=True)
     scores, labels = score_labelled(one.model_.network, rows, one.run_.arithmetic)
-    assert one.calibration_ == how.fit(scores, labels, weighted=True)
-    assert vars(one.model_.calibration) == vars(how)
+    assert one.calibration_ == fit_calibration(config, scores, labels, weighted=True)
+    assert one.model_.calibration == config
 
 
-def test_a_loop_of_ones_own_gets_the_same_map():
+def test_a_user_defined_loop_gets_the_same_map():
     one = estimator().fit(LOG, validation=FRESH)
-    found = calibrate_model(one.model_, one.codec_.encode_training(LOG))
-    assert found == one.calibration_
+    result = calibrate_model(one.model_, one.codec_.encode_training(LOG))
+    assert result == one.calibration_
     prediction = one.model_(one.codec_.encode(FRESH, labels=False).features)
-    pcvr = found.pcvr(prediction.pcvr.detach().double().numpy())
+    pcvr = result.pcvr(prediction.pcvr.detach().double().numpy())
     np.testing.assert_allclose(pcvr, one.predict(FRESH)["pcvr"], atol=1e-6)
-    with pytest.raises(CompositionError, match=r"names no calibration: hand one in"):
+    with pytest.raises(CompositionError, match=r"names no calibration: pass one"):
         calibrate_model(models.esmm(one.codec_.spec, seed=0), one.codec_.encode(LOG))
 
 
@@ -134,7 +136,7 @@ def test_only_the_shift_is_new(fitted, plain):
 
 
 def test_an_estimators_own_calibration_comes_first():
-    one = estimator(calibrate=Calibrate("isotonic")).fit(LOG)
+    one = estimator(calibrate=CalibrationConfig("isotonic")).fit(LOG)
     assert (one.calibration_.method, one.calibration_.on) == ("isotonic", "validation")
 
 
@@ -146,11 +148,11 @@ def test_it_is_saved_and_loaded_with_its_shift(fitted, tmp_path):
 
 
 def test_a_calibration_that_does_not_go_with_the_model_is_refused_before_training():
-    unfit = estimator(partial(DEFAULT, calibration=CalibrationPolicy(weighted=False)))
+    unfit = estimator(partial(DEFAULT, calibration=CalibrationConfig(weighted=False)))
     with pytest.raises(CompositionError, match=r"`weighted=False` is refused"):
         unfit.fit(LOG)
     with pytest.raises(CompositionError, match=r"`on` must be one of .* found 'test'"):
-        CalibrationPolicy(on="test")
+        CalibrationConfig(on="test")
 
 
 def test_a_funnel_of_three_stages_has_the_losses_between():

@@ -87,8 +87,10 @@ def test_ids_that_the_other_folds_lack_are_unseen():
         def __init__(self):
             self.values = set()
 
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            self.values |= set(batch.labels.propensity.tolist())
+        def on_train_batch_start(self, *arguments):
+            batch = arguments[2]
+            if batch.labels.propensity is not None:  # in training proper, not in a fold's
+                self.values |= set(batch.labels.propensity.tolist())
 
     schema = Schema(
         ids=["user_id"], labels={"click": "click", "conversion": "conversion"}, group="user_id"

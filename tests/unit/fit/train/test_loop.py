@@ -164,8 +164,9 @@ def test_no_other_model_is_shown_potential_outcomes(monkeypatch):
 
 def test_the_order_of_rows_depends_on_the_seed():
     class FirstBatch(Callback):
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            if batch_idx == 0:
+        def on_train_batch_start(self, *arguments):
+            _, _, batch, index = arguments
+            if index == 0:
                 self.prices = batch.features["price"].tolist()
 
     orders = []
