@@ -1,4 +1,4 @@
-"""Hyper-parameter search."""
+"""Hyper-parameter search by the log loss of pCVR over all impressions."""
 
 from mtl_seq.tune.objective import Estimate, Reference, entire_space_loss
 from mtl_seq.tune.result import Tuned
