@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.functional import recalibration
+from mtl_seq.losses import PropensityPolicy
 from mtl_seq.models import CalibrationConfig
 from mtl_seq.records import FunnelLabels, Scores
 
@@ -18,7 +19,6 @@ __all__ = ["Calibration", "fit_calibration", "fit_map"]
 FloatArray = NDArray[np.float64]
 
 _TINY = 1e-12
-_FLOOR_QUANTILE = 0.01
 _AGREE = 1e-3
 
 
@@ -115,7 +115,7 @@ def fit_calibration(
     weight = np.ones(len(stages))
     if weighted:
         propensity = propensity_of(config, scores.pctr, labels)
-        floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+        floor = float(PropensityPolicy().floor_of(propensity))
         weight = 1 / np.maximum(propensity, max(floor, _TINY))
     if labels.weight is not None:
         weight = weight * labels.weight.numpy()
