@@ -11,6 +11,7 @@ import numpy as np
 from mtl_seq.errors import ArtifactError
 from mtl_seq.functional import mean_odds_ratio_cvr
 from mtl_seq.records import Scores, SelectionTest
+from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
 
 __all__ = [
     "QUANTILE",
@@ -53,7 +54,7 @@ def selection_under(test: SelectionTest, known: Scores) -> Selection:
         test: The test.
         known: Predictions.
     """
-    p = np.maximum(known.pctr, 1e-9)
+    p = np.maximum(known.pctr, LEAST_PROPENSITY)
     t = np.minimum(known.pctcvr, p)
     log_psi = [math.log(_ASSUMED), -math.log(_ASSUMED)]
     if test.verdict != "not identified":

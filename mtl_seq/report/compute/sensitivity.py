@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtl_seq.errors import rows_text
 from mtl_seq.functional import sensitivity_curve, sensitivity_interval, tipping_point
 from mtl_seq.records import Scores
+from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
 
 __all__ = ["ASSUMED_COLUMNS", "GAMMAS", "Sensitivity", "sensitivity"]
 
@@ -31,7 +32,6 @@ ASSUMED_COLUMNS = (
 )
 
 _REACH = 5.0
-_FLOOR = 1e-9
 
 
 class Sensitivity(NamedTuple):
@@ -94,7 +94,7 @@ def sensitivity(
         nothing = np.zeros(0)
         table = _table([(name, m, *[math.nan] * 4, reason) for name, m in means.items()])
         return Sensitivity(base, nothing, nothing, {}, worst, table, control, reason)
-    p = np.maximum(p, _FLOOR)
+    p = np.maximum(p, LEAST_PROPENSITY)
     t = np.minimum(t, p)
     curve = sensitivity_curve(p, t, gamma=_REACH, points=61)
     ranges = {}
