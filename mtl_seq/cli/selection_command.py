@@ -10,8 +10,8 @@ from mtl_seq.cli.console import print_json
 from mtl_seq.cli.options import Json, Quiet, SchemaFile, Seed
 from mtl_seq.fit import selection_test
 from mtl_seq.models import DependenceConfig
-from mtl_seq.report.compute.selection import evidence_to_dict
-from mtl_seq.report.render.selection_text import evidence_lines
+from mtl_seq.report.compute.serialise import to_json
+from mtl_seq.report.render.selection_text import selection_test_lines
 from mtl_seq.schema import Schema
 
 __all__ = ["selection"]
@@ -64,9 +64,9 @@ def selection(
     roles = Schema.from_json(schema)
     found = selection_test(log, roles, dependence=how, seed=seed, epochs=epochs)
     if json:
-        print_json(evidence_to_dict(found))
+        print_json(to_json(found))
     elif not quiet:
-        for line in _lines(evidence_lines(found), found.verdict):
+        for line in _lines(selection_test_lines(found), found.verdict):
             print(line)
 
 

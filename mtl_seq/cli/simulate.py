@@ -7,10 +7,10 @@ import numpy as np
 import typer
 
 from mtl_seq._files import atomic_folder, check_folder
-from mtl_seq.cli.console import note, print_description, print_json
+from mtl_seq.cli.console import note, print_json, print_summary
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
 from mtl_seq.data import truth_to_frame, write_frame
-from mtl_seq.report import Description, describe, describe_chunks, plot_description
+from mtl_seq.report import SimulationSummary
 from mtl_seq.simulate import Simulator, read_shards, write_shards
 from mtl_seq.simulate import scenario as named
 
@@ -80,10 +80,10 @@ def simulate(
 
 def _files(
     simulator: Simulator, rows: tuple[int, int], out: Path, *, seed: int, describe_: bool
-) -> tuple[dict[str, float], Description | None]:
+) -> tuple[dict[str, float], SimulationSummary | None]:
     """All rows at once, in one file each."""
     log, truth = simulator.sample(rows[0], np.random.default_rng([seed, _TRAIN]))
-    look = describe(log, truth, simulator.schema) if describe_ else None
+    look = SimulationSummary.from_log(log, truth, simulator.schema) if describe_ else None
     with atomic_folder(out, own=FILES) as folder:
         write_frame(log, folder / "log.parquet")
         write_frame(truth_to_frame(truth), folder / "truth.parquet")
@@ -93,7 +93,7 @@ def _files(
             write_frame(truth_to_frame(test_truth), folder / "test_truth.parquet")
         simulator.schema.to_json(folder / "schema.json")
         if look is not None:
-            plot_description(look, folder / PICTURE)
+            look.plot(folder / PICTURE)
     totals = {name: float(log[name].sum()) for name in simulator.schema.labels.values()}
     return {**totals, "true_pcvr": float(truth.pcvr.sum())}, look
 
@@ -109,7 +109,7 @@ def _shards(
     scenario: str,
     describe_: bool,
     quiet: bool,
-) -> tuple[dict[str, float], Description | None]:
+) -> tuple[dict[str, float], SimulationSummary | None]:
     """A shard at a time, in folders."""
     found = {}
     for stream, count, folder in ((_TRAIN, rows[0], out), (_TEST, rows[1], out / "test")):
@@ -127,9 +127,9 @@ def _shards(
         )
         made, kept = found[stream].made, found[stream].kept
         note(f"{folder}: {made} shards written, {kept} were finished before", quiet=quiet)
-    look = describe_chunks(read_shards(out), simulator.schema) if describe_ else None
+    look = SimulationSummary.from_chunks(read_shards(out), simulator.schema) if describe_ else None
     if look is not None:
-        plot_description(look, out / PICTURE)
+        look.plot(out / PICTURE)
     return found[_TRAIN].totals, look
 
 
@@ -139,7 +139,7 @@ def _say(
     totals: dict[str, float],
     out: Path,
     scenario: str,
-    look: Description | None,
+    look: SimulationSummary | None,
     *,
     quiet: bool,
     json: bool,
@@ -159,7 +159,7 @@ def _say(
         print_json(summary if look is None else {**summary, "description": look.to_dict()})
         return
     if look is not None and not quiet:
-        print_description(look)
+        print_summary(look)
     note(
         f"{rows:,} impressions of {scenario!r} in {out}: CTR {summary['ctr']:.2%}, "
         f"{conversions:,.0f} conversions; the true CVR over all impressions is "
