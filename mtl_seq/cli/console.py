@@ -102,7 +102,8 @@ def _table(report: ReportResult) -> Table:
     keys = _TRUTH_METRICS if report.has_truth else _LOG_METRICS
     for key in keys:
         head = "\n".join(metric_label(key, against_truth=report.has_truth))
-        table.add_column(head.replace("relative", "rel."), justify="right", no_wrap=True)
+        head = head.replace("relative", "rel.").replace("gap closed\nall", "gap\nclosed")
+        table.add_column(head, justify="right", no_wrap=True)
     references = [CEILING, TRUTH] if report.has_truth else []
     for name in (*report.models, *references):
         cells = [_cell(report, name, key) for key in keys]

@@ -155,7 +155,9 @@ def _small(rows: float, positives: float, users: int, target: FloatArray) -> str
         return f"{users} {'user' if users == 1 else 'users'}"
     # Probabilities as targets carry no label noise.
     drawn = bool(np.isin(target, (0, 1)).all())
-    return f"{positives:.0f} positives" if drawn and positives < _FEW_POSITIVES else None
+    if not drawn or positives >= _FEW_POSITIVES:
+        return None
+    return f"{positives:.0f} {'positive' if positives == 1 else 'positives'}"
 
 
 def _reason(rows: float) -> str:

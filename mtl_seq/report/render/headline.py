@@ -47,7 +47,7 @@ def _against_truth(report: ReportResult) -> list[str]:
         lines += [f"Relative bias of the others: {others}."] if others else []
     if report.oracle:
         lines.append(
-            f"{report.oracle}, trained on potential outcomes, which no log holds: "
+            f"Relative bias of {report.oracle}, trained on potential outcomes, which no log holds: "
             f"{_bias(report, report.oracle)}."
         )
     lines += _ranker_lines(report, graded)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from mtl_seq.report.simulation.simulation_summary import SimulationSummary
+from mtl_seq.report.simulation.simulation_result import SimulationResult
 
 __all__ = ["simulation_figure"]
 
@@ -22,7 +22,7 @@ _MOST_USER_BARS = 14
 _TICKS = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.9, 0.99, 0.5, 0.999, 0.3, 0.03, 0.003, 0.7, 0.97)
 
 
-def simulation_figure(summary: SimulationSummary) -> Figure:
+def simulation_figure(summary: SimulationResult) -> Figure:
     """Draw a simulation summary."""
     figure = Figure(figsize=(15, 8.4), layout="constrained")
     panels = figure.subplots(2, 3)
@@ -40,7 +40,7 @@ def simulation_figure(summary: SimulationSummary) -> Figure:
     return figure
 
 
-def _histogram(axes: Axes, summary: SimulationSummary) -> None:
+def _histogram(axes: Axes, summary: SimulationResult) -> None:
     middle, width, shares = _coarse(summary.propensity, ["all"])
     axes.bar(middle, shares["all"], width, color=_BLUE, alpha=0.75)
     quantiles = [
@@ -59,7 +59,7 @@ def _histogram(axes: Axes, summary: SimulationSummary) -> None:
     axes.set_title("Propensity, all impressions", loc="left", fontsize=11)
 
 
-def _overlap(axes: Axes, summary: SimulationSummary) -> None:
+def _overlap(axes: Axes, summary: SimulationResult) -> None:
     middle, width, shares = _coarse(summary.propensity, ["clicks", "non-clicks"])
     for name, colour in (("clicks", _ORANGE), ("non-clicks", _GREEN)):
         axes.bar(middle, shares[name], width, color=colour, alpha=0.35)
@@ -94,7 +94,7 @@ def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
     axes.set_title("CVR by propensity", loc="left", fontsize=11)
 
 
-def _lorenz(axes: Axes, summary: SimulationSummary) -> None:
+def _lorenz(axes: Axes, summary: SimulationResult) -> None:
     axes.set_title("Lorenz curve of items", loc="left", fontsize=11)
     if summary.items.empty:
         _empty(axes, "no item column")
@@ -138,7 +138,7 @@ def _users(axes: Axes, users: "pd.Series[int]") -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def _table(axes: Axes, summary: SimulationSummary) -> None:
+def _table(axes: Axes, summary: SimulationResult) -> None:
     axes.axis("off")
     axes.set_title("Table; p = P(click | x)", loc="left", fontsize=11)
     heads = ((0.0, "left", ""), (0.78, "right", "drawn"), (1.0, "right", "expected"))
