@@ -1,4 +1,4 @@
-"""What the commands print. Figures go to standard output, everything else to standard error."""
+"""Terminal output: results on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -29,13 +29,13 @@ __all__ = ["note", "print_json", "print_report", "print_summary"]
 
 
 def note(line: str, *, quiet: bool) -> None:
-    """A line for the person at the terminal."""
+    """Print a line on standard error."""
     if not quiet:
         print(line, file=sys.stderr)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON document on standard output."""
+    """Print a JSON document on standard output."""
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
@@ -69,7 +69,7 @@ def print_report(report: ReportResult, files: list[Path], *, quiet: bool, as_jso
             console.print(table.caption, style="bold", highlight=False)
             console.print(_rich_table(table))
         if report.changes is not None:
-            console.print("Changed since the older report", style="bold")
+            console.print("Changes since the earlier report", style="bold")
             console.print(_changes(report, report.changes))
         for line in undefined_lines(report):
             console.print(f"not defined: {line}", highlight=False)
