@@ -76,28 +76,28 @@ def simulate(
             metadata={"scenario": scenario},
         )
         totals = _write_shards(write, rows, test_rows, out, quiet=quiet)
-        summary = None
+        description = None
         if describe_:
-            summary = SimulationSummary.from_chunks(read_shards(out), simulator.schema)
-            summary.plot(out / PICTURE)
+            description = SimulationSummary.from_chunks(read_shards(out), simulator.schema)
+            description.plot(out / PICTURE)
     else:
-        totals, summary = _write_files(
+        totals, description = _write_files(
             simulator, (rows, test_rows), out, seed=seed, describe_=describe_
         )
     summary = {"out": str(out), "scenario": scenario, **_rates(simulator.schema, rows, totals)}
     if json:
-        content = {} if summary is None else {"description": summary.to_dict()}
+        content = {} if description is None else {"description": description.to_dict()}
         print_json({**summary, **content})
         return
-    if summary is not None and not quiet:
-        print_summary(summary)
+    if description is not None and not quiet:
+        print_summary(description)
     note(
         f"{rows:,} impressions of {scenario!r} in {out}: CTR {summary['ctr']:.2%}, "
         f"{totals[simulator.schema.labels[simulator.schema.funnel.last]]:,.0f} conversions; the "
         f"true CVR over all impressions is {summary['true_cvr_on_all']:.2%}",
         quiet=quiet,
     )
-    if summary is not None:
+    if description is not None:
         note(f"written: {out / PICTURE}", quiet=quiet)
 
 

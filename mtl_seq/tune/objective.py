@@ -18,6 +18,7 @@ from mtl_seq.data import write_frame
 from mtl_seq.errors import ArtifactError
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.functional import dr_log_loss, ips_log_loss, snips_log_loss
+from mtl_seq.losses import PropensityPolicy
 from mtl_seq.models import multitask
 from mtl_seq.schema import Schema
 
@@ -34,8 +35,6 @@ OBJECTIVES: dict[Estimate, str] = {
     "ips": "IPS estimate of the log loss of pCVR over all impressions",
 }
 """What is minimised, in words."""
-
-_FLOOR_QUANTILE = 0.01
 
 
 class Reference(NamedTuple):
@@ -66,7 +65,7 @@ class Reference(NamedTuple):
         logged = schema.propensity
         known = scores["pctr"] if logged is None else held[logged]
         propensity = known.to_numpy(dtype=np.float64)
-        floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+        floor = float(PropensityPolicy().floor_of(propensity))
         return cls(np.maximum(propensity, floor), scores["pcvr"].to_numpy())
 
     def save(self, path: str | Path) -> None:

@@ -12,11 +12,11 @@ from mtl_seq.functional import (
     effective_sample_size,
     inverse_propensity,
     largest_weight_share,
-    propensity_quantile,
 )
+from mtl_seq.losses import PropensityPolicy
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, array_from_json, make_frame
 
-__all__ = ["WEIGHT_COLUMNS", "Overlap", "overlap"]
+__all__ = ["LEAST_PROPENSITY", "WEIGHT_COLUMNS", "Overlap", "overlap"]
 
 FloatArray = NDArray[np.float64]
 
@@ -28,11 +28,10 @@ WEIGHT_COLUMNS = {
     "reason": TEXT,
 }
 
-FLOOR_QUANTILE = 0.01
-"""Share of the impressions whose propensity a counterfactual model raises to the floor."""
+LEAST_PROPENSITY = 1e-9
+"""Propensities below it are raised to it before anything is divided by them."""
 
 _BINS = 40
-_LEAST = 1e-9
 
 
 class Overlap(NamedTuple):
@@ -76,7 +75,7 @@ def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: s
     Returns:
         The overlap; without clicks the weight diagnostics are NaN, with the reason.
     """
-    shown = np.maximum(propensities[source], _LEAST)
+    shown = np.maximum(propensities[source], LEAST_PROPENSITY)
     low, high = shown.min(), shown.max()
     edges = np.geomspace(low * (1 - 1e-9), max(high, low * 1.01) * (1 + 1e-9), _BINS + 1)
     clicks, others = (
@@ -87,8 +86,8 @@ def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: s
 
 
 def _weights(name: str, propensity: FloatArray, click: FloatArray) -> tuple[object, ...]:
-    clipped = torch.from_numpy(np.maximum(propensity, _LEAST))
-    floor = float(propensity_quantile(clipped, FLOOR_QUANTILE))
+    clipped = torch.from_numpy(np.maximum(propensity, LEAST_PROPENSITY))
+    floor = float(PropensityPolicy().floor_of(clipped))
     weight = inverse_propensity(torch.from_numpy(click.copy()), clipped)
     clicked = click == 1
     count = int(clicked.sum())

@@ -11,6 +11,7 @@ import numpy as np
 from mtl_seq.errors import ArtifactError
 from mtl_seq.functional import mean_odds_ratio_cvr
 from mtl_seq.records import Scores, SelectionTest
+from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
 
 __all__ = [
     *("QUANTILE", "Selection", "read_selection_test", "selection_under"),
@@ -54,7 +55,7 @@ def selection_under(test: SelectionTest, scores: Scores) -> Selection:
         test: The test.
         scores: Predictions whose pCTR and pCTCVR are taken for what the log identifies.
     """
-    p = np.maximum(scores.pctr, 1e-9)
+    p = np.maximum(scores.pctr, LEAST_PROPENSITY)
     t = np.minimum(scores.pctcvr, p)
     log_psi = [math.log(_ASSUMED), -math.log(_ASSUMED)]
     if test.verdict != "not identified":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtl_seq.errors import rows_text
 from mtl_seq.functional import sensitivity_curve, sensitivity_interval, tipping_point
 from mtl_seq.records import Scores
+from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
 from mtl_seq.report.compute.serialise import NUMBER, TEXT, array_from_json, make_frame
 
 __all__ = ["GAMMAS", "ODDS_RATIO_COLUMNS", "TOLERATED", "Sensitivity", "sensitivity"]
@@ -34,7 +35,6 @@ ODDS_RATIO_COLUMNS = {
 }
 
 _REACH = 5.0
-_FLOOR = 1e-9
 
 
 class Sensitivity(NamedTuple):
@@ -112,7 +112,7 @@ def sensitivity(
         undefined = [(name, mean, *[math.nan] * 4, reason) for name, mean in means.items()]
         table = make_frame(undefined, ODDS_RATIO_COLUMNS)
         return Sensitivity(base, empty, empty, {}, worst, table, control, reason)
-    p = np.maximum(p, _FLOOR)
+    p = np.maximum(p, LEAST_PROPENSITY)
     t = np.minimum(t, p)
     curve = sensitivity_curve(p, t, gamma=_REACH, points=61)
     ranges = {}
