@@ -198,4 +198,4 @@ def test_a_fused_score_goes_into_a_report():
     row = report.table.loc["fused"]
     expected = roc_auc_score(LOG["order"], found["score"])
     assert row["CTCVR AUC", "all"] == pytest.approx(expected, abs=1e-12)
-    assert np.isnan(row["CTCVR PCOC, all"])
+    assert np.isnan(row["CTCVR PCOC", "all"])
