@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.data import Codec, extended, read_frame
+from mtl_seq.data import Codec, read_frame
+from mtl_seq.data.encode.warm_start import extend_codec
 from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.config import FitConfig
@@ -63,7 +64,7 @@ def prepare(
         check_rows(schema, held_rows, encoding, config.allow_leak)
     if codec is None:
         codec = Codec.fit_with(encoding, schema, rows)
-        codec = codec if start is None else extended(start.codec, codec)
+        codec = codec if start is None else extend_codec(start.codec, codec)
     model = build_model(config, codec)
     batch = codec.encode_training(rows)
     assert batch.labels is not None
