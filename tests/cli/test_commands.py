@@ -169,7 +169,7 @@ def test_every_help_shows_an_example_and_the_common_options(command, capsys):
 def test_fit_tells_the_unsure_what_to_try(capsys):
     assert main(["fit", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Where unsure, try `--model default`" in shown
+    assert "Compare `targeted`, the default, with `multitask`, the control" in shown
     assert "docs/choosing.md" in shown
 
 
