@@ -1,4 +1,4 @@
-"""From a head's logits to the probabilities of a funnel."""
+"""Compose logits of conditionals into the probabilities of a funnel."""
 
 from collections.abc import Mapping
 
@@ -36,19 +36,19 @@ def compose_conditionals(
     log_joint: dict[str, Tensor] = {}
     joint_logit: dict[str, Tensor] = {}
     for stage in funnel.stages:
-        own = given[stage.name]
+        logit = given[stage.name]
         if stage.after is None:
-            log_joint[stage.name], joint_logit[stage.name] = logsigmoid(own), own
+            log_joint[stage.name], joint_logit[stage.name] = logsigmoid(logit), logit
         else:
-            log_joint[stage.name] = log_joint[stage.after] + logsigmoid(own)
-            joint_logit[stage.name] = logit_product(joint_logit[stage.after], own)
+            log_joint[stage.name] = log_joint[stage.after] + logsigmoid(logit)
+            joint_logit[stage.name] = logit_product(joint_logit[stage.after], logit)
     log_pcvr, pcvr_logit = _last_given_first(funnel, given)
     promoted = {name: promote(logit) for name, logit in aux.items()}
     return FunnelPrediction(logits, log_joint, joint_logit, log_pcvr, pcvr_logit, promoted)
 
 
 def tower_rates(funnel: Funnel, rates: Mapping[str, float]) -> dict[str, float]:
-    """What each tower's sigmoid must say, so that `compose_conditionals` gives these rates.
+    """Rates to set the towers' biases to, so that `compose_conditionals` gives these rates.
 
     For most towers that is the rate itself. Exclusive mediators are classes of one softmax against
     "none of them", so a tower's logit there is ``log(rate / rate of none)``.
@@ -60,12 +60,12 @@ def tower_rates(funnel: Funnel, rates: Mapping[str, float]) -> dict[str, float]:
     Returns:
         The same names.
     """
-    found = dict(rates)
+    starts = dict(rates)
     for stage in funnel.stages:
         if len(stage.via) > 1 and all(name in rates for name in stage.via):
             none = max(1 - sum(rates[name] for name in stage.via), _LEAST)
-            found.update({name: rates[name] / (rates[name] + none) for name in stage.via})
-    return found
+            starts.update({name: rates[name] / (rates[name] + none) for name in stage.via})
+    return starts
 
 
 def _given_parent(funnel: Funnel, logits: Tensor) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ def _given_parent(funnel: Funnel, logits: Tensor) -> dict[str, Tensor]:
             mediator = given[stage.via[0]]
             log_ways: tuple[Tensor, ...] = (logsigmoid(mediator), logsigmoid(-mediator))
         else:
-            # Exclusive classes are one softmax; only now are their own logits known.
+            # Exclusive classes are one softmax, from which each mediator's logit follows.
             classes = torch.stack([given[name] for name in stage.via], dim=1)
             conditional, log_classes = logit_exclusive(classes)
             given.update(zip(stage.via, conditional.unbind(1), strict=True))
