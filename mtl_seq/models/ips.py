@@ -1,4 +1,4 @@
-"""Inverse propensity scoring and SNIPS, on networks of their own and on a shared one."""
+"""Inverse propensity scoring: IPS and SNIPS on separate networks, Multi-IPW on a shared one."""
 
 from dataclasses import replace
 

@@ -1,7 +1,7 @@
-"""What a search may turn: the ranges of a builder's own arguments.
+"""Search spaces: ranges of a builder's arguments.
 
-A builder's weights of losses, its propensity policy and its bottom are read from its signature; what
-else it takes stands beside it, as ``SPACE`` of its file.
+Loss weights, the propensity policy and the bottom are read from a builder's signature; ranges of
+other arguments are in ``SPACE`` of its module.
 """
 
 import inspect
@@ -22,12 +22,12 @@ Value = bool | float | int | str | None
 
 
 class Range(NamedTuple):
-    """Numbers between two ends.
+    """An interval of numbers.
 
     Attributes:
-        low: The least.
-        high: The greatest.
-        log: Whether they are even in their logarithm.
+        low: The lower bound.
+        high: The upper bound.
+        log: Whether to search on a logarithmic scale.
     """
 
     low: float
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
     """One of several values.
 
     Attributes:
-        options: The values.
+        options: The values to choose from.
     """
 
     options: tuple[Value, ...]
@@ -58,43 +58,43 @@ _HIDDEN = Choice(("32,16", "64,32", "128,64"))
 
 
 def search_space(builder: Builder) -> SearchSpace:
-    """The ranges of a builder's arguments; those that a partial of it has set are left out.
+    """The search space of a builder, without arguments that a partial of it has set.
 
     Args:
         builder: A builder, or a ``functools.partial`` of one.
 
     Returns:
         Ranges by name: ``<loss>_weight`` from a tenth to ten times its default, quantile and
-        self-normalisation of the propensity policy, experts and widths of the bottom, and what the
-        builder's file names in ``SPACE``.
+        self-normalisation of the propensity policy, experts and widths of the bottom, and the
+        ranges in ``SPACE`` of the builder's module.
     """
     inner, given = _parts(builder)
     taken = inspect.signature(inner).parameters
-    found: dict[str, Range | Choice] = {}
+    space: dict[str, Range | Choice] = {}
     for name, parameter in taken.items():
         if name.endswith("_weight") and isinstance(parameter.default, float):
             middle = parameter.default or 0.1
-            found[name] = Range(middle / 10, middle * 10, log=True)
-    own: SearchSpace = getattr(sys.modules[inner.__module__], "SPACE", {})
-    found |= {name: one for name, one in own.items() if name in taken}
+            space[name] = Range(middle / 10, middle * 10, log=True)
+    declared: SearchSpace = getattr(sys.modules[inner.__module__], "SPACE", {})
+    space |= {name: values for name, values in declared.items() if name in taken}
     if "propensity" in taken:
-        found["propensity.quantile"] = Range(0.001, 0.1, log=True)
-        found["propensity.self_normalise"] = Choice((False, True))
+        space["propensity.quantile"] = Range(0.001, 0.1, log=True)
+        space["propensity.self_normalise"] = Choice((False, True))
     if "bottom" in taken:
         bottom, settled = _parts(given.get("bottom", taken["bottom"].default))
         if bottom is not nn.SingleTask:
             nested = {**_BOTTOMS.get(bottom, {}), "bottom.hidden": _HIDDEN}
             arguments = inspect.signature(bottom).parameters
-            found |= {
-                name: one
-                for name, one in nested.items()
+            space |= {
+                name: values
+                for name, values in nested.items()
                 if (last := name.split(".")[1]) in arguments and last not in settled
             }
-    return {name: one for name, one in found.items() if name not in given or "." in name}
+    return {name: values for name, values in space.items() if name not in given or "." in name}
 
 
 def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
-    """The builder with these arguments.
+    """Bind arguments of a search space to a builder.
 
     Args:
         builder: A builder, or a partial of one.
@@ -128,7 +128,7 @@ def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
 
 
 def _parts(function: Callable[..., Any]) -> tuple[Any, dict[str, Any]]:
-    """What a partial, or one of a partial, calls, and with what."""
+    """The function that a (nested) partial calls, and its keywords."""
     given: dict[str, Any] = {}
     while isinstance(function, partial):
         given = {**function.keywords, **given}
@@ -137,5 +137,5 @@ def _parts(function: Callable[..., Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _widths(value: Value) -> tuple[int, ...]:
-    """``"64,32"`` as ``(64, 32)``: a choice of a study is a text or a number."""
+    """``"64,32"`` as ``(64, 32)``: options of a study are texts or numbers."""
     return tuple(int(width) for width in str(value).split(","))

@@ -45,10 +45,10 @@ def take_turns(
     optimizer: Any = module.optimizers()
     rate: Any = module.lr_schedulers()
     losses: dict[str, Tensor] = {}
-    for turn in schedule.turns:
+    for step in schedule.steps:
         prediction = predict(features)
         found = model.objective(prediction, labels)
-        active = {name: found[name] for name in turn}
+        active = {name: found[name] for name in step}
         optimizer.zero_grad()
         module.manual_backward(torch.stack(list(active.values())).sum())
         _forget_zeros(model)
@@ -78,5 +78,5 @@ def _numbers(parameter: Parameter) -> Tensor:
 def copy_towers(model: FunnelModel) -> None:
     """What a schedule has happen at the start of an epoch."""
     if model.schedule is not None:
-        for source, target in model.schedule.copies:
+        for source, target in model.schedule.weight_copies:
             copy_tower(model.network, source, target)
