@@ -33,10 +33,10 @@ class FunnelModel(nn.Module):
             all.
 
     Attributes:
-        dependence: How an estimator finds the dependence of click and conversion; None where the
-            model has none.
-        calibration: How an estimator calibrates pCVR once training is over, where the estimator is
-            not told otherwise; None for not at all.
+        dependence: How an estimator estimates the dependence of click and conversion; None where
+            the model has none.
+        calibration: How an estimator calibrates pCVR after training, unless its ``calibrate=`` is
+            set; None for no calibration.
 
     Raises:
         CompositionError: The network lacks a tower that a loss reads, or has one that none reads;

@@ -37,7 +37,7 @@ def dcmt(
         cvr_weight: Weight of the loss of both CVR towers.
         ctcvr_weight: Weight of the CTCVR loss.
         prior: Weight, within that loss, of the regulariser that both towers add up to 1.
-        propensity: Where propensities come from and how small they may be; by default
+        propensity: Source, floor and normalisation of the propensities; by default
             self-normalising. ``PropensityPolicy()`` gives the IPS form.
         seed: Seed of the initial weights.
 

@@ -68,29 +68,29 @@ def search_space(builder: Builder) -> SearchSpace:
         self-normalisation of the propensity policy, experts and widths of the bottom, and the
         ranges in ``SPACE`` of the builder's module.
     """
-    inner, given = _parts(builder)
-    taken = inspect.signature(inner).parameters
+    target, bound = _parts(builder)
+    arguments = inspect.signature(target).parameters
     space: dict[str, Range | Choice] = {}
-    for name, parameter in taken.items():
+    for name, parameter in arguments.items():
         if name.endswith("_weight") and isinstance(parameter.default, float):
             middle = parameter.default or 0.1
             space[name] = Range(middle / 10, middle * 10, log=True)
-    declared: SearchSpace = getattr(sys.modules[inner.__module__], "SPACE", {})
-    space |= {name: values for name, values in declared.items() if name in taken}
-    if "propensity" in taken:
+    declared: SearchSpace = getattr(sys.modules[target.__module__], "SPACE", {})
+    space |= {name: values for name, values in declared.items() if name in arguments}
+    if "propensity" in arguments:
         space["propensity.quantile"] = Range(0.001, 0.1, log=True)
         space["propensity.self_normalise"] = Choice((False, True))
-    if "bottom" in taken:
-        bottom, settled = _parts(given.get("bottom", taken["bottom"].default))
+    if "bottom" in arguments:
+        bottom, bottom_keywords = _parts(bound.get("bottom", arguments["bottom"].default))
         if bottom is not nn.SingleTask:
             nested = {**_BOTTOMS.get(bottom, {}), "bottom.hidden": _HIDDEN}
-            arguments = inspect.signature(bottom).parameters
+            of_bottom = inspect.signature(bottom).parameters
             space |= {
                 name: values
                 for name, values in nested.items()
-                if (last := name.split(".")[1]) in arguments and last not in settled
+                if (last := name.split(".")[1]) in of_bottom and last not in bottom_keywords
             }
-    return {name: values for name, values in space.items() if name not in given or "." in name}
+    return {name: values for name, values in space.items() if name not in bound or "." in name}
 
 
 def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
@@ -103,16 +103,16 @@ def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
     Raises:
         CompositionError: An argument that the builder does not have.
     """
-    inner, given = _parts(builder)
-    taken = inspect.signature(inner).parameters
+    target, bound = _parts(builder)
+    arguments = inspect.signature(target).parameters
     flat: dict[str, Any] = {}
     bottom: dict[str, Any] = {}
     policy: dict[str, Any] = {}
     for name, value in values.items():
         head, _, tail = name.partition(".")
-        if head not in taken or (tail and head not in ("bottom", "propensity")):
+        if head not in arguments or (tail and head not in ("bottom", "propensity")):
             raise CompositionError(
-                f"{inner.__name__} has no argument {name!r}: known are {sorted(taken)}"
+                f"{target.__name__} has no argument {name!r}: known are {sorted(arguments)}"
             )
         if head == "bottom" and tail:
             bottom[tail] = _widths(value) if tail == "hidden" else value
@@ -121,19 +121,19 @@ def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
         else:
             flat[name] = value
     if bottom:
-        flat["bottom"] = partial(given.get("bottom", taken["bottom"].default), **bottom)
+        flat["bottom"] = partial(bound.get("bottom", arguments["bottom"].default), **bottom)
     if policy:
-        flat["propensity"] = replace(given.get("propensity") or PropensityPolicy(), **policy)
+        flat["propensity"] = replace(bound.get("propensity") or PropensityPolicy(), **policy)
     return partial(builder, **flat) if flat else builder
 
 
 def _parts(function: Callable[..., Any]) -> tuple[Any, dict[str, Any]]:
     """The function that a (nested) partial calls, and its keywords."""
-    given: dict[str, Any] = {}
+    bound: dict[str, Any] = {}
     while isinstance(function, partial):
-        given = {**function.keywords, **given}
+        bound = {**function.keywords, **bound}
         function = function.func
-    return function, given
+    return function, bound
 
 
 def _widths(value: Value) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ COMBINATIONS = {
     for name, head in HEADS.items()
     for funnel in rows.ON.get(name, {}).get("funnels", FUNNELS)
 }
-# Other sizes and options of a bottom are tested by `check_bottom`; they compose as their class does.
+# Other sizes and options of a bottom are tested by `check_bottom`; they compose as their class.
 BOTTOMS = [part for part in rows.BOTTOMS.values() if isinstance(part, type)]
 bottoms = pytest.mark.parametrize("bottom", BOTTOMS)
 combinations = pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_every_bottom_composes_with_every_head(bottom, head, funnel):
     check_model(partial(build, bottom=bottom, head=head), funnel=funnel)
 
 
-# Export takes a second or more: every bottom is exported with one head on one funnel, and every head
-# on every funnel with the default bottom; the other combinations are marked slow.
+# Export takes a second or more: every bottom is exported with one head on one funnel, and every
+# head on every funnel with the default bottom; the other combinations are marked slow.
 DEEPEST = (nn.DBMTL, FUNNELS[-1])
 
 
