@@ -77,7 +77,7 @@ def read_scenario(text: str, source: str) -> ScenarioFile:
             f"`summary` must be one line of text, found {content.get('summary')!r}", "summary"
         )
     if not isinstance(file.parameters, dict):
-        raise file.error(f"`parameters` must be a table, found {read.parameters!r}", "parameters")
+        raise file.error(f"`parameters` must be a table, found {file.parameters!r}", "parameters")
     return file
 
 
