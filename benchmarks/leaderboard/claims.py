@@ -29,7 +29,14 @@ from mtl_seq.models import Builder
 SCENARIO = "cvr_blind"
 CLAIMS = {"escm2_dr": 1 / 3, "escm2_ips": 1 / 2}
 RESULT = Path(__file__).parent / "results" / "claims.json"
-SHOWN = ["relative bias, all", "AUC, all", "log loss, all", "RMSE, all", "gap closed"]
+SHOWN = {
+    ("relative bias", "all"): "relative bias, all",
+    ("AUC", "all"): "AUC, all",
+    ("log loss", "all"): "log loss, all",
+    ("RMSE", "all"): "RMSE, all",
+    ("gap closed", "all"): "gap closed",
+}
+"""Columns of the report's table, by the name under which results are kept."""
 
 
 def main() -> int:
@@ -69,7 +76,8 @@ def measure(
         scenario = simulate.scenario(SCENARIO, seed=seed, **parameters)
         report = compare_models(scenario, builders, seed=seed, **settings)
         shown = [column for column in SHOWN if column in report.table]
-        tables[seed] = report.table.loc[list(builders), shown]
+        table = report.table.loc[list(builders), shown]
+        tables[seed] = table.set_axis([SHOWN[column] for column in shown], axis=1)
     every = pd.concat(tables, names=["seed"])
     bias = every["relative bias, all"].abs().groupby("model").mean()
     said = "".join(f", {name}={value}" for name, value in parameters.items())

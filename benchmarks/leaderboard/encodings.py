@@ -35,12 +35,12 @@ ENCODINGS = {
     "both": Encoding(wide=True),
 }
 COLUMNS = [
-    "CTR AUC, all",
-    "CVR AUC, clicks",
-    "CTCVR AUC, all",
-    "CTR PCOC, all",
-    "CVR PCOC, clicks",
-    "CTCVR PCOC, all",
+    ("CTR AUC", "all"),
+    ("CVR AUC", "clicks"),
+    ("CTCVR AUC", "all"),
+    ("CTR PCOC", "all"),
+    ("CVR PCOC", "clicks"),
+    ("CTCVR PCOC", "all"),
 ]
 
 
@@ -58,7 +58,8 @@ def on_kuairand(raw: Path, conversion: str, seeds: list[int]) -> pd.DataFrame:
             estimator = FunnelEstimator(models.esmm, schema, encoding=encoding, epochs=2, seed=seed)
             scores = estimator.fit(train).predict(test)
             report = BiasReport.from_log({"m": scores}, test, schema=schema, replicates=2)
-            found[name, seed] = report.table.loc["m", COLUMNS]
+            row = report.table.loc["m", COLUMNS]
+            found[name, seed] = row.set_axis([", ".join(column) for column in COLUMNS])
     return pd.DataFrame(found).T
 
 

@@ -71,9 +71,9 @@ def on_kuairand(folder: Path, seed: int, bottom: Any) -> dict[str, float]:
     scores = estimator.fit(folder / "train.parquet").predict(test)
     table = BiasReport.from_log({"m": scores}, test, schema=schema, replicates=2).table.loc["m"]
     return {
-        "AUC": float(table["CTCVR AUC, all"]),
-        "AUC on clicks": float(table["CVR AUC, clicks"]),
-        "|relative bias|": abs(float(table["CTCVR PCOC, all"]) - 1),
+        "AUC": float(table["CTCVR AUC", "all"]),
+        "AUC on clicks": float(table["CVR AUC", "clicks"]),
+        "|relative bias|": abs(float(table["CTCVR PCOC", "all"]) - 1),
     }
 
 

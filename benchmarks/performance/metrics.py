@@ -38,7 +38,7 @@ from torchmetrics import MetricCollection
 from mtl_seq import metrics
 from mtl_seq.experiments.compare import versions
 from mtl_seq.functional import auc, grouped_auc
-from mtl_seq.report.compute.metrics import Question, measure
+from mtl_seq.report.compute.metrics import EvaluationTarget, measure
 
 RESULT = Path(__file__).parent / "results" / "metrics.json"
 PARTS = ("stream", "auc", "gauc", "bootstrap")
@@ -230,11 +230,11 @@ def bootstrap_rows(
         pctr, pcvr = (np.clip(each * rng.lognormal(0, 0.2, rows), 0, 1) for each in (p, q))
         predictions[f"model {index}"] = {"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr}
     questions = [
-        Question("pcvr", "all", everywhere, q),
-        Question("pcvr", "clicks", click, q),
-        Question("pcvr", "non-clicks", ~click, q),
-        Question("pctr", "all", everywhere, p),
-        Question("pctcvr", "all", everywhere, p * q),
+        EvaluationTarget("pcvr", "all", everywhere, q),
+        EvaluationTarget("pcvr", "clicks", click, q),
+        EvaluationTarget("pcvr", "non-clicks", ~click, q),
+        EvaluationTarget("pctr", "all", everywhere, p),
+        EvaluationTarget("pctcvr", "all", everywhere, p * q),
     ]
     ours = [
         timed(lambda: measure(predictions, questions, group, replicates=replicates, seed=0))[0]

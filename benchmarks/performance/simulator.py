@@ -111,7 +111,7 @@ def aliccp(given: argparse.Namespace) -> dict[str, object]:
         wrote = time.perf_counter() - start
         size = size_of(folder / "w")
         start = time.perf_counter()
-        found = report.describe_chunks(simulate.read_shards(folder / "w"), scenario.schema)
+        found = report.SimulationSummary.from_chunks(simulate.read_shards(folder / "w"), scenario.schema)
         read = time.perf_counter() - start
     return {
         "rows": given.aliccp_rows,
@@ -121,7 +121,7 @@ def aliccp(given: argparse.Namespace) -> dict[str, object]:
         "seconds to stream back and describe": round(read, 1),
         "gigabytes": {name: round(count / 1e9, 2) for name, count in size.items()},
         "described": {
-            str(name): {column: found.shown(str(name), column) for column in ("drawn", "expected")}
+            str(name): {column: found.formatted(str(name), column) for column in ("drawn", "expected")}
             for name in found.table.index
         },
     }

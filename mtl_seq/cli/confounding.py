@@ -10,8 +10,8 @@ from mtl_seq.cli.console import print_json
 from mtl_seq.cli.options import Json, Quiet, SchemaFile, Seed
 from mtl_seq.fit import selection_test
 from mtl_seq.models import DependenceConfig
-from mtl_seq.report.compute.selection import evidence_to_dict
-from mtl_seq.report.render.selection_text import evidence_lines
+from mtl_seq.report.compute.serialise import to_json
+from mtl_seq.report.render.selection_text import selection_test_lines
 from mtl_seq.schema import Schema
 
 __all__ = ["confounding"]
@@ -66,9 +66,9 @@ def confounding(
         log, Schema.from_json(schema), dependence=config, seed=seed, epochs=epochs
     )
     if json:
-        print_json(evidence_to_dict(result))
+        print_json(to_json(result))
     elif not quiet:
-        first, *lines = evidence_lines(result)
+        first, *lines = selection_test_lines(result)
         for line in (f"{result.verdict.upper()}. {first}", *lines, _advice(result.verdict)):
             print(line)
 

@@ -13,9 +13,9 @@ from mtl_seq.cli.fitting import BalanceName, CalibrateMethod, CalibrateWeighted
 from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
 from mtl_seq.errors import DataError, Terminated
 from mtl_seq.experiments import BUILDERS
-from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.fit.storage.builder_json import name_of
-from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit import FunnelEstimator
+from mtl_seq.fit.config import FitConfig, builder_name
+from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.fit.train.precision import Precision
 from mtl_seq.schema import Schema
 
@@ -52,10 +52,10 @@ def fit(
     model: Annotated[
         str,
         typer.Option(
-            help=f"One of {', '.join(BUILDERS)}. Where unsure, try `--model default` beside "
+            help=f"One of {', '.join(BUILDERS)}. Compare `targeted`, the default, with "
             "`multitask`, the control; docs/choosing.md says which suits which log."
         ),
-    ] = "esmm",
+    ] = builder_name(FitConfig.model),
     bottom: Annotated[
         Bottom | None, typer.Option(help="What the towers share; by default the model's own.")
     ] = None,
@@ -65,14 +65,14 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option(help="Passes at most; by default one, on small logs more.", min=1)
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Rows per step.", min=1)] = 256,
-    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 5e-3,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.", min=1)] = FitConfig.batch_size,
+    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = FitConfig.lr,
     validation: Annotated[
         float, typer.Option(help="Share of the rows held out for the checkpoint rule.")
-    ] = 0.05,
+    ] = FitConfig.validation,
     patience: Annotated[
         int, typer.Option(help="Epochs without a better checkpoint before training stops.", min=1)
-    ] = 2,
+    ] = FitConfig.patience,
     impute: Annotated[
         bool, typer.Option("--impute", help="Replace missing dense values by the training mean.")
     ] = False,
@@ -94,7 +94,7 @@ def fit(
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="What the network computes in; auto measures.")
-    ] = "float32",
+    ] = FitConfig.precision,
     accumulate: Annotated[int, typer.Option(help="Batches per step of the optimiser.", min=1)] = 1,
     clip: Annotated[
         float | None, typer.Option(help="Largest norm of the gradient; default: any.")
@@ -121,7 +121,7 @@ def fit(
 
     Example: [bold]mtl-seq fit --resume model/[/bold]
     """
-    quiet = quiet or not is_first()
+    quiet = quiet or not is_rank_zero()
     if resume is None:
         if log is None or schema is None or out is None:
             raise typer.BadParameter("LOG, --schema and --out are needed, or --resume alone")
@@ -170,19 +170,19 @@ def fit(
     try:
         estimator = command.run(resume=resume is not None, progress=not quiet)
     except Terminated as stop:
-        if is_first():
+        if is_rank_zero():
             print(
                 f"{stop.message}: go on with `mtl-seq fit --resume {command.out}`", file=sys.stderr
             )
         raise typer.Exit(143) from stop
     except KeyboardInterrupt:
-        if is_first() and command.state.exists():
+        if is_rank_zero() and command.state.exists():
             print(
                 f"its last checkpoint is kept: go on with `mtl-seq fit --resume {command.out}`",
                 file=sys.stderr,
             )
         raise
-    if is_first():
+    if is_rank_zero():
         _tell(command, estimator, quiet=quiet, json=json)
 
 
@@ -206,9 +206,9 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         print_json(
             {
                 "out": command.out,
-                "model": name_of(estimator.model),
+                "model": builder_name(estimator.config_.model),
                 "bottom": command.bottom,
-                "checkpoint_rule": CHECKPOINT_RULE,
+                "checkpoint_rule": run.checkpoint_rule,
                 "rule_by_epoch": list(run.validation_scores),
                 "epoch_kept": run.best_epoch + 1,
                 "validation": run.to_dict()["validation_metrics"],
@@ -218,8 +218,8 @@ def _tell(command: FitCommand, estimator: FunnelEstimator, *, quiet: bool, json:
         )
         return
     note(
-        f"{name_of(estimator.model)} in {command.out}; kept epoch {run.best_epoch + 1} of "
-        f"{len(run.validation_scores)} by {CHECKPOINT_RULE}",
+        f"{builder_name(estimator.config_.model)} in {command.out}; kept epoch "
+        f"{run.best_epoch + 1} of {len(run.validation_scores)}: {run.checkpoint_rule} (docs/training.md)",
         quiet=quiet,
     )
     if calibration is not None:

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +13,9 @@ from mtl_seq.cli.fitting import Method, balance_named, calibrate_as
 from mtl_seq.cli.options import BOTTOMS, Bottom, builder
 from mtl_seq.data import Encoding, read_frame, truth_of
 from mtl_seq.errors import ArtifactError, CompositionError, DataError
-from mtl_seq.fit import Checkpoints, FunnelEstimator
+from mtl_seq.fit import Checkpoints, FitConfig, FunnelEstimator
 from mtl_seq.fit.storage.model_folder import FILES, UNFINISHED_FIT
-from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.schema import Schema
 from mtl_seq.tune.result import Tuned
 
@@ -82,7 +82,7 @@ class FitCommand:
         checkpoint_rule(self.checkpoint_every)
         self._estimator(progress=False)
         check_folder(self.out, (*FILES, UNFINISHED_FIT))
-        if not is_first():
+        if not is_rank_zero():
             return
         if self.kept.exists():
             raise ArtifactError(
@@ -98,7 +98,7 @@ class FitCommand:
         Raises:
             ArtifactError: There is none.
         """
-        if is_first():
+        if is_rank_zero():
             recover_folder(out)
         if not (out / UNFINISHED_FIT).exists():
             if (out / "estimator.json").exists():
@@ -127,8 +127,8 @@ class FitCommand:
             else:
                 frame = read_frame(self.log)
                 truth = truth_of(frame, read_frame(self.truth))
-                estimator.fit(frame, truth, checkpoints=kept, warm_start=start)
-            if is_first():
+                estimator.fit(frame, truth=truth, checkpoints=kept, warm_start=start)
+            if is_rank_zero():
                 estimator.save(self.out)
         except BaseException:
             self._forget_a_start()
@@ -137,40 +137,36 @@ class FitCommand:
 
     def _forget_a_start(self) -> None:
         """Without a checkpoint there is nothing to go on with."""
-        if is_first() and not self.state.exists():
+        if is_rank_zero() and not self.state.exists():
             shutil.rmtree(self.kept, ignore_errors=True)
             if not any(Path(self.out).iterdir()):
                 Path(self.out).rmdir()
 
     def _estimator(self, *, progress: bool) -> FunnelEstimator:
         build = builder(self.model)
-        estimator = FunnelEstimator(
-            build if self.bottom is None else partial(build, bottom=BOTTOMS[Bottom(self.bottom)]),
-            Schema.from_dict(self.schema),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            validation=self.validation,
-            patience=self.patience,
-            encoding=Encoding(
+        method = None if self.calibrate is None else Method(self.calibrate)
+        converted: dict[str, Any] = {
+            "model": build
+            if self.bottom is None
+            else partial(build, bottom=BOTTOMS[Bottom(self.bottom)]),
+            "schema": Schema.from_dict(self.schema),
+            "encoding": Encoding(
                 impute="mean" if self.impute else None,
                 wide=self.wide,
-                target_encoding=20.0 if self.target_encoding else None,
+                target_encoding=Encoding.target_encoding if self.target_encoding else None,
             ),
-            allow_leak=self.allow_leak,
-            balance=balance_named(self.balance),
-            calibrate=calibrate_as(
-                None if self.calibrate is None else Method(self.calibrate), self.calibrate_weighted
-            ),
-            precision=self.precision,
-            seed=self.seed,
-            progress=progress,
-            trainer={
+            "balance": balance_named(self.balance),
+            "calibrate": calibrate_as(method, self.calibrate_weighted),
+            "progress": progress,
+            "trainer": {
                 "accumulate_grad_batches": self.accumulate,
                 "gradient_clip_val": self.clip,
                 "logger": False if self.logger is None else self._logger(self.logger),
             },
-        )
+        }
+        settings = asdict(self)
+        same = {f.name: settings[f.name] for f in fields(FitConfig) if f.name in settings}
+        estimator = FunnelEstimator(**same | converted)
         if self.settings is not None:
             Tuned.from_json(self.settings).apply(estimator)
         if self.warm_start is not None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
 from mtl_seq.experiments import BUILDERS
+from mtl_seq.fit.config import FitConfig, builder_name
 from mtl_seq.schema import Schema
 from mtl_seq.tune import Estimate, Tuned
 from mtl_seq.tune import tune as search
@@ -25,7 +26,9 @@ def tune(
     log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     schema: SchemaFile,
     out: Annotated[Path, typer.Option(help="Folder of the study; an existing study is resumed.")],
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = builder_name(
+        FitConfig.model
+    ),
     bottom: Annotated[
         Bottom | None, typer.Option(help="Shared bottom; default: that of the model.")
     ] = None,

@@ -10,8 +10,8 @@ PAGE = (ROOT / "docs" / "sensitivity.md").read_text(encoding="utf-8")
 KEPT = json.loads((ROOT / "benchmarks" / "results" / "sensitivity.json").read_text())["scenarios"]
 
 
-def cells(simulator):
-    own = KEPT[simulator]
+def cells(scenario):
+    own = KEPT[scenario]
     spans = [*own["ranges"].values(), own["worst"]]
     return [
         f"{own['true_mean_cvr']:.1%}",
@@ -23,22 +23,22 @@ def cells(simulator):
 
 
 @pytest.mark.parametrize("scenario", KEPT)
-def test_the_table_is_that_of_the_kept_result(simulator):
-    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{simulator}`")]
-    assert line.endswith(" | " + " | ".join(cells(simulator)) + " |")
+def test_the_table_is_that_of_the_kept_result(scenario):
+    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{scenario}`")]
+    assert line.endswith(" | " + " | ".join(cells(scenario)) + " |")
 
 
 @pytest.mark.parametrize("scenario", KEPT)
-def test_how_far_the_curve_is_from_the_truth_is_stated(simulator):
-    own = KEPT[simulator]
+def test_how_far_the_curve_is_from_the_truth_is_stated(scenario):
+    own = KEPT[scenario]
     off = own["mean_at_the_true_psi"] / own["true_mean_cvr"] - 1
     said = " ".join(PAGE[PAGE.index("up to the model's own error") :].split())
-    assert f"{off:.0%} in `{simulator}`" in said
+    assert f"{off:.0%} in `{scenario}`" in said
 
 
 def test_which_ranges_hold_the_truth_is_as_stated():
-    def held(simulator):
-        own = KEPT[simulator]
+    def held(scenario):
+        own = KEPT[scenario]
         return {
             g for g, (low, high) in own["ranges"].items() if low <= own["true_mean_cvr"] <= high
         }
