@@ -24,22 +24,22 @@ def alternating_steps(
     *,
     predict: Callable[[Mapping[str, Tensor]], FunnelPrediction],
 ) -> tuple[FunnelPrediction, dict[str, Tensor]]:
-    """Take an optimiser step for each turn of a schedule on one batch, then advance the rate.
+    """Take each optimiser step of a schedule on one batch, then advance the rate.
 
-    Each turn predicts from the weights after the turn before it. Parameters whose gradient is 0 in
-    a turn are not updated, not even by the optimiser's momentum: a turn freezes the parameters that
+    Each step predicts from the weights after the step before it. Parameters whose gradient is 0 in
+    a step are not updated, not even by the optimiser's momentum: a step freezes the parameters that
     only another one trains.
 
     Args:
         module: In manual optimisation, with one optimiser.
         model: The model to train.
-        schedule: The turns.
+        schedule: The steps.
         features: Of one batch.
         labels: Of the same rows.
         predict: The model's forward pass, in the arithmetic of training.
 
     Returns:
-        The last turn's prediction, and the weighted losses, each from its turn.
+        The last step's prediction, and the weighted losses, each from its step.
     """
     # One optimiser and one schedule were configured; Lightning types them as either or a list.
     optimizer: Any = module.optimizers()
