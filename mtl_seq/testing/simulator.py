@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import check_columns, check_labels, truth_to_frame
+from mtl_seq.data import truth_to_frame
+from mtl_seq.data.validate.checks import check_columns, check_labels
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 from mtl_seq.simulate import Simulator
