@@ -71,7 +71,7 @@ def escm2_dr(
         bottom: Builds the bottom.
         cvr_weight: lambda_c, weight of the counterfactual loss.
         ctcvr_weight: lambda_g, weight of the CTCVR loss.
-        imputation_weight: Weight of the imputation's own loss.
+        imputation_weight: Weight of the imputation loss.
         propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 

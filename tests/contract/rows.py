@@ -77,7 +77,7 @@ LOSSES = {
     "ReweightedClick": losses.ReweightedClick(),
     "ReweightedClick, corrected": losses.ReweightedClick(scale="corrected"),
     "PotentialOutcome": losses.PotentialOutcome(),
-    "Calibrator": losses.MonotonicityPenalty(),
+    "MonotonicityPenalty": losses.MonotonicityPenalty(),
     "DependentLikelihood": losses.DependentLikelihood(),
     "GaussianLikelihood": losses.GaussianLikelihood(),
     "DependentLikelihood, three stages": losses.DependentLikelihood(),
@@ -178,7 +178,7 @@ ON = {
     "DependentHead, held": {"funnels": CHAINS},
     "GaussianHead": {"funnels": CHAINS[:1]},
     "GaussianLikelihood": {"compose": nn.compose_gaussian, "logits_each": 3},
-    "Calibrator": {"compose": nn.compose_joints},
+    "MonotonicityPenalty": {"compose": nn.compose_joints},
     "DependentLikelihood": {"compose": nn.compose_dependent, "logits_each": 3},
     "DependentLikelihood, three stages": {
         "funnel": Funnel.chain("click", "cart", "order"),
