@@ -266,7 +266,7 @@ def _sensitivity(report: ReportResult) -> ReportFigure:
         "Mean CVR over all impressions by assumed odds ratio psi of click and potential "
         f"conversion, with pCTR and pCTCVR of {curve.base}; each model's mean pCVR is unbiased "
         "where its line meets the curve. psi = 1: no hidden confounding. The bands are psi between "
-        "1/G and G.",
+        "1/G and G, with G above them.",
         f"The mean CVR decreases in psi: {ranges}. Mean pCVR: {means}.",
         lambda layout: sensitivity_figure(curve, layout),
     )

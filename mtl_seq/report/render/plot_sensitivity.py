@@ -42,7 +42,7 @@ def sensitivity_figure(curve: Sensitivity, layout: Layout = WIDE, *, title: str 
 def draw_sensitivity(
     axes: Axes, curve: Sensitivity, *, truth: tuple[float, float] | None = None
 ) -> None:
-    """Draw one curve into a panel.
+    """Draw one curve into a panel, with a band of psi in [1/G, G] below each G.
 
     Args:
         axes: The panel.
@@ -53,7 +53,7 @@ def draw_sensitivity(
     for gamma in sorted(curve.ranges, reverse=True):
         axes.axvspan(1 / gamma, gamma, color=FAINT, alpha=0.22, lw=0, zorder=0)
         axes.text(
-            gamma, 1.01, f"G = {gamma:g}", transform=axes.get_xaxis_transform(), ha="center",
+            gamma, 1.01, f"{gamma:g}", transform=axes.get_xaxis_transform(), ha="center",
             va="bottom", fontsize=SIZE - 1, color=GREY,
         )  # fmt: skip
     reference = curve.models["model"] == TRUTH
@@ -78,5 +78,5 @@ def draw_sensitivity(
     ticks = {tick: text for tick, text in _TICKS.items() if low * 0.999 <= tick <= high * 1.001}
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
-    axes.set_xlabel("assumed odds ratio psi of click and potential conversion")
+    axes.set_xlabel("assumed odds ratio psi")
     axes.set_ylabel("mean CVR, all impressions")
