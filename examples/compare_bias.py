@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     test, test_truth = simulator.sample(given.test_rows, rng)
     scores = {
         build.__name__: FunnelEstimator(build, simulator.schema, seed=given.seed)
-        .fit(log, truth)  # only the oracle looks at the truth
+        .fit(log, truth=truth)  # only the oracle looks at the truth
         .predict(test)
         for build in BUILDERS
     }

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         estimator = FunnelEstimator(build, simulator.schema, seed=given.seed)
         with warnings.catch_warnings():  # that clicks select is what this is about
             warnings.simplefilter("ignore", SelectionWarning)
-            estimator.fit(log, truth)  # only the oracle looks at the truth
+            estimator.fit(log, truth=truth)  # only the oracle looks at the truth
         scores[build.__name__] = estimator.predict(test)
         if estimator.dependence_ is not None:
             found = estimator.dependence_.test

@@ -79,7 +79,7 @@ def fit_and_measure(cell: Cell, rows: int, test_rows: int, **parameters: Any) ->
     test, test_truth = simulator.sample(test_rows, np.random.default_rng([seed, 2]))
     torch.set_num_threads(1)
     start = time.process_time()  # of one thread, so that other work beside it counts little
-    estimator = FunnelEstimator(METHODS[method], simulator.schema, seed=seed).fit(log, truth)
+    estimator = FunnelEstimator(METHODS[method], simulator.schema, seed=seed).fit(log, truth=truth)
     seconds = time.process_time() - start
     scores = estimator.predict(test)
     figures = measure(scores, test["click"].to_numpy() == 1, test_truth)

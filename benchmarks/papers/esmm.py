@@ -80,7 +80,7 @@ def base_scores(scenario: str, seed: int, rows: int, test_rows: int) -> tuple[An
 def scores_of(method: str, at: Draw, seed: int) -> tuple[Any, float]:
     start = time.perf_counter()
     estimator = FunnelEstimator(METHODS[method], at.scenario.schema, encoding=ENCODING, seed=seed)
-    estimator.fit(at.log, at.truth)
+    estimator.fit(at.log, truth=at.truth)
     seconds = time.perf_counter() - start
     return estimator.predict(at.test), seconds
 

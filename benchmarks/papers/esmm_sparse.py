@@ -103,7 +103,7 @@ class Draw:
         start = time.perf_counter()
         estimator = FunnelEstimator(
             METHODS[method], self.scenario.schema, encoding=ENCODINGS[encoding], seed=seed
-        ).fit(self.log, self.log_truth)
+        ).fit(self.log, truth=self.log_truth)
         seconds = time.perf_counter() - start
         scores = estimator.predict(self.test)
         return {

@@ -112,7 +112,9 @@ def fit_and_measure(cell: Cell) -> dict[str, Any]:
     click = test["click"].to_numpy() == 1
     start = time.perf_counter()
     if method != OURS:
-        estimator = FunnelEstimator(BUILDERS[method], simulator.schema, seed=seed).fit(log, truth)
+        estimator = FunnelEstimator(BUILDERS[method], simulator.schema, seed=seed).fit(
+            log, truth=truth
+        )
         scores = estimator.predict(test)
         return {**measure(scores, click, test_truth), "seconds": time.perf_counter() - start}
     with warnings.catch_warnings():

@@ -38,7 +38,7 @@ def chorus_cvr(
         funnel: The stages.
         bottom: Builds the bottom.
         alignment_weight: Weight of the alignment.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 
     Returns:

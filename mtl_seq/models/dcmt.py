@@ -37,7 +37,7 @@ def dcmt(
         cvr_weight: Weight of the twin loss.
         ctcvr_weight: Weight of the CTCVR loss.
         prior: Weight, within the twin loss, of the prior that both towers add up to 1.
-        propensity: Where propensities come from and how small they may be; by default
+        propensity: Source and floor of the propensities; by default
             self-normalising. ``PropensityPolicy()`` gives the IPS form.
         seed: Seed of the initial weights.
 

@@ -33,7 +33,7 @@ def ddpo(
         funnel: The stages.
         bottom: Builds the bottom.
         soft_labels: Whether clicks without conversion have the teacher's label, as in the paper.
-        propensity: Where propensities come from and how small they may be; by default
+        propensity: Source and floor of the propensities; by default
             self-normalising.
         seed: Seed of the initial weights.
 

@@ -32,7 +32,7 @@ def escm2_ips(
         bottom: Builds the bottom.
         cvr_weight: lambda_c, weight of the counterfactual loss.
         ctcvr_weight: lambda_g, weight of the CTCVR loss.
-        propensity: Where propensities come from and how small they may be;
+        propensity: Source and floor of the propensities;
             ``PropensityPolicy(floor=0.1)`` is the paper's.
         seed: Seed of the initial weights.
 
@@ -72,7 +72,7 @@ def escm2_dr(
         cvr_weight: lambda_c, weight of the counterfactual loss.
         ctcvr_weight: lambda_g, weight of the CTCVR loss.
         imputation_weight: Weight of the imputation's own loss.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 
     Returns:

@@ -86,7 +86,7 @@ def dr_jl(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
@@ -115,7 +115,7 @@ def mrdr(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
@@ -141,7 +141,7 @@ def dr_bias(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
@@ -171,7 +171,7 @@ def dr_mse(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         bias_share: Share of DR-BIAS's weight in [0, 1]; the paper tunes it.
         seed: Seed of the initial weights.
 

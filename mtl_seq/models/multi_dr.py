@@ -28,7 +28,7 @@ def multi_dr(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         seed: Seed of the initial weights.
 
     Returns:

@@ -29,7 +29,7 @@ def sn_dr(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be; its weights are made
+        propensity: Source and floor of the propensities; its weights are made
             self-normalising.
         seed: Seed of the initial weights.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_seq._files import read_json, write_json
+from mtl_seq.data import Encoding
 from mtl_seq.errors import ArtifactError
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
@@ -60,7 +61,9 @@ class Tuned:
         settings = dict(self.settings)
         estimator.model = self.model
         if "embedding" in settings:
-            estimator.encoding = replace(estimator.encoding, embedding=settings.pop("embedding"))
+            estimator.encoding = replace(
+                estimator.encoding or Encoding(), embedding=settings.pop("embedding")
+            )
         for name, value in settings.items():
             setattr(estimator, name, value)
         return estimator
