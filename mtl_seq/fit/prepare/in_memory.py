@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mtl_seq.calibration.calibrate import Calibrate
 from mtl_seq.data import Codec, Encoding, extended, read_frame
+from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.prepare.base_rates import base_rates, quantity_rates
 from mtl_seq.fit.prepare.rows import is_streamed
-from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.fit.prepare.streaming import prepare_stream
 from mtl_seq.fit.prepare.training_data import Prepared, check_rows
 from mtl_seq.fit.prepare.warm_start import Fitted, grow
@@ -81,7 +81,7 @@ def prepare(
     log = read_frame(frame)
     check_rows(schema, log, encoding, allow_leak)
     if validation is None:
-        fitted, held = split_rows(schema, log, share, seed)
+        fitted, held = split_frame(schema, log, share, seed)
         rows, held_rows = log.iloc[fitted], log.iloc[held]
     else:
         fitted, rows, held_rows = np.arange(len(log)), log, read_frame(validation)

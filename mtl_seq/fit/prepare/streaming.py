@@ -45,8 +45,8 @@ def prepare_stream(
 ) -> Prepared:
     """Part a log on disk, learn its codec in one pass that checks every row, and build the model.
 
-    With ``schema.time`` the latest rows are held out; without, rows by a hash of their number. A
-    feature that gives a label away is looked for in a sample.
+    Rows are held out by the rule of `split_source`. A feature that gives a label away is looked for
+    in a sample.
 
     Args:
         builder: Builds the model.
