@@ -26,7 +26,6 @@ from study import passes_of
 
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq._files import atomic_path
-from mtl_seq.calibration import Calibrate
 from mtl_seq.data import Encoding
 from mtl_seq.errors import DataError
 from mtl_seq.experiments.compare import versions
@@ -34,6 +33,7 @@ from mtl_seq.fit import CHECKPOINT_RULE, DWA, GradNorm, JacobianDescent, Uncerta
 from mtl_seq.functional import auc
 from mtl_seq.fusion import order_within, search_fusion
 from mtl_seq.losses import DrawnPairs
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.records import FunnelTruth
 
 RESULT = Path(__file__).parent / "results" / "families.json"
@@ -86,7 +86,7 @@ class Draw:
 
 
 def calibration(draw: Draw, model: str, method: str) -> Figures:
-    settings = {} if method == "none" else {"calibrate": Calibrate(method)}  # type: ignore[arg-type]
+    settings = {} if method == "none" else {"calibrate": CalibrationConfig(method)}
     return cvr(draw.fit(CALIBRATED[model], **settings).predict(draw.test), draw)
 
 

@@ -30,7 +30,7 @@ import torch
 from mtl_seq import FunnelEstimator, Schema, models
 from mtl_seq.data import write_frame
 from mtl_seq.experiments.compare import versions
-from mtl_seq.export import export_model, load_model, predict_parquet
+from mtl_seq.export import export_model, load_model
 
 RESULT = Path(__file__).parent / "results" / "predicting.json"
 WAYS = ("stream", "onnx", "memory")
@@ -77,7 +77,7 @@ def measure(way: str, folder: Path, rows: int) -> None:
     if way == "memory":
         write_frame(model.predict(folder / f"log-{rows}"), out)
     else:
-        predict_parquet(model, folder / f"log-{rows}", out)
+        model.predict(folder / f"log-{rows}", out)
     seconds = time.perf_counter() - start
     after = peak()
     found = {

@@ -29,7 +29,7 @@ from methods import as_part, measure, part_file, rounded
 
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq._files import atomic_path
-from mtl_seq.dependence.find import used
+from mtl_seq.dependence.find import applied_log_odds_ratio
 from mtl_seq.errors import SelectionWarning
 from mtl_seq.experiments.compare import versions
 from mtl_seq.fit import CHECKPOINT_RULE
@@ -125,7 +125,9 @@ def fit_and_measure(cell: Cell) -> dict[str, Any]:
     network, codec = estimator.model_.network, estimator.codec_
     # The network with lambda held at 0 is the control, `multitask`, to the bit.
     base = score_rows(network, codec.encode(test, labels=False))
-    shrunk = replace(found, log_odds_ratio=used(DependenceConfig(shrink=True), found.test))
+    shrunk = replace(
+        found, log_odds_ratio=applied_log_odds_ratio(DependenceConfig(shrink=True), found.test)
+    )
     ceiling = float(test_truth.pcvr_clicked.mean() / test_truth.pcvr.mean() - 1)
     return {
         **measure(scores, click, test_truth),

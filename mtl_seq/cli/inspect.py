@@ -14,8 +14,7 @@ from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.data import read_frame
 from mtl_seq.errors import SchemaError
-from mtl_seq.fit import FunnelEstimator
-from mtl_seq.fit.expert_gates import expert_gates
+from mtl_seq.fit import FunnelEstimator, expert_gates
 from mtl_seq.report.expert_gates import gate_summary, gate_warnings, plot_gates
 
 __all__ = ["inspect"]

@@ -60,7 +60,7 @@ def tune(
         validation=validation,
         epochs=epochs,
         seed=seed,
-        said=lambda line: note(line, quiet=quiet),
+        callback=lambda line: note(line, quiet=quiet),
     )
     best = out / "best.json"
     command = f"mtl-seq fit {log} --schema {schema} --settings {best} --out model/"
