@@ -42,7 +42,7 @@ class Guess(NamedTuple):
     leaks: dict[str, str]
 
 
-def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> Guess:
+def guess_schema(log: pd.DataFrame, labels: dict[str, str] | None = None) -> Guess:
     """Guess the roles of a log's columns from some of its rows.
 
     Labels are columns of 0 and 1 with a stage's name, each later one only where the earlier ones
@@ -52,40 +52,40 @@ def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> G
     meant to be read.
 
     Args:
-        frame: Some rows, as many as can be had.
+        log: Some rows, as many as can be had.
         labels: Label column of each stage, in order, where they are known.
 
     Raises:
         SchemaError: No column that can be the click, or no feature.
         DataError: A label that is missing in some rows.
     """
-    labels = _labels(frame) if labels is None else labels
-    absent = [column for column in labels.values() if column not in frame.columns]
+    labels = _labels(log) if labels is None else labels
+    absent = [column for column in labels.values() if column not in log.columns]
     if absent:
-        raise SchemaError(f"the log must hold the labels {absent}, found {list(frame.columns)}")
+        raise SchemaError(f"the log must hold the labels {absent}, found {list(log.columns)}")
     for stage, column in labels.items():
-        missing = frame[column].isna()
+        missing = log[column].isna()
         if missing.any():
             raise DataError(
                 f"label {column!r} of {stage!r} is missing in "
-                f"{rows_text(frame.index[missing], int(missing.sum()))}: write 0 where it did not "
+                f"{rows_text(log.index[missing], int(missing.sum()))}: write 0 where it did not "
                 "happen, drop those rows, or name another column (`--label STAGE=COLUMN`)"
             )
     roles = {
-        column: ("label", f"of {stage}" + _orphans(frame, labels, stage))
+        column: ("label", f"of {stage}" + _orphans(log, labels, stage))
         for stage, column in labels.items()
     }
     separators: dict[str, str | None] = {}
-    for column in frame.columns:
+    for column in log.columns:
         if column in roles:
             continue
-        named = _stage(column) if _is_binary(frame[column]) else None
+        named = _stage(column) if _is_binary(log[column]) else None
         if named is not None:
             why = f"named as a {named}, so known only after the impression"
             roles[column] = ("left out", f"{why}; a label by `--label {named}={column}`")
         else:
-            roles[column] = _role(str(column), frame[column], separators)
-    leaks = _take_out_leaks(frame, labels, roles)
+            roles[column] = _role(str(column), log[column], separators)
+    leaks = _take_out_leaks(log, labels, roles)
 
     def having(role: str) -> list[str]:
         return [column for column, (found, _) in roles.items() if found == role]
@@ -105,19 +105,19 @@ def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> G
     return Guess(schema, roles, {c: separators[c] for c in schema.bags}, leaks)
 
 
-def _labels(frame: pd.DataFrame) -> dict[str, str]:
-    binary = [column for column in frame.columns if _is_binary(frame[column])]
+def _labels(log: pd.DataFrame) -> dict[str, str]:
+    binary = [column for column in log.columns if _is_binary(log[column])]
     found: dict[str, str] = {}
     for stage in STAGES:
         free = [c for c in binary if _stage(c) == stage]
-        inside = [c for c in free if not any(_alone(frame, c, one).any() for one in found.values())]
+        inside = [c for c in free if not any(_alone(log, c, one).any() for one in found.values())]
         if inside:
             found[stage] = inside[0]
         elif free and stage == "conversion" and "click" in found:
             # Some happen without what stands above: the cart is given up, the conversion never is.
             found.pop("cart", None)
-            click = frame[found["click"]]
-            found[stage] = min(free, key=lambda c: int((frame[c] > click).sum()))
+            click = log[found["click"]]
+            found[stage] = min(free, key=lambda c: int((log[c] > click).sum()))
     if "click" not in found:
         raise SchemaError(
             f"no column of 0 and 1 is named as a click, found {binary}: say which it is, and which "
@@ -131,19 +131,19 @@ def _stage(column: Any) -> str | None:
     return next((s for s, names in STAGES.items() if _named(column, names, whole=True)), None)
 
 
-def _alone(frame: pd.DataFrame, child: str, parent: str) -> "pd.Series[bool]":
-    return (frame[child] == 1) & (frame[parent] == 0)
+def _alone(log: pd.DataFrame, child: str, parent: str) -> "pd.Series[bool]":
+    return (log[child] == 1) & (log[parent] == 0)
 
 
-def _orphans(frame: pd.DataFrame, labels: dict[str, str], stage: str) -> str:
+def _orphans(log: pd.DataFrame, labels: dict[str, str], stage: str) -> str:
     """How many rows have a stage without the one before it; nothing where none has."""
     before = list(labels)[: list(labels).index(stage)]
     if not before:
         return ""
-    alone = _alone(frame, labels[stage], labels[before[-1]])
+    alone = _alone(log, labels[stage], labels[before[-1]])
     if not alone.any():
         return ""
-    return f", but without {before[-1]} in {rows_text(frame.index[alone], int(alone.sum()))}"
+    return f", but without {before[-1]} in {rows_text(log.index[alone], int(alone.sum()))}"
 
 
 def _role(column: str, values: pd.Series, separators: dict[str, str | None]) -> tuple[str, str]:
@@ -196,7 +196,7 @@ def _id_role(kept: pd.Series, distinct: int, why: str) -> tuple[str, str]:
 
 
 def _take_out_leaks(
-    frame: pd.DataFrame, labels: dict[str, str], roles: dict[str, tuple[str, str]]
+    log: pd.DataFrame, labels: dict[str, str], roles: dict[str, tuple[str, str]]
 ) -> dict[str, str]:
     ids = [column for column, (role, _) in roles.items() if role == "id"]
     dense = [column for column, (role, _) in roles.items() if role == "number"]
@@ -204,7 +204,7 @@ def _take_out_leaks(
         return {}
     worst: dict[str, str] = {}
     for column, stage, auc, equal in find_leaks(
-        Schema(labels=labels, ids=ids, dense=dense), frame, above=_SOFT
+        Schema(labels=labels, ids=ids, dense=dense), log, above=_SOFT
     ):
         if equal:
             worst[column] = f"equals the label of {stage}"

@@ -14,7 +14,7 @@ __all__ = ["encode_labels", "user_codes"]
 _NOBODY = np.iinfo(np.int64).min
 
 
-def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
+def encode_labels(schema: Schema, log: pd.DataFrame) -> FunnelLabels:
     """Stages, weights, users and propensities of some rows.
 
     Users are numbered in the order in which these rows meet them.
@@ -22,22 +22,22 @@ def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
     Raises:
         DataError: Values that cannot be used.
     """
-    check_labels(schema, frame)
-    check_row_values(schema, frame)
+    check_labels(schema, log)
+    check_row_values(schema, log)
     stages = np.stack(
-        [frame[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
+        [log[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
     )
 
     def optional(column: str | None) -> Tensor | None:
         return (
             None
             if column is None
-            else torch.from_numpy(frame[column].to_numpy(dtype=np.float32, copy=True))
+            else torch.from_numpy(log[column].to_numpy(dtype=np.float32, copy=True))
         )
 
     group = None
     if schema.group is not None:
-        codes, _ = pd.factorize(frame[schema.group], use_na_sentinel=False)
+        codes, _ = pd.factorize(log[schema.group], use_na_sentinel=False)
         group = torch.from_numpy(np.asarray(codes, dtype=np.int64))
     return FunnelLabels(
         torch.from_numpy(stages), optional(schema.weight), group, optional(schema.propensity)

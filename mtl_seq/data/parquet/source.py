@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.data.parquet.arrow import frame_of
 from mtl_seq.data.parquet.files import LogFile, check_agreement, find_files
-from mtl_seq.data.parquet.row_filter import Keep
+from mtl_seq.data.parquet.row_filter import RowFilter
 from mtl_seq.errors import DataError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Source:
         self,
         files: Sequence[LogFile],
         columns: Sequence[str] | None = None,
-        keep: Keep | None = None,
+        keep: RowFilter | None = None,
     ) -> None:
         self.files = tuple(files)
         self.columns = tuple(self.files[0].columns.names if columns is None else columns)

@@ -39,18 +39,18 @@ class Leak(NamedTuple):
     equal: bool
 
 
-def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()) -> None:
+def check_leaks(schema: Schema, log: pd.DataFrame, allow: Collection[str] = ()) -> None:
     """No feature equals a label, and none predicts one almost perfectly on its own.
 
     Args:
         schema: The roles of the columns.
-        frame: Rows with labels already checked.
+        log: Rows with labels already checked.
         allow: Features not to look at.
 
     Raises:
         DataError: A feature that equals a label, or whose held-out AUC is above `LEAK_AUC`.
     """
-    for column, stage, found, equal in find_leaks(schema, frame, allow):
+    for column, stage, found, equal in find_leaks(schema, log, allow):
         if equal:
             raise DataError(
                 f"feature {column!r} equals {schema.labels[stage]!r}, the label of {stage!r}, in "
@@ -64,7 +64,7 @@ def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()
 
 
 def find_leaks(
-    schema: Schema, frame: pd.DataFrame, allow: Collection[str] = (), *, above: float = LEAK_AUC
+    schema: Schema, log: pd.DataFrame, allow: Collection[str] = (), *, above: float = LEAK_AUC
 ) -> Iterator[Leak]:
     """Features that equal a label, then those that predict one better than they should.
 
@@ -73,7 +73,7 @@ def find_leaks(
 
     Args:
         schema: The roles of the columns.
-        frame: Rows with labels already checked.
+        log: Rows with labels already checked.
         allow: Features not to look at.
         above: Held-out AUC from which on a feature counts.
 
@@ -84,10 +84,10 @@ def find_leaks(
     parents = schema.funnel.parents()
     for column in features:
         for stage, label in schema.labels.items():
-            if _equal(frame[column], frame[label]):
+            if _equal(log[column], log[label]):
                 yield Leak(column, stage, 1.0, True)
-    step = max(1, -(-len(frame) // _ROWS))
-    rows = frame.iloc[::step]
+    step = max(1, -(-len(log) // _ROWS))
+    rows = log.iloc[::step]
     codes = {column: _codes(rows[column], dense=column in schema.dense) for column in features}
     # A seed nobody uses: a log drawn from the same stream would be split along its own draws.
     half = np.random.default_rng([0x6C65616B, len(rows)]).random(len(rows)) < 0.5

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.data import Codec, extended, read_frame
+from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.prepare.base_rates import quantity_rates
 from mtl_seq.fit.prepare.build_model import build_model, initialise
 from mtl_seq.fit.prepare.rows import is_streamed
-from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.fit.prepare.streaming import prepare_stream
 from mtl_seq.fit.prepare.training_data import TrainingData, check_rows
 from mtl_seq.fit.prepare.warm_start import Fitted
@@ -56,7 +56,7 @@ def prepare(
     frame, schema, encoding = read_frame(log), config.schema, config.encoding
     check_rows(schema, frame, encoding, config.allow_leak)
     if validation is None:
-        fitted, held = split_rows(schema, frame, config.validation, config.seed)
+        fitted, held = split_frame(schema, frame, config.validation, config.seed)
         rows, held_rows = frame.iloc[fitted], frame.iloc[held]
     else:
         fitted, rows, held_rows = np.arange(len(frame)), frame, read_frame(validation)

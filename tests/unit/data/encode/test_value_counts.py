@@ -83,12 +83,28 @@ def test_quantiles_of_few_numbers_are_exact(pieces, at):
     every = np.array([x for piece in pieces for x in piece])
     np.testing.assert_allclose(sketch.quantiles(np.array(at)), np.quantile(every, at), atol=1e-12)
     assert sketch.exact
-    for rows in range(len(every) + 1):
-        last = sketch.at_most(rows)
-        up_to = 0 if last is None else (every <= last).sum()
-        assert up_to <= rows
-        more = every[every > last] if last is not None else every
-        assert not len(more) or (every <= more.min()).sum() > rows
+    for rank, number in enumerate(np.sort(every)):
+        at_rank = sketch.locate(rank)
+        assert at_rank.number == number
+        assert at_rank.rows == (every == number).sum()
+        assert at_rank.after == (every > number).sum()
+        assert at_rank.above == max(every[every < number], default=None)
+
+
+@given(
+    pieces=st.lists(st.lists(st.integers(0, 30), max_size=40), min_size=1, max_size=9).filter(any),
+    points=st.integers(1, 9),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_rank_lies_in_the_bounds_that_a_sketch_gives(pieces, points):
+    sketch = Sketch(points)
+    for piece in pieces:
+        sketch.add(np.array(piece, dtype=np.int64))
+    every = np.sort([x for piece in pieces for x in piece])
+    for rank, number in enumerate(every):
+        at_rank = sketch.locate(rank)
+        assert at_rank.number >= number
+        assert at_rank.above is None or at_rank.above < number
 
 
 @pytest.mark.parametrize("shape", ["even", "skewed", "rising"])
