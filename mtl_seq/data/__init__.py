@@ -28,6 +28,7 @@ from mtl_seq.data.validate.checks import (
     check_labels,
     check_population,
     check_row_values,
+    check_values,
 )
 from mtl_seq.data.validate.leakage import LEAK_AUC, Leak, check_leaks, find_leaks
 
@@ -56,6 +57,7 @@ __all__ = [
     "check_leaks",
     "check_population",
     "check_row_values",
+    "check_values",
     "convert_csv",
     "extended",
     "find_leaks",

@@ -9,8 +9,9 @@ from mtl_seq.data.encode.codec import Codec
 from mtl_seq.data.encode.target_encoding import (
     FloatTable,
     FoldCounts,
+    StageRows,
     TargetEncoding,
-    count_folds,
+    fold_cells,
     unseen_of,
 )
 from mtl_seq.data.encode.vocabulary import AnyVocabulary, Vocabulary
@@ -88,18 +89,19 @@ def fold_tables(codec: Codec, source: Source) -> Mapping[str, FloatTable] | None
     """
     if not codec.encodings:
         return None
-    known = {column: codec.vocabularies[column] for column in codec.encodings}
-    schema = codec.schema
     sums: dict[str, FoldCounts] = {}
     for piece in source.select(codec.columns()).pieces():
-        for column, found in count_folds(schema, piece.frame(), known).items():
-            # A fold is a position among all rows, and these begin somewhere among them.
-            rolled = [np.roll(part, piece.position, axis=0) for part in found]
+        frame = piece.frame()
+        stages = StageRows.of(codec.schema, frame)
+        positions = np.arange(piece.position, piece.position + len(frame))
+        for column in codec.encodings:
+            vocabulary = codec.vocabularies[column]
+            cells = fold_cells(vocabulary.encode(frame[column]), vocabulary.rows, positions)
+            counts = FoldCounts.fit(cells, vocabulary.rows, stages)
             before = sums.get(column)
-            parts = (
-                rolled if before is None else [a + b for a, b in zip(before, rolled, strict=True)]
-            )
-            sums[column] = FoldCounts(*parts)
+            if before is not None:
+                counts = FoldCounts(*(a + b for a, b in zip(before, counts, strict=True)))
+            sums[column] = counts
     return {column: codec.encodings[column].fold_tables(parts) for column, parts in sums.items()}
 
 

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import BatchLoader, Codec, Source, StreamLoader
+from mtl_seq.data import (
+    BatchLoader,
+    Codec,
+    Source,
+    StreamLoader,
+    check_labels,
+    check_row_values,
+)
 from mtl_seq.data.encode.labels import encode_labels
 from mtl_seq.errors import ArtifactError
 from mtl_seq.records import FunnelBatch, FunnelLabels
@@ -136,7 +143,10 @@ def _labels(rows: Rows) -> Iterable[FunnelLabels]:
         return
     schema = rows.codec.schema
     for piece in rows.source.select(_label_columns(schema)).pieces():
-        yield encode_labels(schema, piece.frame())
+        frame = piece.frame()
+        check_labels(schema, frame)
+        check_row_values(schema, frame)
+        yield encode_labels(schema, frame)
 
 
 def _label_columns(schema: Schema) -> tuple[str, ...]:
