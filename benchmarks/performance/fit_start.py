@@ -4,8 +4,8 @@
 
 A frame of 23 ids (20 of integers, 3 of strings, up to 300,000 different values), 5 numbers, two
 labels and a time is fitted by ESMM with the estimator's defaults, on one thread; training stops at
-its first batch. Each measurement runs in a new process that has fitted a few rows before, so that no
-import is timed. With `--against`, a checkout of another state of the package is measured too,
+its first batch. Each measurement runs in a new process that has fitted a few rows before, so that
+imports are not timed. With `--against`, a checkout of another state of the package is measured too,
 alternating with this one; digests of the first weights and the first batch are compared. Writes
 benchmarks/results/fit_start.json.
 """

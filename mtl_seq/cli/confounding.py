@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import print_json
-from mtl_seq.cli.options import Json, Quiet, SchemaFile, Seed
+from mtl_seq.cli.options import Epochs, Json, Quiet, SchemaFile, Seed
 from mtl_seq.fit import selection_test
 from mtl_seq.models import DependenceConfig
 from mtl_seq.report.compute.serialise import to_json
@@ -43,10 +43,7 @@ def confounding(
         typer.Option(help="Feature that the level may depend on; repeatable; default: all."),
     ] = None,
     folds: Annotated[int, typer.Option(help="Folds of cross-fitting.", min=2)] = 2,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Largest number of epochs; default: one, on small logs more.", min=1),
-    ] = None,
+    epochs: Epochs = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,

@@ -1,4 +1,4 @@
-"""Columns that hold a list in each row."""
+"""Bags: columns that hold a list in each row."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def exploded(column: str, values: pd.Series) -> pd.Series:
                 "as an id"
             )
     kinds = {cell.dtype if isinstance(cell, np.ndarray) else None for cell in cells}
-    if len(kinds) == 1 and None not in kinds:  # as parquet has them: joined several times as fast
+    if len(kinds) == 1 and None not in kinds:  # as read from parquet; several times as fast
         rows = np.repeat(known, [len(cell) for cell in cells])
         return pd.Series(np.concatenate(cells), index=rows).dropna().infer_objects()
     return values.reset_index(drop=True).explode().dropna().infer_objects()

@@ -72,7 +72,8 @@ def learn(encoding: Encoding, schema: Schema, log: pd.DataFrame) -> Learned:
         ids = {column: vocabularies[column] for column in schema.ids}
         folds = count_folds(schema, log, codes, ids)
         encodings = {
-            c: TargetEncoding.of(counts, smoothing=smoothing) for c, counts in folds.items()
+            c: TargetEncoding.from_counts(counts, smoothing=smoothing)
+            for c, counts in folds.items()
         }
     parts = {
         "vocabularies": vocabularies,

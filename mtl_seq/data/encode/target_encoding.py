@@ -142,7 +142,7 @@ class TargetEncoding(NamedTuple):
     unseen: float
 
     @classmethod
-    def of(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
+    def from_counts(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
         """The encoding of all training rows.
 
         Args:

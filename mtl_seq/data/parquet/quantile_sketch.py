@@ -13,7 +13,7 @@ _POINTS = 1 << 18
 
 
 class Moments:
-    """Mean and standard deviation, summed about a running mean so that no digits are lost."""
+    """Mean and standard deviation, summed about a running mean for numerical stability."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -21,7 +21,7 @@ class Moments:
         self._squares = 0.0
 
     def add(self, numbers: FloatArray) -> None:
-        """Take in numbers; none may be NaN."""
+        """Add numbers; none may be NaN."""
         if not len(numbers):
             return
         mean = float(numbers.mean())
@@ -33,7 +33,7 @@ class Moments:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation; NaN of nothing."""
+        """Standard deviation; NaN without numbers."""
         return float(np.sqrt(self._squares / self.count)) if self.count else float("nan")
 
 

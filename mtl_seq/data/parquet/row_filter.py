@@ -99,6 +99,8 @@ def time_values(column: str, values: "pa.Array") -> NDArray[Any]:
     if types.is_timestamp(values.type) or types.is_date(values.type):
         values = values.cast("timestamp[us]" if types.is_date(values.type) else values.type)
         values = values.cast("int64")
+    if types.is_boolean(values.type):
+        values = values.cast("int8")
     if not (types.is_integer(values.type) or types.is_floating(values.type)):
         raise DataError(
             f"time {column!r} must hold numbers, dates or times, found type {values.type}: convert "

@@ -78,7 +78,7 @@ def split_source(
     """
     if not 0 < share < 1:
         raise DataError(f"`share` must lie in (0, 1), found {share}")
-    if source.keep is not None:
+    if source.row_filter is not None:
         raise DataError("a source that is one side of a split cannot be split: split the whole log")
     if time is None:
         rule, held = HoldOut(share, seed), _drawn_rows(source, share, seed)
@@ -96,7 +96,7 @@ def split_source(
                 f"`share` must leave {name} rows, found none among {source.rows:,} with {share}: "
                 "change it, or take a longer log"
             )
-    fitted, validation = (Source(source.files, source.columns, keep=side) for side in sides)
+    fitted, validation = (Source(source.files, source.columns, row_filter=side) for side in sides)
     return fitted, validation
 
 
@@ -178,8 +178,8 @@ class _Times:
         return sketch, later
 
     def _read(self, group: int) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        for piece in self._source.read(group):
-            times = time_values(self._column, piece.rows[self._column])
+        for chunk in self._source.read(group):
+            times = time_values(self._column, chunk.rows[self._column])
             first, last = self._bounds.get(group, (times[0], times[0]))
             self._bounds[group] = min(first, times.min()), max(last, times.max())
-            yield times, piece.numbers
+            yield times, chunk.numbers

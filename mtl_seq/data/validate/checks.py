@@ -1,4 +1,4 @@
-"""What a frame must satisfy before anything is trained on it. Nothing here changes the frame."""
+"""Checks of a frame before training; none of them changes the frame."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ __all__ = [
 
 
 def needed_columns(schema: Schema, *, labels: bool) -> tuple[str, ...]:
-    """Every declared column, once; without labels those that a prediction needs."""
+    """The declared columns; without labels, those that a prediction needs."""
     wanted = [*schema.features, *schema.bag_weights.values()]
     if labels:
         wanted += [*schema.labels.values()]
@@ -28,15 +28,15 @@ def needed_columns(schema: Schema, *, labels: bool) -> tuple[str, ...]:
 
 
 def check_columns(schema: Schema, log: pd.DataFrame, *, labels: bool) -> None:
-    """Every declared column is there, once, and there is at least one row.
+    """Check that every declared column is there once, and that there is at least one row.
 
     Args:
-        schema: What is declared.
+        schema: The roles of the columns.
         log: The rows.
-        labels: Whether labels, weight and propensity must be there too.
+        labels: Whether labels, weight and propensity are required.
 
     Raises:
-        SchemaError: A column is absent or stands there twice.
+        SchemaError: A column that is absent or duplicated.
         DataError: The frame has no rows.
     """
     wanted = needed_columns(schema, labels=labels)
@@ -54,7 +54,7 @@ def check_columns(schema: Schema, log: pd.DataFrame, *, labels: bool) -> None:
 
 
 def check_labels(schema: Schema, log: pd.DataFrame) -> None:
-    """Labels are 0 or 1, and none stands before its parent.
+    """Check that labels are 0 or 1, and that no stage happens without its parent.
 
     Raises:
         DataError: A label that is missing or neither 0 nor 1, or a stage without its parent.
@@ -69,7 +69,9 @@ def check_labels(schema: Schema, log: pd.DataFrame) -> None:
             )
         numbers = values.to_numpy(dtype=np.float64)
         outside = (numbers != 0) & (numbers != 1)
-        _refuse(outside, log, f"label {column!r} of stage {stage!r} is neither 0 nor 1", "mend")
+        _refuse(
+            outside, log, f"label {column!r} of stage {stage!r} is neither 0 nor 1", "fix or drop"
+        )
     for stage, parent in schema.funnel.parents().items():
         child, above = schema.labels[stage], schema.labels[parent]
         before = (log[child].to_numpy() == 1) & (log[above].to_numpy() == 0)
@@ -81,10 +83,10 @@ def check_labels(schema: Schema, log: pd.DataFrame) -> None:
 
 
 def check_population(schema: Schema, log: pd.DataFrame) -> None:
-    """Every stage happens at least once.
+    """Check that every stage happens at least once.
 
     Raises:
-        DataError: A stage that never happens, so that nothing can be learned of it.
+        DataError: A stage that never happens.
     """
     for stage, column in schema.labels.items():
         if not (log[column] == 1).any():
@@ -95,10 +97,10 @@ def check_population(schema: Schema, log: pd.DataFrame) -> None:
 
 
 def check_dense(schema: Schema, log: pd.DataFrame, *, impute: bool) -> None:
-    """Dense columns are numbers, and finite unless missing ones are to be imputed.
+    """Check that dense columns are numbers, and finite unless missing ones are imputed.
 
     Raises:
-        DataError: A dense column of another type, an infinity, or a NaN that nothing imputes.
+        DataError: A dense column of another type, an infinity, or a NaN that is not imputed.
     """
     for column in schema.dense:
         values = log[column]
@@ -108,19 +110,19 @@ def check_dense(schema: Schema, log: pd.DataFrame, *, impute: bool) -> None:
                 "declare it as an id, or convert it"
             )
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        _refuse(np.isinf(numbers), log, f"dense column {column!r} is infinite", "mend")
+        _refuse(np.isinf(numbers), log, f"dense column {column!r} is infinite", "fix or drop")
         if not impute:
             missing = np.isnan(numbers)
             if missing.any():
                 raise DataError(
                     f"dense column {column!r} is NaN in {_where(missing, log)}: fill them, or "
-                    "fit with Encoding(impute='mean'), --impute on the command line (with a flag "
-                    "column of your own if missing means something)"
+                    "fit with Encoding(impute='mean'), --impute on the command line (and add a "
+                    "column that flags missing values if these are informative)"
                 )
 
 
 def check_row_values(schema: Schema, log: pd.DataFrame) -> None:
-    """Weights are non-negative and propensities lie in (0, 1).
+    """Check that weights are non-negative and propensities lie in (0, 1).
 
     Raises:
         DataError: One that is missing or outside its range.
@@ -128,11 +130,11 @@ def check_row_values(schema: Schema, log: pd.DataFrame) -> None:
     if schema.weight is not None:
         weight = _numbers(log, schema.weight, "weight")
         bad = ~(np.isfinite(weight) & (weight >= 0))
-        _refuse(bad, log, f"weight {schema.weight!r} is not a number of at least 0", "mend")
+        _refuse(bad, log, f"weight {schema.weight!r} is not a number of at least 0", "fix or drop")
     if schema.propensity is not None:
         propensity = _numbers(log, schema.propensity, "propensity").astype(np.float32)
         bad = ~((propensity > 0) & (propensity < 1))
-        _refuse(bad, log, f"propensity {schema.propensity!r} is outside (0, 1)", "mend")
+        _refuse(bad, log, f"propensity {schema.propensity!r} is outside (0, 1)", "fix or drop")
 
 
 def check_values(schema: Schema, log: pd.DataFrame, *, labels: bool, impute: bool) -> None:
@@ -161,7 +163,7 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def _are_numbers_with_gaps(values: pd.Series) -> bool:
-    """Whether these are Python's numbers and None, as a request to a server may hold them."""
+    """Whether these are Python numbers and None, as in a request to a server."""
     kinds = ("floating", "integer", "mixed-integer-float", "boolean", "empty")
     return values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in kinds
 

@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.data import Codec, extended, read_frame
+from mtl_seq.data import Codec, read_frame
+from mtl_seq.data.encode.warm_start import extend_codec
 from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.config import FitConfig
@@ -66,7 +67,7 @@ def prepare(
     else:
         if codec is None:
             assert start is not None
-            codec = extended(start.codec, Codec.fit_with(encoding, schema, rows))
+            codec = extend_codec(start.codec, Codec.fit_with(encoding, schema, rows))
         batch = codec.encode_training(rows, checked=True)
     model = build_model(config, codec)
     assert batch.labels is not None

@@ -8,15 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import (
-    BatchLoader,
-    Codec,
-    Source,
-    StreamLoader,
-    check_labels,
-    check_row_values,
-)
+from mtl_seq.data import BatchLoader, Codec, Source, StreamLoader
 from mtl_seq.data.encode.labels import encode_labels
+from mtl_seq.data.validate.checks import check_labels, check_row_values
 from mtl_seq.errors import ArtifactError
 from mtl_seq.records import FunnelBatch, FunnelLabels
 from mtl_seq.schema import Schema
@@ -107,7 +101,7 @@ def in_order(rows: Rows, *, rank: int = 0, world_size: int = 1) -> BatchLoader |
         rank=rank,
         world_size=world_size,
         shuffle_buffer=0,
-        lanes=max(1, world_size),
+        streams=max(1, world_size),
         folds=rows.folds,
     )
 
@@ -142,8 +136,8 @@ def _labels(rows: Rows) -> Iterable[FunnelLabels]:
         yield rows.labels
         return
     schema = rows.codec.schema
-    for piece in rows.source.select(_label_columns(schema)).pieces():
-        frame = piece.frame()
+    for chunk in rows.source.select(_label_columns(schema)).chunks():
+        frame = chunk.frame()
         check_labels(schema, frame)
         check_row_values(schema, frame)
         yield encode_labels(schema, frame)

@@ -5,17 +5,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mtl_seq.data import (
-    Codec,
-    Source,
-    check_leaks,
-    check_population,
-    extended,
-    fit_source,
-    fold_tables,
-    read_frame,
-    split_source,
-)
+from mtl_seq.data import Codec, Source, check_leaks, fit_source, read_frame, split_source
+from mtl_seq.data.encode.warm_start import extend_codec, fold_tables
+from mtl_seq.data.validate.checks import check_population
 from mtl_seq.errors import DataError
 from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.prepare.base_rates import quantity_rates
@@ -62,7 +54,7 @@ def prepare_stream(
     check_population(schema, pd.DataFrame(learned.stages, columns=[*schema.labels.values()]))
     check_leaks(schema, learned.sample, config.allow_leak)
     if start is not None:
-        codec = extended(start.codec, codec)
+        codec = extend_codec(start.codec, codec)
         folds = fold_tables(codec, rows)
     model = build_model(config, codec)
     if model.objective.needs_potential:

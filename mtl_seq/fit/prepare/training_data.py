@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mtl_seq.data import Codec, Encoding, check_leaks, check_population, check_values
+from mtl_seq.data import Codec, Encoding, check_leaks
+from mtl_seq.data.validate.checks import check_population, check_values
 from mtl_seq.fit.prepare.rows import Rows
 from mtl_seq.models import FunnelModel
 from mtl_seq.schema import Schema

@@ -20,11 +20,13 @@ from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
+from mtl_seq.schema import Schema
 
 __all__ = [
     "FILES",
     "UNFINISHED_FIT",
     "SavedModel",
+    "config_from_json",
     "config_to_json",
     "load_folder",
     "load_weights",
@@ -106,14 +108,9 @@ def load_folder(path: str | Path, builder: Builder | None) -> SavedModel:
                 f"{folder} holds a model of a builder outside this package: pass it, "
                 "`load(path, model=builder)`"
             )
-        settings = _settings_from_json(content["settings"])
         calibration = content["calibration"]
         return SavedModel(
-            FitConfig(
-                model=builder or builder_from_dict(content["model"]),
-                schema=codec.schema,
-                **settings,
-            ),
+            config_from_json(content, codec.schema, builder),
             codec,
             TrainingResult.from_dict(content["run"]),
             calibration and Calibration.from_dict(calibration),
@@ -155,6 +152,17 @@ def config_to_json(config: FitConfig) -> dict[str, Any]:
         "optimizer": _part_to_json(config.optimizer),
     }
     return {"model": builder_to_dict(config.model), "settings": settings}
+
+
+def config_from_json(
+    content: Mapping[str, Any], schema: Schema, builder: Builder | None = None
+) -> FitConfig:
+    """Read what `config_to_json` returned; a user-defined builder must be given."""
+    return FitConfig(
+        model=builder or builder_from_dict(content["model"]),
+        schema=schema,
+        **_settings_from_json(content["settings"]),
+    )
 
 
 def _settings_from_json(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,11 +35,11 @@ def partition(parts, rows):
 
 
 def frame_of(source):
-    return pd.concat([piece.frame() for piece in source.pieces()])
+    return pd.concat([chunk.frame() for chunk in source.chunks()])
 
 
 def numbers_of(source):
-    return np.concatenate([piece.numbers for piece in source.pieces()])
+    return np.concatenate([chunk.numbers for chunk in source.chunks()])
 
 
 @pytest.mark.parametrize("kind", ["none", "days", "seconds", "dates", "fractions"])
@@ -257,7 +257,7 @@ def test_a_side_is_fitted_and_streamed_like_its_rows_alone(tmp_path):
         assert found.codec.vocabularies["user"].to_dict() == expected.vocabularies["user"].to_dict()
         in_memory = expected.encode_training(rows).features["user:click"]
         stream = StreamLoader(
-            fitted, found.codec, 7, seed=0, folds=found.folds, lanes=1, shuffle_buffer=0
+            fitted, found.codec, 7, seed=0, folds=found.folds, streams=1, shuffle_buffer=0
         )
         streamed = [x for batch in stream for x in batch.features["user:click"].tolist()]
         assert streamed == in_memory.tolist()
