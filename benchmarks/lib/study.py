@@ -118,17 +118,24 @@ class Study:
             return cell, {"error": str(error)}
 
 
-def parser_of(document: str | None, name: str, seeds: int = 3) -> argparse.ArgumentParser:
+def parser_of(
+    document: str | None, name: str, seeds: int = 3, *, raw: bool = False
+) -> argparse.ArgumentParser:
     """Arguments that every study has.
 
     Args:
         document: Docstring of the study, whose first line becomes the help text.
         name: Name of the result.
         seeds: Default of ``--seeds``.
+        raw: Whether the study fits a real log, of which RAW is the folder of the original files;
+            without RAW nothing is fitted.
     """
     parser = argparse.ArgumentParser(description=inspect.cleandoc(document or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the rows to draw")
+    if raw:
+        parser.add_argument("raw", type=Path, nargs="?", help="folder of the original files")
+    else:
+        parser.add_argument("--scale", type=float, default=1.0, help="fraction of the rows to draw")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--table", action="store_true", help="fit nothing; show what is kept")
     parser.add_argument("--out", type=Path, default=path_of(name))
