@@ -6,8 +6,9 @@
 
 The template of ``docs/coat.md`` is ``benchmarks/templates/docs/coat.md.jinja``. It holds the blocks
 between the page's own marks, ``<!-- name -->`` and ``<!-- end -->``; that of an HTML page is the
-whole page. In a template ``study("real_logs.coat")`` is that module, ``kept("coat")`` its result;
-the functions of `benchmarks.lib.markdown` are filters.
+whole page. A file whose name starts with ``_`` holds macros. In a template
+``study("real_logs.coat")`` is that module, ``kept("coat")`` its result; the functions of
+`benchmarks.lib.markdown` are filters.
 """
 
 import argparse
@@ -27,7 +28,7 @@ __all__ = ["ROOT", "blocks", "filled", "pages", "rendered"]
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "benchmarks" / "templates"
-_BLOCK = re.compile(r"<!-- (?!end)([^<>]+?) -->\n(.*?)\n?<!-- end -->", flags=re.DOTALL)
+_BLOCK = re.compile(r"<!-- (?!end)([^<>]+?) -->\n(.*?)\n*<!-- end -->", flags=re.DOTALL)
 
 
 def pages() -> list[str]:
@@ -35,7 +36,7 @@ def pages() -> list[str]:
     suffix = ".jinja"
     return sorted(
         path.relative_to(TEMPLATES).as_posix().removesuffix(suffix)
-        for path in TEMPLATES.rglob(f"*{suffix}")
+        for path in TEMPLATES.rglob(f"[!_]*{suffix}")
     )
 
 

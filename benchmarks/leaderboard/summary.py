@@ -1,4 +1,4 @@
-"""The table and the figure of benchmarks/leaderboard/methods.py."""
+"""Means over seeds of every method in every scenario, and the figure of their bias."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from mtl_seq._files import atomic_path
-
-__all__ = ["draw", "print_table", "summarise"]
+__all__ = ["NAIVE", "ORACLE", "SCALING", "draw_bias", "summarise"]
 
 NAIVE, ORACLE = "click_space", "oracle"
-# Up or down by design, where nothing is wrong too.
+# Methods that rescale pCVR by design, whether or not it is biased.
 SCALING = ("aman", "oversampling", "nise", "ddpo", "dcmt, prior 1")
 _INK, _FAINT, _COLOUR, _CONTROL = "#222222", "#BBBBBB", "#0072B2", "#D55E00"
 _LOW, _HIGH = -1.0, 1.0
@@ -59,88 +57,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return table
 
 
-def print_table(table: pd.DataFrame, settings: Mapping[str, int]) -> None:
-    """The table by scenario, and what it says of the claims."""
-    shown = [
-        "AUC, all",
-        "log loss, all",
-        "relative bias, all",
-        "sd of relative bias",
-        "gap closed",
-        "AUC, clicks",
-        "relative bias, clicks",
-        "effective_size",
-        "clipped_share",
-        "largest_share",
-    ]
-    for scenario in table.index.unique("scenario"):
-        part = table.loc[scenario]
-        print(f"\n{scenario}: {settings['rows']:,} impressions, {int(part['seeds'].max())} seeds")
-        columns = [column for column in shown if column in part]
-        print(part[columns].to_string(float_format=lambda x: f"{x:.4f}", na_rep="n/a"))
-    print()
-    for line in (*verdicts(table), *failures(table)):
-        print(line)
-
-
-def verdicts(table: pd.DataFrame) -> list[str]:
-    """What the literature and this package say, held to the table."""
-    return [*_ordering(table), *_repair(table), *_hidden(table)]
-
-
-def _ordering(table: pd.DataFrame) -> list[str]:
-    order = [("sparse", name) for name in ("click_space", "esmm_ns", "esmm")]
-    if not all(place in table.index for place in order):
-        return []
-    found = [float(table.loc[place, "AUC, clicks"]) for place in order]
-    said = ", ".join(f"{name} {value:.4f}" for (_, name), value in zip(order, found, strict=True))
-    verdict = "holds" if found == sorted(found) else "does not hold"
-    return [f"sparse: naive < ESMM-NS < ESMM in AUC on clicks {verdict}: {said}"]
-
-
-def _repair(table: pd.DataFrame) -> list[str]:
-    lines = []
-    for method, share in (("escm2_dr", 1 / 3), ("escm2_ips", 1 / 2)):
-        places = [("cvr_blind", method), ("cvr_blind", "esmm")]
-        if all(place in table.index for place in places):
-            one, other = (table.loc[place, "|relative bias|, all"] for place in places)
-            verdict = "holds" if one <= share * other else "does not hold"
-            lines.append(
-                f"cvr_blind: {method} has at most {share:.2f} of ESMM's mean |relative bias| over "
-                f"all impressions {verdict}: {one / other:.2f}"
-            )
-    return lines
-
-
-def _hidden(table: pd.DataFrame) -> list[str]:
-    """Methods that scale pCVR, whatever the scenario, are right there by accident, and left out."""
-    if "hidden" not in table.index:
-        return []
-    part = table.loc["hidden"].drop([ORACLE, *SCALING], errors="ignore")
-    bias = part["|relative bias|, all"].dropna()
-    if bias.empty:
-        return []
-    ceiling = float(part["relative bias of P(r | x, click), all"].mean())
-    verdict = "holds" if bias.min() >= ceiling / 2 else "does not hold"
-    return [
-        f"hidden: no method has less than half the bias of P(r | x, click), {ceiling:+.1%}, over "
-        f"all impressions, those left out that scale pCVR in every scenario, {verdict}: least has "
-        f"{bias.idxmin()}, {bias.min():.1%}"
-    ]
-
-
-def failures(table: pd.DataFrame) -> list[str]:
-    """Cells that had too little to train on."""
-    if "errors" not in table:
-        return []
-    return [
-        f"{scenario}, {method}: {error}"
-        for (scenario, method), errors in table["errors"].items()
-        for error in errors
-    ]
-
-
-def draw(table: pd.DataFrame, path: Path, settings: Mapping[str, int]) -> None:
+def draw_bias(table: pd.DataFrame, path: Path, rows: int) -> None:
     """Relative bias over all impressions: a panel a scenario, a row a method, a dot a seed."""
     scenarios = list(table.index.unique("scenario"))
     probable = table.dropna(subset=["relative bias, all"])
@@ -154,13 +71,12 @@ def draw(table: pd.DataFrame, path: Path, settings: Mapping[str, int]) -> None:
     every[0].set_yticks(range(len(methods)), methods)
     every[0].set_ylim(len(methods) - 0.5, -0.5)
     figure.suptitle(
-        f"Bias of predicted CVR over all impressions; {settings['rows']:,} impressions trained on. "
+        f"Bias of predicted CVR over all impressions; {rows:,} impressions trained on. "
         "Dot: a seed, bar: their mean; orange: naive and ESMM",
         x=0.01, ha="left", fontsize=10,
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0, 1, 0.98))
-    with atomic_path(path) as aside:
-        figure.savefig(aside, dpi=130, bbox_inches="tight")
+    figure.savefig(path, dpi=130, bbox_inches="tight")
 
 
 def _panel(axes: Axes, part: pd.DataFrame, methods: Sequence[str]) -> None:
