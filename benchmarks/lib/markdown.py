@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["bullets", "form", "row", "table", "unsigned"]
+__all__ = ["bullets", "form", "row", "spread", "table", "unsigned"]
 
 
 def table(frame: pd.DataFrame, corner: str = "") -> str:
@@ -37,6 +37,11 @@ def bullets(text: str | Iterable[str]) -> str:
 def form(value: Any, specification: str) -> str:
     """A value by a format specification, such as ``+.1%``."""
     return format(value, specification)
+
+
+def spread(values: pd.Series, specification: str) -> str:
+    """Mean ± standard deviation."""
+    return f"{values.mean():{specification}} ± {values.std():{specification.lstrip('+')}}"
 
 
 def unsigned(value: float, digits: int = 6) -> float:
