@@ -76,7 +76,11 @@ def planned(seed: int) -> list[Cell]:
     ranking = [
         *(("dense", model) for model in RANKING),
         ("opposed", "esmm"),
-        *((where, f"fusion, {how}") for where in ("dense", "opposed") for how in ("geometric", "rank")),
+        *(
+            (where, f"fusion, {how}")
+            for where in ("dense", "opposed")
+            for how in ("geometric", "rank")
+        ),
     ]
     return [
         *(
@@ -181,7 +185,9 @@ def balanced(cell: Cell, at: Draw) -> Metrics:
 def cvr(scores: pd.DataFrame, at: Draw) -> Metrics:
     found = measure(scores, at.click, at.test_truth)
     names = ("relative bias, all", "log loss, all", "AUC, all")
-    return {name: found[name] for name in names} | {"PCOC, clicks": 1 + found["relative bias, clicks"]}
+    return {name: found[name] for name in names} | {
+        "PCOC, clicks": 1 + found["relative bias, clicks"]
+    }
 
 
 def order(scores: pd.Series, at: Draw) -> Metrics:

@@ -59,7 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     study = methods.study_of(command, given.out, given.rows, given.test_rows)
     every = planned(given.seeds, given.scenarios, given.methods)
-    found = study.kept(*given.reuse) if given.table else study.run(every, given.workers, given.reuse)
+    found = (
+        study.kept(*given.reuse) if given.table else study.run(every, given.workers, given.reuse)
+    )
     if set(every) <= set(found) and not given.table:
         chosen = [m for m in finalists([found[c] for c in every]) if m in given.methods]
         last = planned(given.final_seeds, given.scenarios, chosen)
