@@ -82,9 +82,8 @@ def main() -> int:
     for name, table in tables.items():
         groups = table.astype(float).groupby(level=0, sort=False)
         mean, deviation = groups.mean(), groups.std()
-        print(
-            f"\n{name}\n{(mean.map('{:.4f}'.format) + deviation.map(' ±{:.4f}'.format)).to_string()}"
-        )
+        shown = mean.map("{:.4f}".format) + deviation.map(" ±{:.4f}".format)
+        print(f"\n{name}\n{shown.to_string()}")
         cells += [
             {
                 "data": name,

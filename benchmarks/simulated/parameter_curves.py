@@ -1,4 +1,4 @@
-"""The scenario of every panel of benchmarks/simulated/parameters.py, and how its curves are drawn."""
+"""The scenario of every panel of benchmarks.simulated.parameters, and how its curves are drawn."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def set_rows(many: int) -> None:
 
 
 def draw(**parameters):
-    """The scenario of all panels with some parameters turned, a log and its truth."""
+    """The scenario of all panels with some parameters changed, a log and its truth."""
     scenario = LogisticFunnel(**{"users": 2000, "items": 500, "seed": SEED, **parameters})
     return (scenario, *scenario.sample(rows(), np.random.default_rng(SEED + 1)))
 
