@@ -3,11 +3,11 @@
     python -m benchmarks.leaderboard.epochs [--seeds 3]
 
 The control, `multitask`, on MMoE with the estimator's defaults but for the number of epochs, over
-logs of 2,000 to 100,000 rows in `dense`, `cvr_blind` and `sparse`: log loss of pCTR and of pCVR over
-all impressions, against the truth. The learning rate decays to 0 over a fit; the one checkpoint rule
-chooses the epoch. A rule makes at least so many steps of 256 rows; its regret is its log loss minus
-that of the best number of epochs for that log and stage. Fits are kept one at a time in
-benchmarks/results/epochs.jsonl.gz; `--table` fits nothing.
+logs of 2,000 to 100,000 rows in `dense`, `cvr_blind` and `sparse`: log loss of pCTR and of pCVR
+over all impressions, against the truth. The learning rate decays to 0 over a fit; the one
+checkpoint rule chooses the epoch. A rule makes at least so many steps of 256 rows; its regret is
+its log loss minus that of the best number of epochs for that log and stage. Fits are kept one at
+a time in benchmarks/results/epochs.jsonl.gz; `--table` fits nothing.
 """
 
 import sys
