@@ -22,11 +22,11 @@ from benchmarks.lib.metrics import area, measure
 from benchmarks.lib.pages import ROOT
 from benchmarks.lib.study import SPACES, Draw, Study, draw, epochs_of, parser_of
 from mtl_seq import FunnelEstimator, models, simulate
-from mtl_seq.calibration import Calibrate
 from mtl_seq.data import Encoding
 from mtl_seq.fit import DWA, GradNorm, JacobianDescent, Uncertainty
 from mtl_seq.fusion import order_within, search_fusion
 from mtl_seq.losses import DrawnPairs
+from mtl_seq.models import CalibrationConfig
 
 FIGURE = ROOT / "docs" / "fusion_front.png"
 ROWS, TEST_ROWS = 50_000, 50_000
@@ -131,7 +131,7 @@ def fit(cell: Cell, rows: int) -> Metrics:
 
 
 def calibrated(cell: Cell, at: Draw) -> Metrics:
-    settings = {} if cell.variant == "none" else {"calibrate": Calibrate(cell.variant)}  # type: ignore[arg-type]
+    settings = {} if cell.variant == "none" else {"calibrate": CalibrationConfig(cell.variant)}  # type: ignore[arg-type]
     return cvr(fitted(at, cell.seed, CALIBRATED[cell.model], **settings).predict(at.test), at)
 
 

@@ -46,6 +46,7 @@ class Study:
         out: Where cells are kept.
         metadata: What else the result states.
         shown: Metrics to print per cell.
+        digits: Decimal digits that are kept.
     """
 
     command: str
@@ -55,6 +56,7 @@ class Study:
     out: Path
     metadata: Mapping[str, Any] = field(default_factory=lambda: {"spaces": SPACES})
     shown: Sequence[str] = ("relative bias, all", "log loss, all", "seconds")
+    digits: int = 5
 
     def kept(self, *others: Path) -> dict[Any, Metrics]:
         """Records of finished cells by cell, of other results of the same settings too."""
@@ -97,7 +99,7 @@ class Study:
         found = self.kept(*reuse)
         left = [cell for cell in cells if cell not in found]
         for number, (cell, metrics) in enumerate(self._fitted(left, workers), 1):
-            found[cell] = {**cell._asdict(), **rounded(metrics)}
+            found[cell] = {**cell._asdict(), **rounded(metrics, self.digits)}
             self.keep(found)
             shown = {name: found[cell][name] for name in self.shown if name in found[cell]}
             print(f"{number}/{len(left)} {tuple(cell)}: {metrics.get('error', shown)}", flush=True)

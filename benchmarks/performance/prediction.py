@@ -31,7 +31,7 @@ from benchmarks.lib.results_store import path_of
 from benchmarks.performance.timing import alone, machine, peak_kb, run_parts
 from mtl_seq import FunnelEstimator, Schema, models
 from mtl_seq.data import write_frame
-from mtl_seq.export import export_model, load_model, predict_parquet
+from mtl_seq.export import export_model, load_model
 
 MODULE = "benchmarks.performance.prediction"
 WAYS = ("stream", "onnx", "memory")
@@ -73,7 +73,7 @@ def measure(way: str, folder: Path, rows: int) -> None:
     if way == "memory":
         write_frame(model.predict(folder / f"log-{rows}"), out)
     else:
-        predict_parquet(model, folder / f"log-{rows}", out)
+        model.predict(folder / f"log-{rows}", out)
     seconds = time.perf_counter() - start
     after = peak_kb() / 2**20
     record = {

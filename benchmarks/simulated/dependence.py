@@ -22,7 +22,7 @@ from benchmarks.lib.metrics import measure
 from benchmarks.lib.study import Draw, Study, draw, parser_of
 from benchmarks.simulated.dependence_summary import OURS, lambdas, null_table, summarise
 from mtl_seq import FunnelEstimator, models, simulate
-from mtl_seq.dependence.find import used
+from mtl_seq.dependence.find import applied_log_odds_ratio
 from mtl_seq.errors import SelectionWarning
 from mtl_seq.fit.prediction import score_rows
 from mtl_seq.models import Builder, DependenceConfig
@@ -115,7 +115,9 @@ def fit(cell: Cell) -> dict[str, Any]:
     network, codec = estimator.model_.network, estimator.codec_
     # The network with lambda fixed at 0 is the control, `multitask`, to the bit.
     base = pd.DataFrame(score_rows(network, codec.encode(at.test, labels=False))._asdict())
-    shrunk = replace(found, log_odds_ratio=used(DependenceConfig(shrink=True), found.test))
+    shrunk = replace(
+        found, log_odds_ratio=applied_log_odds_ratio(DependenceConfig(shrink=True), found.test)
+    )
     shrunk_scores = pd.DataFrame(shrunk.apply(network, codec, at.test)._asdict())
     return {
         **measure(scores, click, test_truth),

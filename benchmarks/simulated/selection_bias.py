@@ -30,7 +30,7 @@ from mtl_seq.report.render.plot_bias import save
 SCENARIOS = {
     "dense": "nothing is hidden",
     "cvr_blind": "the CVR tower does not see the user",
-    "hidden": "something nobody logs moves both",
+    "hidden": "an unlogged confounder",
     "mnar": "clicks depend on the conversion itself",
 }
 DECILES = 10

@@ -1,8 +1,8 @@
 """Calibration of pCVR after training."""
 
-from mtl_seq.calibration.calibrate import Calibrate, Calibration
+from mtl_seq.calibration.calibrate import Calibration, fit_calibration, fit_map
 
-__all__ = ["Calibrate", "Calibration"]
+__all__ = ["Calibration", "fit_calibration", "fit_map"]
 
 
 def __dir__() -> list[str]:

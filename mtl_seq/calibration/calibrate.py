@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift, sigmoid
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.functional import recalibration
-from mtl_seq.models import CalibrationPolicy
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.records import FunnelLabels, Scores
 
-__all__ = ["Calibrate", "Calibration"]
+__all__ = ["Calibration", "fit_calibration", "fit_map"]
 
 FloatArray = NDArray[np.float64]
 
@@ -21,117 +21,20 @@ _FLOOR_QUANTILE = 0.01
 _AGREE = 1e-3
 
 
-class Calibrate(CalibrationPolicy):
-    """How pCVR is calibrated once training is over.
-
-    A map of the logit of pCVR is fitted to the conversions of clicked rows; pCTCVR becomes pCTR
-    times what the map makes of pCVR. Rows on clicks stand for clicks: fitted to them as they are,
-    the map pulls pCVR to P(conversion | x, click) on average and so undoes what a model that
-    debiases was trained for. Such a model has every clicked row weighted by its inverse propensity,
-    and refuses the plain form.
-
-    Which map, in which weights and on which rows are the fields of `models.CalibrationPolicy`:
-    ``Calibrate(method="shift", weighted=None, on="validation", recalibrated=False)``.
-    """
-
-    def fit(self, scores: Scores, labels: FunnelLabels, *, weighted: bool) -> "Calibration":
-        """Fit the map.
-
-        Args:
-            scores: Predictions of the rows.
-            labels: Of the same rows.
-            weighted: Whether clicks are weighted by their inverse propensities.
-
-        Raises:
-            DataError: Clicked rows of which none, or all, converted.
-            CompositionError: A model whose pCVR is not pCTCVR / pCTR.
-        """
-        stages = labels.stages.numpy().astype(np.float64)
-        clicked, converted = stages[:, 0] == 1, stages[:, -1]
-        weight = np.ones(len(stages))
-        if weighted:
-            logged = labels.propensity
-            if logged is not None:
-                propensity = logged.numpy().astype(np.float64)
-            else:
-                propensity = self._propensity(scores.pctr, clicked, labels)
-            floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
-            weight = 1 / np.maximum(propensity, max(floor, _TINY))
-        if labels.weight is not None:
-            weight = weight * labels.weight.numpy()
-        rows = clicked & (weight > 0)
-        label, weight, pcvr = converted[rows], weight[rows], scores.pcvr[rows]
-        _check(label, scores.pctcvr[rows] / scores.pctr[rows], pcvr, self.on)
-        return self.of(pcvr, label, weight, weighted=weighted)
-
-    def _propensity(
-        self, pctr: FloatArray, clicked: NDArray[np.bool_], labels: FunnelLabels
-    ) -> FloatArray:
-        """``(N,)`` pCTR, recalibrated if asked and if that is defined."""
-        if not self.recalibrated:
-            return pctr
-        mass = None if labels.weight is None else labels.weight.numpy()
-        intercept, slope = map(float, recalibration(pctr, clicked.astype(np.float64), mass))
-        return sigmoid(slope * _logit(pctr) + intercept) if slope > 0 else pctr
-
-    def of(
-        self, pcvr: FloatArray, label: FloatArray, weight: FloatArray, *, weighted: bool
-    ) -> "Calibration":
-        """Fit the map to clicked rows.
-
-        Args:
-            pcvr: ``(N,)`` predictions in [0, 1].
-            label: ``(N,)`` conversions, or their probabilities.
-            weight: ``(N,)`` weights of at least 0.
-            weighted: What to state of the weights.
-        """
-        logit = _logit(pcvr)
-        slope, intercept = 1.0, 0.0
-        points, values = np.empty(0), np.empty(0)
-        if self.method == "shift":
-            intercept = fit_shift(logit, label, weight)
-        elif self.method == "platt":
-            slope, intercept = fit_platt(logit, label, weight)
-            if slope <= 0:
-                raise DataError(
-                    f"Platt scaling found the slope {slope:.3g}: on the clicked {self.on} rows "
-                    "higher predictions convert less, so it would turn the order round; use the "
-                    'method "shift", or look at the model'
-                )
-        else:
-            points, values = fit_isotonic(logit, label, weight)
-            # A block without a conversion must not promise that there never will be one.
-            least = 0.5 / (len(label) + 1)
-            values = np.clip(values, least, 1 - least)
-        size = float(weight.sum() ** 2 / np.square(weight).sum())
-        return Calibration(
-            self.method,
-            weighted,
-            len(label),
-            size,
-            slope,
-            intercept,
-            tuple(points.tolist()),
-            tuple(values.tolist()),
-            float(weight @ pcvr / (weight @ label)),
-            self.on,
-        )
-
-
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted map, and what it was fitted to.
+    """A fitted map of pCVR, and the rows it was fitted to.
 
     Attributes:
         method: Which kind of map.
         weighted: Whether clicks were weighted by inverse propensities.
-        rows: How many clicked rows it was fitted to.
-        effective_size: As many equally weighted rows tell as much.
+        rows: Number of clicked rows it was fitted to.
+        effective_size: Effective sample size of their weights.
         slope: Factor of the logit.
         intercept: Added to the logit.
         points: Logits between which an isotonic map interpolates.
         values: Its values there, each at least ``0.5 / (rows + 1)`` from 0 and 1.
-        pcoc: Mean prediction over mean conversion of those rows, in their weights, before.
+        pcoc: Mean prediction over mean conversion of those rows, weighted, before calibration.
         on: Whether those were validation or training rows.
     """
 
@@ -165,7 +68,7 @@ class Calibration:
         >>> print(Calibration("shift", False, 900, 900.0, 1.0, -0.25, (), (), 1.2))
         shift of the logit by -0.250, fitted to 900 clicked validation rows as they are
         """
-        told = {
+        fitted = {
             "shift": f"shift of the logit by {self.intercept:+.3f}",
             "platt": f"logit times {self.slope:.3f} {self.intercept:+.3f} (Platt)",
             "isotonic": f"isotonic map through {len(self.points)} points",
@@ -175,7 +78,7 @@ class Calibration:
             if self.weighted
             else "as they are"
         )
-        return f"{told}, fitted to {self.rows:,} clicked {self.on} rows {how}"
+        return f"{fitted}, fitted to {self.rows:,} clicked {self.on} rows {how}"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""
@@ -189,21 +92,115 @@ class Calibration:
         )
 
 
+def fit_calibration(
+    config: CalibrationConfig, scores: Scores, labels: FunnelLabels, *, weighted: bool
+) -> Calibration:
+    """Fit a calibration to the clicked rows among some.
+
+    Args:
+        config: The settings.
+        scores: Predictions of the rows.
+        labels: Labels of the same rows.
+        weighted: Whether clicks are weighted by their inverse propensities.
+
+    Raises:
+        DataError: Clicked rows of which none, or all, converted.
+        CompositionError: A model whose pCVR is not pCTCVR / pCTR.
+    """
+    stages = labels.stages.numpy().astype(np.float64)
+    clicked, converted = stages[:, 0] == 1, stages[:, -1]
+    weight = np.ones(len(stages))
+    if weighted:
+        propensity = propensity_of(config, scores.pctr, labels)
+        floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+        weight = 1 / np.maximum(propensity, max(floor, _TINY))
+    if labels.weight is not None:
+        weight = weight * labels.weight.numpy()
+    rows = clicked & (weight > 0)
+    label, weight, pcvr = converted[rows], weight[rows], scores.pcvr[rows]
+    _check(label, scores.pctcvr[rows] / scores.pctr[rows], pcvr, config.on)
+    return fit_map(config, pcvr, label, weight, weighted=weighted)
+
+
+def fit_map(
+    config: CalibrationConfig,
+    pcvr: FloatArray,
+    label: FloatArray,
+    weight: FloatArray,
+    *,
+    weighted: bool,
+) -> Calibration:
+    """Fit a calibration to clicked rows with weights.
+
+    Args:
+        config: The settings.
+        pcvr: ``(N,)`` predictions in [0, 1].
+        label: ``(N,)`` conversions, or their probabilities.
+        weight: ``(N,)`` weights of at least 0.
+        weighted: Whether the weights are inverse propensities; stated in the result.
+
+    Raises:
+        DataError: Platt scaling without a finite positive slope.
+    """
+    logit = _logit(pcvr)
+    slope, intercept = 1.0, 0.0
+    points, values = np.empty(0), np.empty(0)
+    if config.method == "shift":
+        intercept = fit_shift(logit, label, weight)
+    elif config.method == "platt":
+        slope, intercept = fit_platt(logit, label, weight)
+        if slope <= 0:
+            raise DataError(
+                f"Platt scaling found the slope {slope:.3g}: on the clicked {config.on} rows "
+                "higher predictions convert less, so it would reverse the order; use the method "
+                '"shift", or inspect the model'
+            )
+    else:
+        points, values = fit_isotonic(logit, label, weight)
+        # A block without a conversion must not predict a probability of exactly 0.
+        least = 0.5 / (len(label) + 1)
+        values = np.clip(values, least, 1 - least)
+    return Calibration(
+        config.method,
+        weighted,
+        rows=len(label),
+        effective_size=float(weight.sum() ** 2 / np.square(weight).sum()),
+        slope=slope,
+        intercept=intercept,
+        points=tuple(points.tolist()),
+        values=tuple(values.tolist()),
+        pcoc=float(weight @ pcvr / (weight @ label)),
+        on=config.on,
+    )
+
+
+def propensity_of(config: CalibrationConfig, pctr: FloatArray, labels: FunnelLabels) -> FloatArray:
+    """``(N,)`` logged propensities, else pCTR, recalibrated if asked and if that is defined."""
+    if labels.propensity is not None:
+        return labels.propensity.numpy().astype(np.float64)
+    if not config.recalibrated:
+        return pctr
+    mass = None if labels.weight is None else labels.weight.numpy()
+    click = labels.click.numpy().astype(np.float64)
+    intercept, slope = map(float, recalibration(pctr, click, mass))
+    return sigmoid(slope * _logit(pctr) + intercept) if slope > 0 else pctr
+
+
 def _logit(probability: FloatArray) -> FloatArray:
     inside = np.clip(probability, _TINY, 1 - _TINY)
-    found: FloatArray = np.log(inside) - np.log1p(-inside)
-    return found
+    logit: FloatArray = np.log(inside) - np.log1p(-inside)
+    return logit
 
 
 def _check(label: FloatArray, implied: FloatArray, pcvr: FloatArray, on: str) -> None:
     if len(label) == 0 or label.min() == label.max():
-        way = "enlarge `validation`, or hand in validation rows of your own"
+        way = "enlarge `validation`, or pass validation rows"
         raise DataError(
             f"calibration needs clicked {on} rows with and without a conversion, found "
             f"{int(label.sum())} conversions in {len(label)} clicks: "
-            f"{way if on == 'validation' else 'hand in more rows'}"
+            f"{way if on == 'validation' else 'pass more rows'}"
         )
-    # Where two joints are the wrong way round, pCVR is their ratio clipped below 1.
+    # Where pCTCVR exceeds pCTR, pCVR is their ratio clipped below 1.
     apart = np.abs(np.minimum(implied, 1) - pcvr)
     if not apart.max() <= _AGREE:
         raise CompositionError(

@@ -1,4 +1,4 @@
-"""The `mtl-seq` command: a thin face on the package. Typer is loaded when it is run."""
+"""The `mtl-seq` command. Typer is imported when it runs."""
 
 __all__ = ["main"]
 
@@ -7,10 +7,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: What stands behind ``mtl-seq``; by default the process's own.
+        arguments: Command-line arguments after ``mtl-seq``; by default those of the process.
 
     Returns:
-        0 where it worked, 2 for bad input, 130 where it was interrupted.
+        The exit code: 0 for success, 2 for bad input, 130 after an interruption.
     """
     try:
         from mtl_seq.cli.app import run

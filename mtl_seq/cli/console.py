@@ -1,4 +1,4 @@
-"""What the commands print. Figures go to standard output, everything else to standard error."""
+"""Terminal output: results on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -22,29 +22,29 @@ __all__ = ["note", "print_description", "print_json", "print_report"]
 
 
 def note(line: str, *, quiet: bool) -> None:
-    """A line for the person at the terminal."""
+    """Print a line on standard error."""
     if not quiet:
         print(line, file=sys.stderr)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON document on standard output."""
+    """Print a JSON document on standard output."""
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
-def print_description(found: Description) -> None:
-    """What a scenario is like, as a table."""
+def print_description(description: Description) -> None:
+    """Print the summary of a simulated log as a table."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, side in (("", "left"), ("space", "left"), ("drawn", "right"), ("expected", "right")):
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    for name, space in found.table["space"].items():
-        figures = (found.shown(str(name), column) for column in ("drawn", "expected"))
-        table.add_row(str(name), str(space), *figures)
+    for name, space in description.table["space"].items():
+        cells = (description.shown(str(name), column) for column in ("drawn", "expected"))
+        table.add_row(str(name), str(space), *cells)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
 def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: bool) -> None:
-    """The report as tables, or as JSON; then where its files are."""
+    """Print a report as tables or as JSON, then the paths of its files."""
     if as_json:
         print_json(to_dict(report))
     elif not quiet:
@@ -62,7 +62,7 @@ def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: b
             console.print(grid.caption, style="bold", highlight=False)
             console.print(_grid(grid))
         if report.changes is not None:
-            console.print("Changed since the older report", style="bold")
+            console.print("Changes since the earlier report", style="bold")
             console.print(_changes(report, report.changes))
         for line in undefined_lines(report):
             console.print(f"not defined: {line}", highlight=False)
@@ -106,10 +106,10 @@ _LOG = (
 def _cell(report: Findings, model: str, at: tuple[str, str, str]) -> str:
     if at[2] == "gap_closed" and (model in (CEILING, TRUTH) or not report.gap):
         return "" if report.gap else "n/a"
-    found = report.estimate(model, *at)
+    estimate = report.estimate(model, *at)
     if at == _TRUTH[0][1] and model not in (CEILING, TRUTH):
-        return escape(with_interval(at[2], found))
-    return figure(at[2], found.value)
+        return escape(with_interval(at[2], estimate))
+    return figure(at[2], estimate.value)
 
 
 def _grid(grid: Grid) -> Table:
@@ -117,28 +117,28 @@ def _grid(grid: Grid) -> Table:
     for index, name in enumerate(grid.columns):
         table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
     for name, cells, _ in grid.rows:
-        # An interval would not fit; what is too small or undefined says so here too.
-        said = [
+        # Intervals do not fit; the reason of an undefined value or a small segment does.
+        texts = [
             f"{cell.text} ({cell.detail})"
             if cell.detail and not cell.detail.startswith("[")
             else cell.text
             for cell in cells
         ]
-        table.add_row(escape(name), *(escape(text) for text in said))
+        table.add_row(escape(name), *(escape(text) for text in texts))
     return table
 
 
-def _changes(report: Findings, found: Changes) -> Table:
+def _changes(report: Findings, changes: Changes) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(("figure", "model", "before", "now", "change", "intervals")):
         table.add_column(name, justify="right" if 1 < index < 5 else "left", overflow="fold")
-    for row in found.figures.itertuples():
+    for row in changes.figures.itertuples():
         metric = report.columns[row.figure][2]
         values = [figure(metric, value) for value in (row.before, row.after)]
         change = figure(metric, row.change, signed=True)
         meet = "" if row.apart is None else "apart" if row.apart else "meet"
         table.add_row(escape(row.figure), escape(row.model), *values, change, meet)
-    for fact in found.metadata.itertuples():
+    for fact in changes.metadata.itertuples():
         before, after = (escape(value or "absent") for value in (fact.before, fact.after))
         table.add_row(escape(fact.fact), "", before, after, "", "")
     return table

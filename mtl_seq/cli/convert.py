@@ -22,42 +22,47 @@ _SAMPLE = 200_000
 
 
 def convert(
-    log: Annotated[
-        str, typer.Argument(help="CSV file, folder of .csv files, or pattern; .gz too.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of parquet files to write.")],
+    log: Annotated[str, typer.Argument(help="CSV file, folder of .csv files, or glob; also .gz.")],
+    out: Annotated[Path, typer.Option(help="Folder to write parquet files to.")],
     schema: Annotated[
-        Path | None, typer.Option(help="JSON file with the roles; without it they are guessed.")
+        Path | None, typer.Option(help="JSON file of the schema; default: inferred from the data.")
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE=COLUMN", help="A label, in the funnel's order; repeatable."),
+        typer.Option(
+            metavar="STAGE=COLUMN", help="Label of a stage, in the order of the funnel; repeatable."
+        ),
     ] = None,
     bag: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN=SEPARATOR", help="What parts a bag's items; repeatable."),
+        typer.Option(metavar="COLUMN=SEPARATOR", help="Separator of a bag's items; repeatable."),
     ] = None,
     type_: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="COLUMN=TYPE", help="int64, float64, string or bool."),
+        typer.Option(
+            "--type", metavar="COLUMN=TYPE", help="int64, float64, string or bool; repeatable."
+        ),
     ] = None,
     orphans: Annotated[
         Orphans,
         typer.Option(
-            help="Rows that have a label without the one before it, as a conversion without a "
-            "click: keep them, though `fit` will not; clear the later label; or drop the rows."
+            help="Rows with a label but not its parent's, such as a conversion without a click: "
+            "keep them (`fit` refuses them), clear the label, or drop the row."
         ),
     ] = "keep",
-    separator: Annotated[str, typer.Option(help="What stands between columns.")] = ",",
-    yes: Annotated[bool, typer.Option("--yes", help="Take the guessed schema as it is.")] = False,
-    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here
+    separator: Annotated[str, typer.Option(help="Separator of columns.")] = ",",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Accept the inferred schema without asking.")
+    ] = False,
+    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is random here
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write CSV as parquet, of any size, and beside it OUT.schema.json: what each column is.
+    """Convert CSV files of any size to parquet, with their schema in OUT.schema.json.
 
-    Without --schema the roles are guessed from the first rows, shown, and asked about. Say no to
-    edit them in OUT.schema.json first, and come back with --schema. It warns of what `fit` refuses.
+    Without --schema, the schema is inferred from the first rows and shown for confirmation. If you
+    decline, it is written to OUT.schema.json: edit it and pass it with --schema. Values that `fit`
+    refuses are reported as warnings.
 
     Example: [bold]mtl-seq convert log.csv --out log/ --yes[/bold]
     """
@@ -71,17 +76,17 @@ def convert(
             _print(guess)
         if file.exists() and Schema.from_json(file) != roles:
             raise ArtifactError(
-                f"{file} says something else than what is guessed now, and would be lost: take it "
-                f"as it is (`--schema {file}`), or remove it"
+                f"{file} differs from the schema that is inferred now and would be overwritten: "
+                f"use it, `--schema {file}`, or delete it"
             )
         if not yes and not _confirmed(roles, file):
-            note(f"nothing was converted: edit {file} and come back with --schema", quiet=False)
+            note(f"nothing was converted: edit {file} and pass it with --schema", quiet=False)
             return
-        parted = guess.separators
+        inferred = guess.separators
     else:
         roles = Schema.from_json(schema)
-        parted = guess_schema(source.sample(_SAMPLE), dict(roles.labels)).separators
-    separators = {**parted, **_pairs(bag, "--bag")}
+        inferred = guess_schema(source.sample(_SAMPLE), dict(roles.labels)).separators
+    separators = {**inferred, **_pairs(bag, "--bag")}
 
     over = "\r" if sys.stderr.isatty() and not quiet else ""
 
@@ -108,15 +113,15 @@ def convert(
 
 
 def _confirmed(roles: Schema, file: Path) -> bool:
-    """Whether the person at the terminal takes the guess; if not, it lies in a file."""
-    asked = sys.stdin.isatty()
-    if asked and typer.confirm("Take this schema?", default=True, err=True):
+    """Whether the user accepts the inferred schema; if not, it is written to a file."""
+    interactive = sys.stdin.isatty()
+    if interactive and typer.confirm("Use this schema?", default=True, err=True):
         return True
     roles.to_json(file)
-    if not asked:
+    if not interactive:
         raise SchemaError(
-            "nothing was converted, since without a terminal nobody can be asked whether the guess "
-            f"is right: take it with `--yes`, or edit {file} and come back with `--schema {file}`"
+            "nothing was converted: without a terminal, the inferred schema cannot be confirmed; "
+            f"accept it with `--yes`, or edit {file} and pass it, `--schema {file}`"
         )
     return False
 
@@ -126,7 +131,7 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     for text in texts or []:
         name, sign, value = text.partition("=")
         if not sign or not name or not value:
-            raise DataError(f"`{option}` must read NAME=VALUE, found {text!r}")
+            raise DataError(f"`{option}` must have the form NAME=VALUE, found {text!r}")
         pairs[name] = value
     return pairs
 
@@ -144,4 +149,6 @@ def _print(guess: Guess) -> None:
     for column, what in guess.leaks.items():
         console.print(f"likely leak: {escape(column)} {what}", style="yellow", highlight=False)
     if len(guess.schema.labels) == 1:
-        console.print("no conversion was found: say `--label click=.. --label conversion=..`")
+        console.print(
+            "no conversion label was found: pass `--label click=.. --label conversion=..`"
+        )

@@ -29,51 +29,52 @@ __all__ = ["evaluate"]
 def evaluate(
     log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     scores: Annotated[
-        list[str], typer.Argument(metavar="NAME=FILE...", help="Predictions by name of the model.")
+        list[str], typer.Argument(metavar="NAME=FILE...", help="Predictions of each model.")
     ],
     schema: SchemaFile,
     out: Annotated[Path, typer.Option(help="Folder to write the report to.")],
     truth: Annotated[
-        Path | None, typer.Option(help="The truth that `simulate` wrote, where there is one.")
+        Path | None, typer.Option(help="Parquet file of the truth that `simulate` wrote.")
     ] = None,
     column: Column = None,
     row_id: RowId = None,
     by: Annotated[
-        list[str] | None, typer.Option(help="A column of the log to part rows by; repeatable.")
+        list[str] | None, typer.Option(help="Column of the log to segment rows by; repeatable.")
     ] = None,
     random: Annotated[
         str | None,
-        typer.Option(help="Column of the log that is 1 where the impression was shown at random."),
+        typer.Option(help="Column of the log that is 1 for randomised impressions."),
     ] = None,
     selection: Annotated[
-        Path | None, typer.Option(help="What `test-selection --json` printed, to be reported too.")
+        Path | None, typer.Option(help="JSON output of `test-confounding`, to include.")
     ] = None,
     control: Annotated[
-        str | None, typer.Option(help="Model to hold the others against; default: multitask.")
+        str | None, typer.Option(help="Model to compare the others with; default: multitask.")
     ] = None,
-    naive: Annotated[str, typer.Option(help="Model at the far end of the gap.")] = "click_space",
-    oracle: Annotated[str, typer.Option(help="Model at its near end.")] = "oracle",
+    naive: Annotated[str, typer.Option(help="Model at which the gap is open.")] = "click_space",
+    oracle: Annotated[str, typer.Option(help="Model at which the gap is closed.")] = "oracle",
     checkpoint_rule: Annotated[
-        str | None, typer.Option(help="How checkpoints were picked; else what the predictions say.")
+        str | None, typer.Option(help="How checkpoints were picked; default: read from the files.")
     ] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="report.json of an earlier report: show what changed.")
+        Path | None, typer.Option(help="report.json of an earlier report to compare with.")
     ] = None,
-    replicates: Annotated[int, typer.Option(help="Resamples for the intervals.", min=2)] = 200,
+    replicates: Annotated[
+        int, typer.Option(help="Bootstrap resamples for the intervals.", min=2)
+    ] = 200,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Report the bias of predicted CVR: against the truth, or what a log alone can show.
+    """Report the bias of predicted CVR: against the truth, or as far as a log can show it.
 
     Example: [bold]mtl-seq evaluate log.parquet esmm=s.parquet --schema schema.json --out r/[/bold]
     """
     named = prediction_files(scores)
-    roles = Schema.from_json(schema)
-    older = None if compare is None else BiasReport.from_json(compare)
+    earlier = None if compare is None else BiasReport.from_json(compare)
     frame = read_frame(log)
     settings: dict[str, Any] = {
-        "schema": roles,
+        "schema": Schema.from_json(schema),
         "columns": prediction_columns(column, list(named)),
         "row_id": row_id,
         "by": by or (),
@@ -88,12 +89,12 @@ def evaluate(
         report = BiasReport.from_log(named, frame, random=random, selection=test, **settings)
     elif random is not None or selection is not None:
         option = "--selection" if random is None else "--random"
-        raise DataError(f"`{option}` is for a log without a truth: leave out one of the two")
+        raise DataError(f"`{option}` and `--truth` exclude each other: leave out one of the two")
     else:
         known = truth_of(frame, read_frame(truth))
         report = BiasReport.against_truth(
             named, frame, known, naive=naive, oracle=oracle, **settings
         )
-    if older is not None:
-        report = report.compared_to(older)
+    if earlier is not None:
+        report = report.compared_to(earlier)
     print_report(report, write_report(report, out), quiet=quiet, as_json=json)

@@ -12,7 +12,7 @@ from mtl_seq.cli.fit_options import FitCommand, Logger, local
 from mtl_seq.cli.fitting import BalanceName, CalibrateMethod, CalibrateWeighted
 from mtl_seq.cli.options import Bottom, Json, Quiet, Seed
 from mtl_seq.errors import DataError, Terminated
-from mtl_seq.experiments.compare import BUILDERS
+from mtl_seq.experiments import BUILDERS
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
 from mtl_seq.fit.storage.builder_json import name_of
 from mtl_seq.fit.train.distributed import is_first

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mtl_seq.calibration import Calibrate
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import DWA, BalanceFactory, GradNorm, JacobianDescent, Uncertainty
+from mtl_seq.models import CalibrationConfig
 
 __all__ = [
     *("BalanceName", "CalibrateMethod", "CalibrateWeighted", "Method"),
@@ -56,7 +56,7 @@ BalanceName = Annotated[
 ]
 
 
-def calibrate_as(method: Method | None, weighted: bool | None) -> Calibrate | None:
+def calibrate_as(method: Method | None, weighted: bool | None) -> CalibrationConfig | None:
     """The calibration that was asked for; None for none.
 
     Raises:
@@ -69,7 +69,7 @@ def calibrate_as(method: Method | None, weighted: bool | None) -> Calibrate | No
                 "`--calibrate` was not given: add `--calibrate shift`"
             )
         return None
-    return Calibrate(method.value, weighted)
+    return CalibrationConfig(method.value, weighted)
 
 
 def balance_named(name: str | None) -> BalanceFactory | None:

@@ -14,33 +14,32 @@ from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.data import read_frame
 from mtl_seq.errors import SchemaError
-from mtl_seq.fit import FunnelEstimator
-from mtl_seq.fit.expert_gates import expert_gates
+from mtl_seq.fit import FunnelEstimator, expert_gates
 from mtl_seq.report.expert_gates import gate_summary, gate_warnings, plot_gates
 
 __all__ = ["inspect"]
 
 
 def inspect(
-    model: Annotated[
-        Path, typer.Argument(help="Folder that `fit` wrote, of a model with experts.")
+    model: Annotated[Path, typer.Argument(help="Folder of a fitted model with experts.")],
+    log: Annotated[
+        Path, typer.Argument(help="Parquet file, or folder of them; labels are optional.")
     ],
-    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them; labels may lack.")],
-    out: Annotated[Path | None, typer.Option(help="PNG file of the heat map to draw.")] = None,
-    by: Annotated[str | None, typer.Option(help="A column to part the rows by.")] = None,
-    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here
+    out: Annotated[Path | None, typer.Option(help="PNG file to write a heat map to.")] = None,
+    by: Annotated[str | None, typer.Option(help="Column of the log to segment rows by.")] = None,
+    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is random here
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Look into a model's experts: which tower uses which, how evenly, and which are dead.
+    """Show how much each tower of a model uses each expert, and warn of dead experts.
 
-    Example: [bold]mtl-seq inspect model/ simulated/log.parquet --by user_tier --out gates.png[/bold]
+    Example: [bold]mtl-seq inspect model/ simulated/log.parquet --out gates.png[/bold]
     """
     frame = read_frame(log)
     if by is not None and by not in frame.columns:
         raise SchemaError(f"`--by` must name a column of the log, found {by!r}")
-    found = expert_gates(FunnelEstimator.load(model), frame)
-    summary = gate_summary(found.towers, found.share, None if by is None else frame[by])
+    gates = expert_gates(FunnelEstimator.load(model), frame)
+    summary = gate_summary(gates.towers, gates.share, None if by is None else frame[by])
     warnings = gate_warnings(summary)
     if out is not None:
         plot_gates(summary, out)

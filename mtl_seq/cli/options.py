@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values mean."""
+"""Options shared by several commands, and the meaning of their values."""
 
 import tomllib
 from enum import StrEnum
@@ -9,19 +9,26 @@ import typer
 
 from mtl_seq import nn
 from mtl_seq.errors import CompositionError, DataError, SimulationError
-from mtl_seq.experiments.compare import ALL, BUILDERS
+from mtl_seq.experiments import ALL, BUILDERS
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios
 
 __all__ = [
     *("BOTTOMS", "BUILDERS", "Bottom", "Column", "Json", "Quiet", "RowId", "Seed", "Set"),
-    *("builder", "builders", "parameters", "prediction_columns", "prediction_files"),
+    *(
+        "builder",
+        "builders",
+        "parameters",
+        "prediction_columns",
+        "prediction_files",
+        "with_parameters",
+    ),
 ]
 
 
 class Bottom(StrEnum):
-    """Bottoms by name."""
+    """Names of bottoms."""
 
     MMOE = "mmoe"
     OMOE = "omoe"
@@ -42,53 +49,51 @@ BOTTOMS: dict[Bottom, BottomFactory] = {
 
 SCENARIOS = ", ".join(scenarios())
 
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no table.")]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress and no table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KNOB=VALUE", help="Set a parameter of the scenario; repeatable."
+        "--set", metavar="PARAM=VALUE", help="Set a parameter of the scenario; repeatable."
     ),
 ]
 Scenario = Annotated[
     str,
-    typer.Option(
-        metavar="NAME|FILE.toml", help=f"Named scenario, or a file of your own: {SCENARIOS}."
-    ),
+    typer.Option(metavar="NAME|FILE.toml", help=f"A TOML file, or one of {SCENARIOS}."),
 ]
 SchemaFile = Annotated[
-    Path, typer.Option("--schema", help="JSON file with the roles of the columns.")
+    Path, typer.Option("--schema", help="JSON file of the schema: the roles of the columns.")
 ]
 Column = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[MODEL.]QUANTITY=COLUMN",
-        help="Where pctr, pcvr or pctcvr has another name; repeatable.",
+        help="Name of the column of pctr, pcvr or pctcvr; repeatable.",
     ),
 ]
 RowId = Annotated[
     str | None,
-    typer.Option(help="Column of log and predictions that names a row; default: the index."),
+    typer.Option(help="Column of log and predictions that identifies a row; default: the index."),
 ]
 
 
 def builder(name: str) -> Builder:
-    """A named model.
+    """The builder of a named model.
 
     Raises:
-        CompositionError: No such model.
+        CompositionError: An unknown name.
     """
     if name not in BUILDERS:
-        raise CompositionError(f"no model {name!r}: known are {', '.join(BUILDERS)}")
+        raise CompositionError(f"`--model` must be one of {', '.join(BUILDERS)}, found {name!r}")
     return BUILDERS[name]
 
 
 def builders(names: str) -> dict[str, Builder]:
-    """Named models, separated by commas; ``all`` stands for every one of clicks and conversions.
+    """The builders of named models, separated by commas; ``all`` is `experiments.ALL`.
 
     Raises:
-        CompositionError: No such model.
+        CompositionError: An unknown name.
     """
     if names.strip() == "all":
         return dict(ALL)
@@ -96,59 +101,69 @@ def builders(names: str) -> dict[str, Builder]:
 
 
 def parameters(assignments: list[str] | None) -> dict[str, Any]:
-    """``["rho=0.4"]`` as ``{"rho": 0.4}``; values are written as in TOML.
+    """Parse ``["rho=0.4"]`` into ``{"rho": 0.4}``; values are TOML.
 
     Raises:
-        SimulationError: No such form.
+        SimulationError: A malformed assignment.
     """
-    found: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for text in assignments or []:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise SimulationError(f"`--set` must read KNOB=VALUE, found {text!r}")
+            raise SimulationError(f"`--set` must have the form PARAM=VALUE, found {text!r}")
         try:
-            found[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+            parsed[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
             raise SimulationError(
-                f"the value of `--set` must be written as in TOML, such as 0.5 or "
+                f"the value of `--set` must be TOML, such as 0.5 or "
                 f'{{ conversion = ["user_id"] }}, found {value!r} in {text!r}'
             ) from error
-    return found
+    return parsed
+
+
+def with_parameters(scenario: str, changed: dict[str, Any]) -> str:
+    """A scenario's name with the parameters that were set."""
+    text = ", ".join(f"{name}={value}" for name, value in changed.items())
+    return f"{scenario} with {text}" if text else scenario
 
 
 def prediction_files(assignments: list[str]) -> dict[str, Path]:
-    """``["esmm=s.parquet"]`` as ``{"esmm": Path("s.parquet")}``.
+    """Parse ``["esmm=s.parquet"]`` into ``{"esmm": Path("s.parquet")}``.
 
     Raises:
-        DataError: No such form, or two models of one name.
+        DataError: A malformed assignment, or two models of one name.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for text in assignments:
         name, sign, file = text.partition("=")
         if not sign or not name or not file:
-            raise DataError(f"predictions must read NAME=FILE, found {text!r}: esmm={text}")
-        if name in found:
+            raise DataError(
+                f"predictions must have the form NAME=FILE, found {text!r}: esmm={text}"
+            )
+        if name in files:
             raise DataError(f"models must have different names, found {name!r} twice")
-        found[name] = Path(file)
-    return found
+        files[name] = Path(file)
+    return files
 
 
 def prediction_columns(
     assignments: list[str] | None, models: list[str]
 ) -> dict[str, dict[str, str]]:
-    """``["pcvr=a", "lightgbm.pcvr=b"]`` by model and quantity; those of one model go first.
+    """Parse ``["pcvr=a", "lightgbm.pcvr=b"]`` by model and quantity; one model's own wins.
 
     Raises:
-        DataError: No such form, or no such model.
+        DataError: A malformed assignment, or an unknown model.
     """
-    found: dict[str, dict[str, str]] = {name: {} for name in models}
+    columns: dict[str, dict[str, str]] = {name: {} for name in models}
     for text in sorted(assignments or [], key=lambda one: "." in one.partition("=")[0]):
         at, sign, column = text.partition("=")
         model, dot, quantity = at.rpartition(".")
         if not sign or not column:
-            raise DataError(f"`--column` must read [MODEL.]QUANTITY=COLUMN, found {text!r}")
+            raise DataError(
+                f"`--column` must have the form [MODEL.]QUANTITY=COLUMN, found {text!r}"
+            )
         if dot and model not in models:
-            raise DataError(f"`--column` must name models {models}, found {model!r}")
+            raise DataError(f"`--column` must name one of the models {models}, found {model!r}")
         for name in [model] if dot else models:
-            found[name][quantity] = column
-    return found
+            columns[name][quantity] = column
+    return columns

@@ -21,29 +21,29 @@ _RATES = ("ctr", "cvr_on_clicks", "cvr_on_all")
 
 def scenarios(
     rows: Annotated[
-        int, typer.Option(help="Impressions to measure the rates on; 0 for no rates.", min=0)
+        int, typer.Option(help="Impressions to simulate for the rates; 0 for no rates.", min=0)
     ] = 100_000,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """List the named scenarios, each with its rates and one line of what it is.
+    """List the named scenarios with their rates.
 
-    The rates are those that the truth expects on impressions drawn for it: clicks an impression,
-    conversions a click, and conversions an impression had every one been clicked.
+    The rates are expectations under the truth, over simulated impressions: CTR, CVR on clicks, and
+    the CVR of all impressions, clicked or not.
 
     Example: [bold]mtl-seq scenarios --rows 0[/bold]
     """
     if rows:
-        note(f"building each scenario and drawing {rows:,} impressions of it", quiet=quiet or json)
-    found = [
+        note(f"simulating {rows:,} impressions of each scenario", quiet=quiet or json)
+    listed = [
         {"name": name, "what": what, **(_rates(name, rows, seed) if rows else {})}
         for name, what in known().items()
     ]
     if json:
-        print_json({"rows": rows, "seed": seed, "scenarios": found})
+        print_json({"rows": rows, "seed": seed, "scenarios": listed})
     elif not quiet:
-        _print(found, rates=rows > 0)
+        _print(listed, rates=rows > 0)
 
 
 def _rates(name: str, rows: int, seed: int) -> dict[str, float]:
@@ -53,14 +53,14 @@ def _rates(name: str, rows: int, seed: int) -> dict[str, float]:
     return dict(zip(_RATES, rates, strict=True))
 
 
-def _print(found: list[dict[str, Any]], *, rates: bool) -> None:
+def _print(listed: list[dict[str, Any]], *, rates: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("scenario", no_wrap=True)
     if rates:
         for head in ("CTR\nall", "CVR\nclicks", "CVR\nall"):
             table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("what it is")
-    for row in found:
+    table.add_column("description")
+    for row in listed:
         cells = [f"{row[name]:.2%}" for name in _RATES] if rates else []
         table.add_row(row["name"], *cells, row["what"])
     Console(width=None if sys.stdout.isatty() else 120).print(table)

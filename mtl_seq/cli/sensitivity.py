@@ -34,29 +34,29 @@ __all__ = ["sensitivity"]
 
 
 def sensitivity(
-    log: Annotated[Path, typer.Argument(help="Parquet file of impressions with labels.")],
+    log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     scores: Annotated[
-        list[str], typer.Argument(metavar="NAME=FILE...", help="Predictions by name of the model.")
+        list[str], typer.Argument(metavar="NAME=FILE...", help="Predictions of each model.")
     ],
     schema: SchemaFile,
     base: Annotated[
         str | None,
-        typer.Option(help="Model whose pCTR and pCTCVR make the curve; by default the first."),
+        typer.Option(help="Model whose pCTR and pCTCVR give the curve; default: the first."),
     ] = None,
     control: Annotated[
-        str | None, typer.Option(help="Model to hold the others against; by default the first.")
+        str | None, typer.Option(help="Model to compare the others with; default: the first.")
     ] = None,
     bias: Annotated[
-        float, typer.Option(help="Relative bias to tolerate, in (0, 1).", show_default=True)
+        float, typer.Option(help="Tolerated relative bias, in (0, 1).", show_default=True)
     ] = 0.1,
     column: Column = None,
     row_id: RowId = None,
-    out: Annotated[Path | None, typer.Option(help="PNG file of the curve to draw.")] = None,
-    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is drawn here
+    out: Annotated[Path | None, typer.Option(help="PNG file to write the curve to.")] = None,
+    seed: Seed = 0,  # noqa: ARG001  # every command takes it; nothing is random here
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """What the mean CVR over all impressions would be if something hidden moved clicks too.
+    """Sensitivity of the mean CVR over all impressions to hidden confounding.
 
     Example: [bold]mtl-seq sensitivity log.parquet esmm=s.parquet --schema schema.json[/bold]
     """
@@ -72,93 +72,93 @@ def sensitivity(
             raise DataError(f"`--{option}` must be one of {', '.join(files)}, found {name!r}")
     columns = prediction_columns(column, list(files))
     predictions = check_scores(files, frame, columns=columns, row_id=row_id)
-    known = predictions[chosen["base"]]
-    found = curve_of(chosen["base"], known, predictions, chosen["control"], tolerated=bias)
-    if found.reason is not None:
-        raise DataError(found.reason)
+    scored = predictions[chosen["base"]]
+    curve = curve_of(chosen["base"], scored, predictions, chosen["control"], tolerated=bias)
+    if curve.reason is not None:
+        raise DataError(curve.reason)
     if out is not None:
-        _draw(found, out)
-    seen = _identified(known, float(click.mean()), float(conversion.mean()))
+        _plot(curve, out)
+    identified = _identified(scored, float(click.mean()), float(conversion.mean()))
     if json:
-        print_json(_content(found, seen, bias))
+        print_json(_content(curve, identified, bias))
     elif not quiet:
-        _print(found, seen, bias)
+        _print(curve, identified, bias)
     if out is not None:
         note(f"written: {out}", quiet=quiet)
 
 
-def _draw(found: Sensitivity, out: Path) -> None:
+def _plot(curve: Sensitivity, out: Path) -> None:
     from mtl_seq.report.render.plot_bias import save
     from mtl_seq.report.render.plot_sensitivity import curve_figure
 
-    save(curve_figure(found), out)
+    save(curve_figure(curve), out)
 
 
-def _identified(known: Scores, ctr: float, ctcvr: float) -> dict[str, float]:
-    """What the log shows, beside what the curve was computed from."""
+def _identified(scores: Scores, ctr: float, ctcvr: float) -> dict[str, float]:
+    """The rates that the log identifies, beside the means of the predictions."""
     return {
         "ctr": ctr,
-        "mean_pctr": float(known.pctr.mean()),
+        "mean_pctr": float(scores.pctr.mean()),
         "ctcvr": ctcvr,
-        "mean_pctcvr": float(known.pctcvr.mean()),
+        "mean_pctcvr": float(scores.pctcvr.mean()),
     }
 
 
-def _content(found: Sensitivity, seen: dict[str, float], bias: float) -> dict[str, Any]:
-    table = found.models.astype(object)
+def _content(curve: Sensitivity, identified: dict[str, float], bias: float) -> dict[str, Any]:
+    table = curve.models.astype(object)
     return {
         "space": "all impressions",
-        "base": found.base,
-        "control": found.control,
+        "base": curve.base,
+        "control": curve.control,
         "tolerated_bias": bias,
-        "identified": seen,
-        "psi": found.psi.tolist(),
-        "mean_cvr": found.mean.tolist(),
-        "ranges": {f"{gamma:g}": list(ends) for gamma, ends in found.ranges.items()},
-        "worst_case": list(found.worst),
+        "identified": identified,
+        "psi": curve.psi.tolist(),
+        "mean_cvr": curve.mean.tolist(),
+        "ranges": {f"{gamma:g}": list(ends) for gamma, ends in curve.ranges.items()},
+        "worst_case": list(curve.worst),
         "models": table.where(table.notna(), None).to_dict("records"),
     }
 
 
-def _print(found: Sensitivity, seen: dict[str, float], bias: float) -> None:
+def _print(curve: Sensitivity, identified: dict[str, float], bias: float) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     lines = [
         "",
-        "psi is the odds ratio of click and potential conversion given the features: 1 where "
-        "nothing hidden moves both, above 1 where clicks pick out those who would convert. No log "
-        "can tell it.",
+        "psi is the odds ratio of click and potential conversion given the features: 1 without "
+        "hidden confounding, above 1 if clicked impressions are likelier to convert than others "
+        "with the same features. A log does not identify it.",
         "",
-        f"Mean CVR over all impressions, from pCTR and pCTCVR of {found.base} (mean pCTR "
-        f"{seen['mean_pctr']:.2%}, observed CTR {seen['ctr']:.2%}; mean pCTCVR "
-        f"{seen['mean_pctcvr']:.3%}, observed CTCVR {seen['ctcvr']:.3%}):",
+        f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base} (mean pCTR "
+        f"{identified['mean_pctr']:.2%}, observed CTR {identified['ctr']:.2%}; mean pCTCVR "
+        f"{identified['mean_pctcvr']:.3%}, observed CTCVR {identified['ctcvr']:.3%}):",
     ]
     for line in lines:
         console.print(line, highlight=False)
-    console.print(_ranges(found))
-    console.print(_models(found, bias))
+    console.print(_ranges(curve))
+    console.print(_models(curve, bias))
 
 
-def _ranges(found: Sensitivity) -> Table:
+def _ranges(curve: Sensitivity) -> Table:
     table = Table("assumed", "from", "to", box=box.SIMPLE_HEAD, pad_edge=False)
-    for gamma, (low, high) in found.ranges.items():
+    for gamma, (low, high) in curve.ranges.items():
         table.add_row(f"psi within 1/{gamma:g} and {gamma:g}", f"{low:.2%}", f"{high:.2%}")
-    low, high = found.worst
+    low, high = curve.worst
     table.add_row("nothing (worst case)", f"{low:.2%}", f"{high:.2%}")
     return table
 
 
-def _models(found: Sensitivity, bias: float) -> Table:
+def _models(curve: Sensitivity, bias: float) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
     for name in (
         "mean\npCVR",
-        "right at\npsi",
-        f"off by at most {bias:.0%}\nfor psi",
-        f"as far off as\n{found.control} at psi",
+        "unbiased at\npsi",
+        f"bias at most {bias:.0%}\nfor psi",
+        f"bias equals\n{curve.control} at psi",
     ):
         table.add_column(name, justify="right")
-    for row in found.models.itertuples():
-        tie = "" if row.model == found.control else _shown(row.psi_tie)
+    for row in curve.models.itertuples():
+        tie = "" if row.model == curve.control else _shown(row.psi_tie)
         span = f"{_shown(row.psi_low)} to {_shown(row.psi_high)}"
         table.add_row(row.model, f"{row.mean_pcvr:.2%}", _shown(row.psi_unbiased), span, tie)
     return table

@@ -1,5 +1,7 @@
 """`mtl-seq simulate`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from mtl_seq.cli.console import note, print_description, print_json
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
 from mtl_seq.data import truth_to_frame, write_frame
 from mtl_seq.report import Description, describe, describe_chunks, plot_description
+from mtl_seq.schema import Schema
 from mtl_seq.simulate import Simulator, read_shards, write_shards
 from mtl_seq.simulate import scenario as named
 
@@ -31,27 +34,29 @@ _TRAIN, _TEST = 1, 2
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     scenario: Scenario = "dense",
-    rows: Annotated[int, typer.Option(help="Impressions.", min=1)] = 100_000,
+    rows: Annotated[int, typer.Option(help="Number of impressions.", min=1)] = 100_000,
     test_rows: Annotated[
-        int,
-        typer.Option(help="Further impressions of the same scenario, in test_*.parquet.", min=0),
+        int, typer.Option(help="Further impressions of the scenario, for testing.", min=0)
     ] = 0,
     set_: Set = None,
     describe_: Annotated[
-        bool, typer.Option("--describe", help=f"Look at the scenario: a table, and {PICTURE}.")
+        bool, typer.Option("--describe", help=f"Summarise the simulated data; plot {PICTURE}.")
     ] = False,
     shard_rows: Annotated[
-        int, typer.Option(help="Impressions a shard; of more rows, a folder of shards.", min=1)
+        int, typer.Option(help="Impressions per shard; fewer rows are written unsharded.", min=1)
     ] = 1_000_000,
-    workers: Annotated[int, typer.Option(help="Processes for shards; -1: one a core.")] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes that write shards; -1: one per core.")
+    ] = 1,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Draw a log with known truth: log.parquet, truth.parquet, schema.json.
+    """Simulate a log with known truth: log.parquet, truth.parquet and schema.json.
 
-    More rows than a shard holds go to log/part-*.parquet and truth/part-*.parquet, test rows to
-    test/; an interrupted run goes on where it stopped when it is given once more.
+    Test rows go to test_log.parquet and test_truth.parquet. More rows than a shard holds go to
+    log/part-*.parquet and truth/part-*.parquet, test rows then to test/; the same command resumes
+    an interrupted run.
 
     Example: [bold]mtl-seq simulate --scenario dense --set rho=0.8 --out simulated/[/bold]
     """
@@ -62,28 +67,45 @@ def simulate(
         check_folder(out, FILES)
     simulator = named(scenario, **{"seed": seed, **parameters(set_)})
     if large:
-        totals, look = _shards(
+        write = partial(
+            write_shards,
             simulator,
-            (rows, test_rows),
-            out,
             seed=seed,
             shard_rows=shard_rows,
             workers=workers,
-            scenario=scenario,
-            describe_=describe_,
-            quiet=quiet,
+            metadata={"scenario": scenario},
         )
+        totals = _write_shards(write, rows, test_rows, out, quiet=quiet)
+        description = describe_chunks(read_shards(out), simulator.schema) if describe_ else None
+        if description is not None:
+            plot_description(description, out / PICTURE)
     else:
-        totals, look = _files(simulator, (rows, test_rows), out, seed=seed, describe_=describe_)
-    _say(simulator, rows, totals, out, scenario, look, quiet=quiet, json=json)
+        totals, description = _write_files(
+            simulator, (rows, test_rows), out, seed=seed, describe_=describe_
+        )
+    summary = {"out": str(out), "scenario": scenario, **_rates(simulator.schema, rows, totals)}
+    if json:
+        content = {} if description is None else {"description": description.to_dict()}
+        print_json({**summary, **content})
+        return
+    if description is not None and not quiet:
+        print_description(description)
+    note(
+        f"{rows:,} impressions of {scenario!r} in {out}: CTR {summary['ctr']:.2%}, "
+        f"{totals[simulator.schema.labels[simulator.schema.funnel.last]]:,.0f} conversions; the "
+        f"true CVR over all impressions is {summary['true_cvr_on_all']:.2%}",
+        quiet=quiet,
+    )
+    if description is not None:
+        note(f"written: {out / PICTURE}", quiet=quiet)
 
 
-def _files(
+def _write_files(
     simulator: Simulator, rows: tuple[int, int], out: Path, *, seed: int, describe_: bool
 ) -> tuple[dict[str, float], Description | None]:
-    """All rows at once, in one file each."""
+    """Simulate all rows at once and write one file each of log and truth; return the totals."""
     log, truth = simulator.sample(rows[0], np.random.default_rng([seed, _TRAIN]))
-    look = describe(log, truth, simulator.schema) if describe_ else None
+    description = describe(log, truth, simulator.schema) if describe_ else None
     with atomic_folder(out, own=FILES) as folder:
         write_frame(log, folder / "log.parquet")
         write_frame(truth_to_frame(truth), folder / "truth.parquet")
@@ -92,79 +114,32 @@ def _files(
             write_frame(test, folder / "test_log.parquet")
             write_frame(truth_to_frame(test_truth), folder / "test_truth.parquet")
         simulator.schema.to_json(folder / "schema.json")
-        if look is not None:
-            plot_description(look, folder / PICTURE)
+        if description is not None:
+            plot_description(description, folder / PICTURE)
     totals = {name: float(log[name].sum()) for name in simulator.schema.labels.values()}
-    return {**totals, "true_pcvr": float(truth.pcvr.sum())}, look
+    return {**totals, "true_pcvr": float(truth.pcvr.sum())}, description
 
 
-def _shards(
-    simulator: Simulator,
-    rows: tuple[int, int],
-    out: Path,
-    *,
-    seed: int,
-    shard_rows: int,
-    workers: int,
-    scenario: str,
-    describe_: bool,
-    quiet: bool,
-) -> tuple[dict[str, float], Description | None]:
-    """A shard at a time, in folders."""
-    found = {}
-    for stream, count, folder in ((_TRAIN, rows[0], out), (_TEST, rows[1], out / "test")):
-        if count == 0:
-            continue
-        found[stream] = write_shards(
-            simulator,
-            count,
-            folder,
-            seed=seed,
-            shard_rows=shard_rows,
-            workers=workers,
-            stream=stream,
-            metadata={"scenario": scenario},
-        )
-        made, kept = found[stream].made, found[stream].kept
-        note(f"{folder}: {made} shards written, {kept} were finished before", quiet=quiet)
-    look = describe_chunks(read_shards(out), simulator.schema) if describe_ else None
-    if look is not None:
-        plot_description(look, out / PICTURE)
-    return found[_TRAIN].totals, look
+def _write_shards(
+    write: Callable[..., Any], rows: int, test_rows: int, out: Path, *, quiet: bool
+) -> dict[str, float]:
+    """Write shards of the training and the test rows; return the totals of the training rows."""
+    written = {}
+    for stream, count, folder in ((_TRAIN, rows, out), (_TEST, test_rows, out / "test")):
+        if count:
+            written[stream] = write(count, folder, stream=stream)
+            made, kept = written[stream].made, written[stream].kept
+            note(f"{folder}: {made} shards written, {kept} were finished before", quiet=quiet)
+    totals: dict[str, float] = written[_TRAIN].totals
+    return totals
 
 
-def _say(
-    simulator: Simulator,
-    rows: int,
-    totals: dict[str, float],
-    out: Path,
-    scenario: str,
-    look: Description | None,
-    *,
-    quiet: bool,
-    json: bool,
-) -> None:
-    schema = simulator.schema
+def _rates(schema: Schema, rows: int, totals: dict[str, float]) -> dict[str, Any]:
     clicks = totals[schema.labels[schema.funnel.first]]
     conversions = totals[schema.labels[schema.funnel.last]]
-    summary: dict[str, Any] = {
-        "out": str(out),
-        "scenario": scenario,
+    return {
         "impressions": rows,
         "ctr": clicks / rows,
         "cvr_on_clicks": conversions / clicks if clicks else None,
         "true_cvr_on_all": totals["true_pcvr"] / rows,
     }
-    if json:
-        print_json(summary if look is None else {**summary, "description": look.to_dict()})
-        return
-    if look is not None and not quiet:
-        print_description(look)
-    note(
-        f"{rows:,} impressions of {scenario!r} in {out}: CTR {summary['ctr']:.2%}, "
-        f"{conversions:,.0f} conversions; the true CVR over all impressions is "
-        f"{summary['true_cvr_on_all']:.2%}",
-        quiet=quiet,
-    )
-    if look is not None:
-        note(f"written: {out / PICTURE}", quiet=quiet)

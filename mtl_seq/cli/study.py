@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters, with_parameters
 from mtl_seq.errors import ArtifactError
-from mtl_seq.experiments.compare import versions
-from mtl_seq.experiments.estimators import study_estimators
+from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy
+from mtl_seq.report.compute.log import versions
 from mtl_seq.simulate import scenario as named
 
 __all__ = ["study"]
@@ -26,7 +26,7 @@ study = typer.Typer(add_completion=False)
 
 @study.callback()
 def _group() -> None:
-    """Study methods in scenarios whose truth is known.
+    """Study methods on simulated data, whose truth is known.
 
     Example: [bold]mtl-seq study estimators --scenario dense --out study/[/bold]
     """
@@ -40,63 +40,62 @@ def estimators(
         int, typer.Option(help="Impressions whose clicks are redrawn.", min=1)
     ] = 200_000,
     fit_rows: Annotated[
-        int, typer.Option(help="Impressions to learn the propensity on.", min=1)
+        int, typer.Option(help="Impressions to fit the propensity model to.", min=1)
     ] = 200_000,
     replicates: Annotated[int, typer.Option(help="Redraws of the clicks.", min=2)] = 200,
     floor: Annotated[
         list[float] | None,
-        typer.Option(help="What the clipped propensity is raised to; repeatable; 0.1 by default."),
+        typer.Option(help="Floor of the clipped propensity; repeatable; default: 0.1."),
     ] = None,
     set_: Set = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Bias and spread of naive, IPS, SNIPS, direct and DR estimates over redraws of the clicks.
+    """Bias and variance of naive, IPS, SNIPS, direct and DR estimates over redrawn clicks.
 
     Example: [bold]mtl-seq study estimators --scenario dense --replicates 200 --out study/[/bold]
     """
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"`--out` must be a folder, found the file {out}")
-    turned = parameters(set_)
-    said = ", ".join(f"{name}={value}" for name, value in turned.items())
-    found = study_estimators(
-        named(scenario, seed=seed, **turned),
+    changed = parameters(set_)
+    result = study_estimators(
+        named(scenario, seed=seed, **changed),
         rows=rows,
         fit_rows=fit_rows,
         replicates=replicates,
         floors=floor or [0.1],
         seed=seed,
         progress=not quiet,
-        metadata={"scenario": scenario + (f" with {said}" if said else ""), "versions": versions()},
+        metadata={"scenario": with_parameters(scenario, changed), "versions": versions()},
     )
-    found.to_json(out / "estimators.json")
-    found.plot(out / "estimators.png")
+    result.to_json(out / "estimators.json")
+    result.plot(out / "estimators.png")
     if json:
-        print_json(found.to_dict())
+        print_json(result.to_dict())
     elif not quiet:
-        _print(found)
+        _print(result)
     note(f"written: {out / 'estimators.json'}, {out / 'estimators.png'}", quiet=quiet)
 
 
-def _print(found: EstimatorStudy) -> None:
-    metadata = found.metadata
+def _print(result: EstimatorStudy) -> None:
+    metadata = result.metadata
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print()
-    for estimand, rows in found.table.groupby("estimand", sort=False):
+    for estimand, rows in result.table.groupby("estimand", sort=False):
         truth = rows["truth"].iloc[0]
         console.print(
-            f"{estimand} over all impressions: {truth:.4f}; every figure in percent of it",
+            f"{estimand} over all impressions: {truth:.4f}; values in percent of it",
             style="bold",
             highlight=False,
         )
         console.print(_table(rows))
-    for reason in sorted(set(found.table["reason"].dropna())):
+    for reason in sorted(set(result.table["reason"].dropna())):
         console.print(f"n/a: {reason}", style="dim", highlight=False)
     console.print(
         f"{metadata['redraws']:,} redraws of {metadata['impressions']:,} impressions of "
-        f"{metadata['scenario']!r}: CTR {metadata['CTR']:.1%}, CVR {metadata['CVR']:.1%}, on clicks "
-        f"{metadata['CVR on clicks']:.1%}. Bias is given ± its Monte Carlo error.",
+        f"{metadata['scenario']!r}: CTR {metadata['CTR']:.1%}, CVR {metadata['CVR']:.1%}, on "
+        f"clicks {metadata['CVR on clicks']:.1%}. Bias ± its Monte Carlo standard error.",
         style="dim",
         highlight=False,
     )

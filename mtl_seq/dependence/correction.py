@@ -1,10 +1,11 @@
-"""What was found of a dependence, and the predictions that follow from it.
+"""An estimated dependence, and the predictions corrected by it.
 
 Shapes: N impressions, K levels of the click-only features.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.calibration.maps import sigmoid
-from mtl_seq.data import BatchLoader, Codec
+from mtl_seq.data import Codec
 from mtl_seq.dependence.level_probability import LevelShares
 from mtl_seq.dependence.levels import Levels
 from mtl_seq.functional import dependent_cells, logit_click
 from mtl_seq.nn import FunnelNetwork
-from mtl_seq.records import FunnelBatch, Scores, SelectionTest
+from mtl_seq.nn.forward import batched_forward
+from mtl_seq.records import Scores, SelectionTest
 
 __all__ = ["Correction", "NuisanceLogits", "nuisance_logits"]
 
@@ -29,7 +31,7 @@ _ROWS = 16_384
 
 
 class NuisanceLogits(NamedTuple):
-    """What a network with lambda held at 0 says of some rows.
+    """Predictions of a network with lambda fixed at 0.
 
     Attributes:
         click: ``(N, K)`` logit of the click at every level.
@@ -56,37 +58,31 @@ def nuisance_logits(
         frame: The rows.
         features: The same rows, encoded.
     """
-    told = levels.encoded(codec, frame)
-    network.eval()
     device = next(network.parameters()).device
-    clicks, rates = [], []
-    with torch.inference_mode():
-        at = {name: values.to(device) for name, values in told.items()}
-        for batch in BatchLoader(FunnelBatch(dict(features)), _ROWS):
-            rows = {name: x.to(device) for name, x in batch.features.items()}
-            click, rate = network.at_levels(rows, at)
-            clicks.append(click.double().cpu())
-            rates.append(rate.double().cpu())
-    return NuisanceLogits(torch.cat(clicks).numpy(), torch.cat(rates).numpy())
+    at = {name: x.to(device) for name, x in levels.encoded(codec, frame).items()}
+    click, rate = batched_forward(
+        network, features, tuple, forward=partial(network.at_levels, levels=at)
+    )
+    return NuisanceLogits(click.numpy(), rate.numpy())
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A dependence, and the map from nuisances to predictions.
+    """An estimated dependence, and the map from nuisances to predictions.
 
     Attributes:
-        test: What the log says of the dependence.
-        log_odds_ratio: The log odds ratio that is used: that of the test, shrunk if asked for, and 0 where it
-            is not identified.
-        found: How it was found: ``"moment"``, ``"joint"`` or ``"profile"``.
-        levels: Of the click-only features.
-        shares: Where P(level | x) comes from.
+        test: The estimate, its standard error and its test.
+        log_odds_ratio: The log odds ratio that predictions use: that of the test, shrunk if asked
+            for, and 0 where it is not identified.
+        method: How it was estimated: ``"moment"``, ``"joint"`` or ``"profile"``.
+        levels: Levels of the click-only features.
+        shares: P(level | x).
         by_network: Whether the network itself predicts with lambda, trained with it or refitted.
     """
 
     test: SelectionTest
     log_odds_ratio: float
-    found: str
+    method: str
     levels: Levels
     shares: LevelShares
     by_network: bool = False
@@ -94,11 +90,11 @@ class Correction:
     def apply(self, network: FunnelNetwork, codec: Codec, frame: pd.DataFrame) -> Scores:
         """Predict rows by the nuisances and lambda.
 
-        A row whose click-only features were not there, or have values that the log did not, gets
-        pCTR and pCTCVR averaged over the levels.
+        A row whose click-only features are absent, or have values that the log did not, gets pCTR
+        and pCTCVR averaged over the levels.
 
         Args:
-            network: Trained with lambda held at 0.
+            network: Trained with lambda fixed at 0.
             codec: Encodes rows for it.
             frame: The rows.
         """
@@ -119,41 +115,42 @@ class Correction:
     def _scores(
         self, click: FloatArray, rate: FloatArray, shares: FloatArray, level: NDArray[np.int64]
     ) -> Scores:
-        # As the network says them: how those of the folds were recalibrated is no matter of it.
+        # Not recalibrated: the maps of the folds' networks are not this network's.
         p, mu = torch.from_numpy(sigmoid(click)), torch.from_numpy(sigmoid(rate))
         share = torch.from_numpy(np.ascontiguousarray(shares))
         cells = dependent_cells(p, share, mu, self.log_odds_ratio)
         a = logit_click(p, cells.b[:, None], self.log_odds_ratio)
-        # From one expression each, so that pCTCVR is at most pCVR to the bit.
+        # From one expression each, so that pCTCVR <= pCVR holds to the bit.
         log_q = torch.nn.functional.logsigmoid(cells.b)
         joint = torch.exp(log_q[:, None] + torch.nn.functional.logsigmoid(a + self.log_odds_ratio))
         known = torch.from_numpy(level >= 0)
-        own = torch.from_numpy(np.maximum(level, 0))[:, None]
-        pctr = torch.where(known, p.gather(1, own)[:, 0], (share * p).sum(1))
-        pctcvr = torch.where(known, joint.gather(1, own)[:, 0], (share * joint).sum(1))
+        column = torch.from_numpy(np.maximum(level, 0))[:, None]
+        pctr = torch.where(known, p.gather(1, column)[:, 0], (share * p).sum(1))
+        pctcvr = torch.where(known, joint.gather(1, column)[:, 0], (share * joint).sum(1))
         pcvr = torch.exp(log_q)
         pctcvr = torch.minimum(pctcvr, torch.minimum(pcvr, pctr))
         return Scores(pctr.numpy(), pcvr.numpy(), pctcvr.numpy())
 
     def marked(self, scores: Scores, index: pd.Index) -> pd.DataFrame:
-        """Predictions as a frame that says what is known of the dependence."""
+        """Predictions as a frame whose ``attrs["dependence"]`` states the estimate."""
         frame = pd.DataFrame(scores._asdict(), index=index)
         frame.attrs["dependence"] = self.mark()
         return frame
 
     def __str__(self) -> str:
-        """One line for a person."""
-        said = (
-            f"lambda {self.test.log_odds_ratio:.2f}, standard error {self.test.standard_error:.2f}"
+        """One line for a report."""
+        test = self.test
+        return (
+            f"lambda {test.log_odds_ratio:.2f}, standard error {test.standard_error:.2f}, "
+            f"{test.verdict}; {self.log_odds_ratio:.2f} is used"
         )
-        return f"{said}, {self.test.verdict}; {self.log_odds_ratio:.2f} is used"
 
     def mark(self) -> dict[str, Any]:
-        """What a prediction is marked with, JSON-ready."""
+        """The estimate as predictions carry it, JSON-ready."""
         return {
             **{k: _plain(v) for k, v in self.test._asdict().items()},
-            "used_lam": self.log_odds_ratio,
-            "found": self.found,
+            "used_log_odds_ratio": self.log_odds_ratio,
+            "method": self.method,
             "level_share": self.shares.source,
         }
 
@@ -162,7 +159,7 @@ class Correction:
         return {
             "test": {k: _plain(v) for k, v in self.test._asdict().items()},
             "log_odds_ratio": self.log_odds_ratio,
-            "found": self.found,
+            "method": self.method,
             "levels": self.levels.to_dict(),
             "shares": self.shares.to_dict(),
             "by_network": self.by_network,
@@ -183,7 +180,7 @@ class Correction:
         return cls(
             SelectionTest(**test),
             content["log_odds_ratio"],
-            content["found"],
+            content["method"],
             Levels.from_dict(content["levels"]),
             shares,
             content["by_network"],

@@ -1,22 +1,21 @@
-"""From a log to a dependence: cross-fitted nuisances, lambda, and what is made of it.
+"""The step after training that estimates lambda by cross-fitting and corrects the predictions.
 
 Shapes: N impressions, K levels of the click-only features.
 """
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.calibration.calibrate import Calibrate
 from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Codec, read_frame
-from mtl_seq.dependence.correction import Correction, nuisance_logits
+from mtl_seq.dependence.correction import Correction, NuisanceLogits, nuisance_logits
 from mtl_seq.dependence.level_probability import fit_shares
 from mtl_seq.dependence.levels import Levels
 from mtl_seq.dependence.likelihood import joint_dependence, profile_likelihood
@@ -27,263 +26,195 @@ from mtl_seq.nn import DependentHead
 from mtl_seq.records import SelectionTest
 from mtl_seq.schema import Schema
 
-__all__ = [
-    "Evidence",
-    "Fitted",
-    "Found",
-    "evidence_of",
-    "find_dependence",
-    "find_log_odds_ratio",
-    "fit_dependence",
-    "held_at",
-    "hold",
-    "used",
-]
+__all__ = ["DependenceStep", "Train", "Trained", "applied_log_odds_ratio", "fixed_at"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-class Fitted(Protocol):
-    """What is needed of a fitted estimator."""
-
-    codec_: Codec
-    model_: FunnelModel
-    run_: Any
-
-
-Fit = Callable[[Builder, pd.DataFrame], Fitted]
-"""Fits a builder to rows with the settings of an estimator."""
-
-
-class Evidence(NamedTuple):
-    """Held-out nuisances of every row of a log, and its labels: ``(N,)`` but for two.
-
-    Attributes:
-        click_logit: ``(N, K)`` of the click at every level, by a network not fitted to the row.
-        rate_logit: Likewise of P(conversion | click).
-        shares: ``(N, K)`` P(level | x).
-        level: The row's own level.
-        click: 0 or 1.
-        conversion: 0 or 1.
-        weight: Of the rows.
-        group: Codes of the user; None where there is none.
-    """
-
-    click_logit: FloatArray
-    rate_logit: FloatArray
-    shares: FloatArray
-    level: IntArray
-    click: FloatArray
-    conversion: FloatArray
-    weight: FloatArray
-    group: IntArray | None
-
-
-class Found(NamedTuple):
-    """What came of a fit.
+class Trained(NamedTuple):
+    """A trained model.
 
     Attributes:
         codec: Encodes rows for the model.
         model: The model.
-        run: Its training run.
-        dependence: What was found of its dependence; None where lambda is held.
+        result: What the trainer reports of the training; it is not read here.
     """
 
     codec: Codec
     model: FunnelModel
-    run: Any
-    dependence: Correction | None
+    result: Any = None
 
 
-def hold(
-    model: FunnelModel,
-    schema: Schema,
-    log: pd.DataFrame | str | Path,
-    calibrate: Calibrate | None,
-) -> None:
-    """Hold lambda where it is to be found otherwise than by training, before any training.
-
-    Raises:
-        CompositionError: A head without lambda, or a calibration on clicks.
-        SchemaError: Click-only features that cannot say anything.
-        DataError: Too many levels of them.
-    """
-    how, head = model.dependence or DependenceConfig(), model.network.head
-    if calibrate is not None:
-        raise CompositionError(
-            "`calibrate` maps pCVR to what clicks alone show, which is not pCVR of this model: "
-            "leave it out; the moment calibrates what it takes from clicks"
-        )
-    if how.find != "held":
-        Levels.fit(schema, read_frame(log))
-    if how.find == "joint":
-        return
-    if not isinstance(head, DependentHead):
-        raise CompositionError(
-            f"`dependence` needs nn.DependentHead or a class of it, found {type(head).__name__}"
-        )
-    head.hold_at(how.log_odds_ratio if how.find == "held" else 0.0)
+Train = Callable[[Builder, pd.DataFrame], Trained]
+"""Trains what a builder builds on some rows."""
 
 
-def fit_dependence(
-    builder: Builder,
-    schema: Schema,
-    frame: pd.DataFrame | str | Path,
-    found: Found,
-    fit: Fit,
-    *,
-    seed: int,
-) -> Found:
-    """Find the dependence of a trained model, and fit it again where that is asked for.
+@dataclass(frozen=True)
+class DependenceStep:
+    """Estimation of lambda after training: `fit` returns a `Correction`, whose `apply` predicts.
 
-    Args:
+    Attributes:
         builder: Builds the model.
+        config: The settings.
         schema: The roles of the columns.
-        frame: The rows; they are read into memory whole.
-        found: The trained model.
-        fit: Fits a builder to rows with the same settings.
         seed: Seed of the folds.
     """
-    how = found.model.dependence
-    if how is None or how.find == "held":
-        return found
-    log = read_frame(frame)
-    if how.find == "joint":
-        dependence = joint_dependence(found.model, found.codec, schema, log)
-    else:
-        dependence = find_dependence(builder, how, schema, log, fit, found.codec, seed=seed)
-    warn_of(dependence.test)
-    if not how.refit or how.find == "joint":
-        return found._replace(dependence=dependence)
-    again = fit(held_at(builder, dependence.log_odds_ratio), log)
-    dependence = replace(dependence, by_network=True)
-    return Found(again.codec_, again.model_, again.run_, dependence)
+
+    builder: Builder
+    config: DependenceConfig
+    schema: Schema
+    seed: int
+
+    def fix(self, model: FunnelModel, log: pd.DataFrame | str | Path) -> None:
+        """Before training, fix lambda of a model unless training is to learn it.
+
+        Raises:
+            CompositionError: A head without lambda.
+            SchemaError: Click-only features that cannot identify lambda.
+            DataError: Too many levels of them.
+        """
+        if self.config.method != "fixed":
+            Levels.fit(self.schema, read_frame(log))
+        if self.config.method == "joint":
+            return
+        head = model.network.head
+        if not isinstance(head, DependentHead):
+            raise CompositionError(
+                f"`dependence` needs nn.DependentHead or a class of it, found {type(head).__name__}"
+            )
+        head.fix_at(self.config.log_odds_ratio if self.config.method == "fixed" else 0.0)
+
+    def fit(
+        self, frame: pd.DataFrame | str | Path, trained: Trained, train: Train
+    ) -> tuple[Trained, Correction | None]:
+        """Estimate lambda, and train the model again where the settings ask for a refit.
+
+        Args:
+            frame: The training rows; they are read into memory whole.
+            trained: The model, trained on them.
+            train: Trains a builder's model with the same settings.
+
+        Returns:
+            The model to predict with, and the correction of its predictions; None where lambda is
+            fixed.
+        """
+        if self.config.method == "fixed":
+            return trained, None
+        log = read_frame(frame)
+        if self.config.method == "joint":
+            correction = joint_dependence(trained.model, trained.codec, self.schema, log)
+        else:
+            correction = self.estimate(log, trained.codec, train)
+        _warn(correction.test)
+        if not self.config.refit or self.config.method == "joint":
+            return trained, correction
+        again = train(fixed_at(self.builder, correction.log_odds_ratio), log)
+        return again, replace(correction, by_network=True)
+
+    def estimate(self, log: pd.DataFrame, codec: Codec, train: Train) -> Correction:
+        """Estimate lambda from nuisances that are cross-fitted.
+
+        Folds are of rows and not of users: a user's id is a feature, and a network that never saw
+        the user predicts worse than the one whose predictions are corrected. Standard errors are
+        clustered by user.
+
+        Args:
+            log: The rows.
+            codec: Encodes rows for the network whose predictions are corrected.
+            train: Trains a builder's model on a fold's other rows.
+
+        Raises:
+            SchemaError: Click-only features that cannot identify lambda.
+            DataError: Levels without clicks, or too many.
+        """
+        levels = Levels.fit(self.schema, log)
+        level = levels.codes(log)
+        features = codec.encode(log, labels=False).features
+        names = [name for name in self.schema.features if name not in levels.columns]
+        shares = fit_shares(self.config, log, features, level, len(levels), names, seed=self.seed)
+        logits = self._cross_fitted(log, levels, train)
+        test = self._test(log, logits, shares.of(log, features), level)
+        test = test._replace(level_share=shares.source)
+        applied = applied_log_odds_ratio(self.config, test)
+        return Correction(test, applied, self.config.method, levels, shares)
+
+    def _cross_fitted(self, log: pd.DataFrame, levels: Levels, train: Train) -> NuisanceLogits:
+        """Nuisances of every row by a network that was trained on the other folds."""
+        folds = self.config.folds
+        fold = np.random.default_rng([self.seed, 9]).permutation(len(log)) % folds
+        click, rate = np.empty((len(log), len(levels))), np.empty(len(log))
+        for index in range(folds):
+            inside, others = np.flatnonzero(fold == index), np.flatnonzero(fold != index)
+            codec, model, _ = train(fixed_at(self.builder, 0.0), log.iloc[others])
+            rows = log.iloc[inside]
+            click[inside], rate[inside] = nuisance_logits(
+                model.network, codec, levels, rows, codec.encode(rows, labels=False).features
+            )
+        return NuisanceLogits(click, rate)
+
+    def _test(
+        self, log: pd.DataFrame, logits: NuisanceLogits, shares: FloatArray, level: IntArray
+    ) -> SelectionTest:
+        """Estimate and test of lambda by the method of the settings."""
+        schema, funnel = self.schema, self.schema.funnel
+        click, conversion = (
+            log[schema.labels[stage]].to_numpy(dtype=np.float64)
+            for stage in (funnel.first, funnel.last)
+        )
+        weight, group = np.ones(len(log)), None
+        if schema.weight is not None:
+            weight = log[schema.weight].to_numpy(dtype=np.float64)
+        if schema.group is not None:
+            group = np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], np.int64)
+        solve = profile_likelihood if self.config.method == "profile" else dependence_moment
+        return solve(
+            sigmoid(logits.click),
+            sigmoid(logits.rate),
+            level,
+            click,
+            conversion,
+            shares,
+            weight=weight,
+            group=group,
+        )
 
 
-def held_at(builder: Builder, log_odds_ratio: float) -> Builder:
-    """The builder, for a model whose lambda is held."""
+def fixed_at(builder: Builder, log_odds_ratio: float) -> Builder:
+    """The builder of the same model with lambda fixed."""
 
     def build(*args: object, **kwargs: object) -> FunnelModel:
         model = builder(*args, **kwargs)
-        model.dependence = replace(
-            model.dependence or DependenceConfig(), find="held", log_odds_ratio=log_odds_ratio
-        )
+        config = model.dependence or DependenceConfig()
+        model.dependence = replace(config, method="fixed", log_odds_ratio=log_odds_ratio)
         return model
 
     return build
 
 
-def find_dependence(
-    builder: Builder,
-    how: DependenceConfig,
-    schema: Schema,
-    log: pd.DataFrame,
-    fit: Fit,
-    codec: Codec,
-    *,
-    seed: int,
-) -> Correction:
-    """Find lambda in a log.
-
-    Nuisances come from networks that were not fitted to the row. Rows are parted at random and not
-    by user: a user's id is a feature, and a network that never met the user knows less than the one
-    that predicts. Standard errors are clustered by user.
-
-    Args:
-        builder: Builds the model.
-        how: The settings.
-        schema: The roles of the columns.
-        log: The rows.
-        fit: Fits a builder to rows.
-        codec: Encodes rows for the network that is to predict.
-        seed: Seed of the parting.
-
-    Raises:
-        SchemaError: Click-only features that cannot say anything.
-        DataError: Levels without clicks, or too many.
-    """
-    levels = Levels.fit(schema, log)
-    level = levels.codes(log)
-    features = codec.encode(log, labels=False).features
-    told = [name for name in schema.features if name not in levels.columns]
-    shares = fit_shares(how, log, features, level, len(levels), told, seed=seed)
-    parts = np.random.default_rng([seed, 9]).permutation(len(log)) % how.folds
-    click, rate = np.empty((len(log), len(levels))), np.empty(len(log))
-    for index in range(how.folds):
-        held, others = np.flatnonzero(parts == index), np.flatnonzero(parts != index)
-        fitted = fit(held_at(builder, 0.0), log.iloc[others])
-        rows, own = log.iloc[held], fitted.codec_
-        click[held], rate[held] = nuisance_logits(
-            fitted.model_.network, own, levels, rows, own.encode(rows, labels=False).features
-        )
-    test = find_log_odds_ratio(
-        how, evidence_of(schema, log, click, rate, shares.of(log, features), level)
-    )
-    test = test._replace(level_share=shares.source)
-    return Correction(test, used(how, test), how.find, levels, shares)
-
-
-def evidence_of(
-    schema: Schema,
-    log: pd.DataFrame,
-    click_logit: FloatArray,
-    rate_logit: FloatArray,
-    shares: FloatArray,
-    level: IntArray,
-) -> Evidence:
-    """Join nuisances and a log's own columns."""
-    funnel = schema.funnel
-    click, conversion = (
-        log[schema.labels[stage]].to_numpy(dtype=np.float64)
-        for stage in (funnel.first, funnel.last)
-    )
-    weight, group = np.ones(len(log)), None
-    if schema.weight is not None:
-        weight = log[schema.weight].to_numpy(dtype=np.float64)
-    if schema.group is not None:
-        group = np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], np.int64)
-    return Evidence(click_logit, rate_logit, shares, level, click, conversion, weight, group)
-
-
-def find_log_odds_ratio(how: DependenceConfig, evidence: Evidence) -> SelectionTest:
-    """Estimate lambda as the settings say."""
-    solve = profile_likelihood if how.find == "profile" else dependence_moment
-    return solve(
-        sigmoid(evidence.click_logit),
-        sigmoid(evidence.rate_logit),
-        evidence.level,
-        evidence.click,
-        evidence.conversion,
-        evidence.shares,
-        weight=evidence.weight,
-        group=evidence.group,
-    )
-
-
-def used(how: DependenceConfig, test: SelectionTest) -> float:
-    """The lambda to predict with: 0 where it is not identified, shrunk where that is asked for."""
+def applied_log_odds_ratio(config: DependenceConfig, test: SelectionTest) -> float:
+    """The lambda that predictions use: 0 where it is not identified, shrunk where asked for."""
     if test.verdict == "not identified":
         return 0.0
-    if not how.shrink:
+    if not config.shrink or test.log_odds_ratio == 0:
         return test.log_odds_ratio
-    kept = 1 - (test.standard_error / test.log_odds_ratio) ** 2 if test.log_odds_ratio else 0.0
-    return test.log_odds_ratio * max(kept, 0.0)
+    factor = 1 - (test.standard_error / test.log_odds_ratio) ** 2
+    return test.log_odds_ratio * max(factor, 0.0)
 
 
-def warn_of(test: SelectionTest) -> None:
-    """Warn where a dependence is not, or hardly, identified."""
+def _warn(test: SelectionTest) -> None:
+    """Warn where a dependence is weakly identified or not at all."""
     if test.verdict == "identified":
         return
-    made = (
+    consequence = (
         "predictions are not corrected for it"
         if test.verdict == "not identified"
         else "predictions use it, and are as uncertain"
     )
     warnings.warn(
-        f"the dependence of click and conversion is {test.verdict} (log odds ratio {test.log_odds_ratio:.2f}, "
-        f"standard error {test.standard_error:.2f}): {made}; `mtl-seq sensitivity` says what the "
-        "log leaves open",
+        f"the dependence of click and conversion is {test.verdict} (log odds ratio "
+        f"{test.log_odds_ratio:.2f}, standard error {test.standard_error:.2f}): {consequence}; "
+        "`mtl-seq sensitivity` shows the CVRs that the log is compatible with",
         SelectionWarning,
         stacklevel=3,
     )

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from mtl_seq.data import BatchLoader
 from mtl_seq.errors import DataError, SchemaError
 from mtl_seq.models import DependenceConfig
+from mtl_seq.nn.forward import batched_forward
 from mtl_seq.records import FunnelBatch, FunnelLabels
 
 __all__ = ["LevelShares", "fit_shares"]
@@ -25,7 +26,7 @@ __all__ = ["LevelShares", "fit_shares"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_ROWS, _BATCH, _EPOCHS, _LR = 65_536, 512, 10, 1e-2
+_BATCH, _EPOCHS, _LR = 512, 10, 1e-2
 _HELD, _CLEAR, _SMALL = 0.2, 3.0, 256
 
 
@@ -81,12 +82,10 @@ class LevelShares:
             return logged_shares(frame, self.columns)
         if self.policy is None:
             return np.broadcast_to(self.shares, (len(frame), len(self.shares)))
-        with torch.inference_mode():
-            parts = [
-                torch.softmax(self.policy(batch.features).double(), dim=1)
-                for batch in BatchLoader(FunnelBatch(dict(features)), _ROWS)
-            ]
-        return torch.cat(parts).numpy()
+        (shares,) = batched_forward(
+            self.policy, features, lambda logits: (torch.softmax(logits.double(), dim=1),)
+        )
+        return shares.numpy()
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form but for the weights of a policy; `from_dict` reads it."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_seq.data import BatchLoader, Codec
+from mtl_seq.data import Codec
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.dependence.level_probability import LevelShares
 from mtl_seq.dependence.levels import Levels
@@ -17,6 +17,7 @@ from mtl_seq.dependence.moment import verdict
 from mtl_seq.dependence.nuisance_calibration import likelihood_ratio, logit
 from mtl_seq.functional import dependent_chain
 from mtl_seq.models import FunnelModel
+from mtl_seq.nn.forward import batched_forward
 from mtl_seq.records import SelectionTest
 from mtl_seq.schema import Schema
 
@@ -25,7 +26,7 @@ __all__ = ["joint_dependence", "profile_likelihood"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_STEPS, _ROWS = 100, 65_536
+_STEPS = 100
 
 
 def profile_likelihood(
@@ -132,10 +133,7 @@ def joint_dependence(
     """
     rows = codec.encode(log)
     assert rows.labels is not None
-    network = model.network.eval()
-    with torch.inference_mode():
-        parts = [network(batch.features).logits for batch in BatchLoader(rows, _ROWS)]
-    logits = torch.cat(parts).double().clone()
+    (logits,) = batched_forward(model.network, rows.features, lambda output: (output.logits,))
     stages = len(schema.funnel.names)
     mass = torch.ones(len(logits)) if rows.labels.weight is None else rows.labels.weight
     moved = logits.clone().requires_grad_()

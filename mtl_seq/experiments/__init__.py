@@ -1,4 +1,4 @@
-"""Simulate, fit and report in one call."""
+"""Experiments with simulated data: simulate, fit and report in one call."""
 
 from mtl_seq.experiments.compare import ALL, BUILDERS, MODELS, compare_models
 from mtl_seq.experiments.estimators import study_estimators

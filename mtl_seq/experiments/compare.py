@@ -1,6 +1,5 @@
-"""Simulate, fit several models on the same rows, report how biased each is."""
+"""Comparison of models on simulated data."""
 
-import inspect
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,22 +10,18 @@ import pandas as pd
 from mtl_seq import models
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
-from mtl_seq.models import CLICK_CONVERSION, Builder
+from mtl_seq.models import Builder
 from mtl_seq.report import BiasReport
 from mtl_seq.report.compute.log import versions
 from mtl_seq.simulate import Simulator
 
 __all__ = ["ALL", "BUILDERS", "MODELS", "compare_models", "versions"]
 
-# A builder is what takes features and says for itself what it is trained on.
+# `assemble` composes a model of given parts; every other function of `models` builds a named one.
 BUILDERS: Mapping[str, Builder] = {
-    name: function
-    for name in models.__all__
-    if inspect.isfunction(function := getattr(models, name))
-    and "spec" in (taken := inspect.signature(function).parameters)
-    and "objective" not in taken
+    name: getattr(models, name) for name in models.__all__ if name.islower() and name != "assemble"
 }
-"""Every named model."""
+"""The builders of `mtl_seq.models` by name."""
 
 MODELS: Mapping[str, Builder] = {
     "click_space": models.click_space,
@@ -36,20 +31,17 @@ MODELS: Mapping[str, Builder] = {
     "escm2_dr": models.escm2_dr,
     "oracle": models.oracle,
 }
-"""What is compared unless one says otherwise: both ends of the gap, the control, and the methods
-between them."""
+"""The models compared by default: the naive model, the control, three methods, and the oracle."""
+
+# `esm2` needs a label between click and conversion; the other two are identified only by features
+# that move clicks alone (`Schema.click_only`).
+_NEEDS_MORE = ("esm2", "esmm_dependent", "esmm_gaussian")
 
 ALL: Mapping[str, Builder] = {
     **MODELS,
-    **{
-        name: builder
-        for name, builder in BUILDERS.items()
-        if inspect.signature(builder).parameters["funnel"].default == CLICK_CONVERSION
-        and name not in ("esmm_dependent", "esmm_gaussian")
-    },
+    **{name: builder for name, builder in BUILDERS.items() if name not in _NEEDS_MORE},
 }
-"""Every named model that any log of clicks and conversions will do for: `MODELS`, then the others.
-One with a dependence needs a feature that moves clicks only."""
+"""Every model that any log of clicks and conversions can be fitted with; `MODELS` first."""
 
 
 def compare_models(
@@ -63,28 +55,30 @@ def compare_models(
     settings: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> BiasReport:
-    """Fit models on one draw of a scenario and measure them on another, against its truth.
+    """Fit models to one draw of a scenario and evaluate them on another, against the truth.
 
     Args:
         simulator: The simulator.
-        builders: Models by the name they are to have in the report.
+        builders: Models by their names in the report.
         rows: Impressions to train on.
-        test_rows: Impressions to measure on.
-        seed: Seed of both draws and of every fit; the scenario has its own.
-        progress: Whether to draw a progress line per model on standard error.
+        test_rows: Impressions to evaluate on.
+        seed: Seed of both draws and of every fit; the simulator has a seed of its own.
+        progress: Whether to show the progress of each fit on standard error.
         settings: Further arguments of `FunnelEstimator`, the same for all models.
-        metadata: Further metadata for the report.
+        metadata: Further metadata of the report.
 
     Returns:
         The report.
 
     Raises:
-        CompositionError: No model.
+        CompositionError: `builders` is empty.
         SimulationError: Fewer than one row.
         DataError: A draw that cannot be trained on, such as one without a conversion.
     """
     if not builders:
-        raise CompositionError(f"at least one model is needed, found none: known are {[*MODELS]}")
+        raise CompositionError(
+            f"`builders` must name at least one model, such as {[*MODELS]}, found none"
+        )
     log, truth = simulator.sample(rows, np.random.default_rng([seed, 1]))
     test, test_truth = simulator.sample(test_rows, np.random.default_rng([seed, 2]))
     scores: dict[str, pd.DataFrame] = {}

@@ -1,4 +1,4 @@
-"""Studies of methods in scenarios of known truth, in one call each."""
+"""Study of off-click estimators on simulated data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,22 +27,24 @@ def study_estimators(
     settings: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> EstimatorStudy:
-    """Study estimators of the entire space in a scenario, with a model learned on another draw of it.
+    """Study estimators of means over all impressions, with propensities true and learned.
 
-    A multi-task model is fitted to one draw of the scenario. On a second draw its pCVR is the
-    prediction whose ideal loss is estimated, and its pCTR the learned propensity. Beside it stand
-    the propensities of `usual_propensities` and the imputations of `usual_imputations`.
+    A multi-task model is fitted to one draw of the scenario. On a second draw, its pCVR is the
+    prediction whose loss over all impressions is estimated, and its pCTR the learned propensity.
+    The study includes the propensities of `usual_propensities` and the imputations of
+    `usual_imputations`.
 
     Args:
         simulator: The simulator.
         rows: Impressions whose clicks are redrawn.
-        fit_rows: Impressions to fit the model on.
-        replicates: How many redraws.
-        floors: What the clipped propensities are raised to.
-        seed: Seed of both draws, of the fit and of the redraws; the scenario has its own.
-        progress: Whether to draw a progress line of the fit on standard error.
+        fit_rows: Impressions to fit the model to.
+        replicates: The number of redraws.
+        floors: Floors of the clipped propensities.
+        seed: Seed of both draws, of the fit and of the redraws; the simulator has a seed of its
+            own.
+        progress: Whether to show the progress of the fit on standard error.
         settings: Further arguments of `FunnelEstimator`.
-        metadata: Further metadata to keep.
+        metadata: Further metadata of the study.
 
     Returns:
         The study.

@@ -1,22 +1,13 @@
-"""Fitted models for serving: an ONNX or torch.export program, the codec and a manifest beside it.
+"""Export of fitted models for serving: an ONNX or torch.export program, its codec and manifest.
 
-ONNX comes with the extra ``[export]``; nothing of it is imported before it is used.
+ONNX comes with the extra ``[export]`` and is imported when it is used.
 """
 
-from mtl_seq.export.exported import Exported
-from mtl_seq.export.manifest import FILES, Format, Manifest
-from mtl_seq.export.stream import load_model, predict_parquet
+from mtl_seq.export.exported import Exported, load_model
+from mtl_seq.export.manifest import Format, Input, Manifest
 from mtl_seq.export.write import export_model
 
-__all__ = [
-    "FILES",
-    "Exported",
-    "Format",
-    "Manifest",
-    "export_model",
-    "load_model",
-    "predict_parquet",
-]
+__all__ = ["Exported", "Format", "Input", "Manifest", "export_model", "load_model"]
 
 
 def __dir__() -> list[str]:

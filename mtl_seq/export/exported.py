@@ -1,4 +1,4 @@
-"""Predict from an exported folder, by onnxruntime."""
+"""Predictions of an exported model by onnxruntime."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,21 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import Codec, read_frame
+from mtl_seq.data import Codec
+from mtl_seq.data.parquet.predict_log import LogPredictor
 from mtl_seq.errors import ArtifactError
 from mtl_seq.export.manifest import CODEC, MANIFEST, Manifest
+from mtl_seq.fit import FunnelEstimator
 
-__all__ = ["Exported", "missing_extra", "to_frame"]
+__all__ = ["Exported", "load_model", "missing_extra", "to_frame"]
 
 _ROWS = 65_536
 
 
-class Exported:
-    """An ONNX program with its codec; `load` makes it.
+class Exported(LogPredictor):
+    """An exported ONNX program with its codec; `load` reads one from a folder.
 
     Args:
-        manifest: What the folder holds.
-        codec: Columns to features.
+        manifest: The folder's manifest.
+        codec: Encodes columns as features.
         session: onnxruntime's ``InferenceSession``.
     """
 
@@ -38,19 +40,20 @@ class Exported:
 
         Args:
             path: The folder.
-            threads: Of onnxruntime; 0 for one a core.
+            threads: Threads of onnxruntime; 0 for one per core.
 
         Raises:
             ArtifactError: A folder that is incomplete, torn, or from a newer version; a torch
-                program, which cannot be read without running what the file says; or no onnxruntime.
+                program, which cannot be read without running code from its file; or onnxruntime is
+                not installed.
         """
         folder = Path(path)
         manifest = Manifest.from_json(folder / MANIFEST)
         if manifest.program != "onnx":
             raise ArtifactError(
                 f"{folder} holds a torch program: `torch.export.load` may run code from its file, "
-                "so it is left to those who trust it; predict from the folder that `fit` wrote, "
-                "or export with the format onnx"
+                "so load it yourself if you trust it; else predict from the folder that `fit` "
+                "wrote, or export with the format onnx"
             )
         codec = Codec.from_json(folder / CODEC)
         with missing_extra():
@@ -64,55 +67,56 @@ class Exported:
             session = onnxruntime.InferenceSession(
                 str(file), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its exceptions have no common base but this
-            raise ArtifactError(f"{file} is no ONNX program that can be read: {error}") from error
+        except Exception as error:  # its exceptions have no other common base
+            raise ArtifactError(f"{file} cannot be read as an ONNX program: {error}") from error
         expected = ([one.name for one in manifest.inputs], list(manifest.outputs))
-        found = ([x.name for x in session.get_inputs()], [x.name for x in session.get_outputs()])
-        if found != expected:
+        actual = ([x.name for x in session.get_inputs()], [x.name for x in session.get_outputs()])
+        if actual != expected:
             raise ArtifactError(
-                f"{file} must take and give {expected}, as {MANIFEST} says, found {found}: export "
-                "the model again"
+                f"{file} must have the inputs and outputs {expected} of {MANIFEST}, found "
+                f"{actual}: export the model again"
             )
         return cls(manifest, codec, session)
 
-    def predict(self, frame: pd.DataFrame | str | Path) -> pd.DataFrame:
-        """Score rows as `FunnelEstimator.predict` does.
+    def _columns(self) -> tuple[str, ...]:
+        return self.codec.columns(labels=False)
 
-        Args:
-            frame: The rows, or a parquet file of them; they are not changed.
-
-        Returns:
-            Columns ``pctr``, ``pcvr`` and ``pctcvr``, or ``score``, on the input's index.
-
-        Raises:
-            SchemaError: A feature is absent.
-            DataError: No rows, or values that cannot be used.
-        """
-        log = read_frame(frame)
-        rows = self.codec.encode(log, labels=False).features
+    def _predict_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        rows = self.codec.encode(frame, labels=False).features
         features = {one.name: rows[one.name].numpy() for one in self.manifest.inputs}
         parts = [
             self.session.run(None, {n: x[start : start + _ROWS] for n, x in features.items()})
-            for start in range(0, len(log), _ROWS)
+            for start in range(0, len(frame), _ROWS)
         ]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        found = to_frame(dict(zip(self.manifest.outputs, columns, strict=True)), log.index)
+        scores = to_frame(dict(zip(self.manifest.outputs, columns, strict=True)), frame.index)
         if self.manifest.checkpoint_rule is not None:
-            found.attrs["checkpoint_rule"] = self.manifest.checkpoint_rule
-        return found
+            scores.attrs["checkpoint_rule"] = self.manifest.checkpoint_rule
+        return scores
+
+
+def load_model(path: str | Path) -> FunnelEstimator | Exported:
+    """Load a folder that `fit` or `export` wrote.
+
+    Raises:
+        ArtifactError: A folder of another kind, that is torn, or from a newer version.
+    """
+    if (Path(path) / MANIFEST).is_file():
+        return Exported.load(path)
+    return FunnelEstimator.load(path)
 
 
 def to_frame(columns: Mapping[str, NDArray[Any]], index: pd.Index) -> pd.DataFrame:
-    """Columns as float64, which is what `FunnelEstimator.predict` gives."""
+    """Columns as float64, the type that `FunnelEstimator.predict` returns."""
     return pd.DataFrame({n: x.astype(np.float64) for n, x in columns.items()}, index=index)
 
 
 @contextmanager
 def missing_extra() -> Iterator[None]:
-    """Say which extra a library comes with.
+    """Name the extra that is missing where an import within the block fails.
 
     Raises:
-        ArtifactError: An import within the block failed.
+        ArtifactError: An import failed.
     """
     try:
         yield

@@ -1,9 +1,9 @@
-"""What an exported folder says of itself."""
+"""Manifest of an exported folder."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import ArtifactError
@@ -13,13 +13,13 @@ __all__ = ["CODEC", "FILES", "MANIFEST", "MODEL", "Format", "Input", "Manifest"]
 _KIND, _VERSION = "mtl_seq.exported", 1
 
 Format = Literal["onnx", "torch"]
-"""A program for ONNX runtimes, or one for torch: `torch.export`, AOTInductor, C++."""
+"""A program for ONNX runtimes, or one for torch (`torch.export`, AOTInductor, C++)."""
 
 MANIFEST, CODEC = "manifest.json", "codec.json"
 MODEL: Mapping[Format, str] = {"onnx": "model.onnx", "torch": "model.pt2"}
 
 FILES = (MANIFEST, CODEC, *MODEL.values(), "model.onnx.data")
-"""What an exported folder may hold; tables past 2 GB stand in ``model.onnx.data``."""
+"""The files of an exported folder; tables above 2 GB are in ``model.onnx.data``."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Input:
     Attributes:
         name: The feature's name.
         dtype: ``"int64"`` or ``"float32"``.
-        dims: Its dimensions; all of them are free.
+        dims: The names of its dimensions; all of them are free.
     """
 
     name: str
@@ -39,18 +39,18 @@ class Input:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an exported folder holds, for those who serve it without this package.
+    """Contents of an exported folder, for serving without this package.
 
     Attributes:
-        program: Which program stands there.
-        file: Its name in the folder.
-        inputs: What it takes: encoded features, as ``codec.json`` makes them of columns.
-        outputs: What it gives, ``(rows,)`` float32 each.
+        program: The kind of program.
+        file: The program's file in the folder.
+        inputs: The program's inputs: features, encoded from columns as ``codec.json`` describes.
+        outputs: The names of its outputs, ``(rows,)`` float32 each.
         funnel: The stages, as `Funnel` writes them.
-        model: The builder, where it is one of this package.
-        calibration: What pCVR was calibrated by, in the program; None for nothing.
-        versions: Of the libraries that wrote it.
-        checkpoint_rule: How the model's checkpoint was picked; None where it is not known.
+        model: The builder, if it is one of this package.
+        calibration: The calibration of pCVR, which the program includes; None for none.
+        versions: Versions of the libraries that wrote the folder.
+        checkpoint_rule: How the model's checkpoint was picked; None if it is not known.
     """
 
     program: Format
@@ -61,10 +61,10 @@ class Manifest:
     model: dict[str, Any] | None
     calibration: dict[str, Any] | None
     versions: dict[str, str]
-    checkpoint_rule: str | None = None
+    checkpoint_rule: str | None
 
     def to_json(self, path: str | Path) -> None:
-        """Write it to a file."""
+        """Write the manifest to a file."""
         write_json(path, asdict(self), kind=_KIND, version=_VERSION)
 
     @classmethod
@@ -72,11 +72,11 @@ class Manifest:
         """Read what `to_json` wrote.
 
         Raises:
-            ArtifactError: No manifest, one of a newer version, or one that lacks a part.
+            ArtifactError: No manifest, one of a newer version, or one that is incomplete.
         """
         content = read_json(path, kind=_KIND, version=_VERSION)
         try:
-            found = cls(
+            manifest = cls(
                 content["program"],
                 content["file"],
                 tuple(Input(i["name"], i["dtype"], tuple(i["dims"])) for i in content["inputs"]),
@@ -85,13 +85,13 @@ class Manifest:
                 content["model"],
                 content["calibration"],
                 content["versions"],
-                content.get("checkpoint_rule"),
+                content["checkpoint_rule"],
             )
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{path} is incomplete: it lacks {error}; export again") from error
-        if found.program not in get_args(Format) or found.file != MODEL[found.program]:
+        if manifest.program not in MODEL or manifest.file != MODEL[manifest.program]:
             raise ArtifactError(
-                f"{path} must name one of the programs {dict(MODEL)}, found {found.program!r} in "
-                f"{found.file!r}"
+                f"{path} must name one of the programs {dict(MODEL)}, found {manifest.program!r} "
+                f"in {manifest.file!r}"
             )
-        return found
+        return manifest

@@ -1,4 +1,4 @@
-"""Rows to try an exported model on: known ids, unseen ones, every length of a bag."""
+"""Random rows to check an exported model on: known ids, unseen ids, bags of any length."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ def probe_rows(codec: Codec, rows: int, seed: int) -> pd.DataFrame:
     """Draw rows of a codec's columns, without labels.
 
     Args:
-        codec: Whose vocabularies and scales the values come from.
-        rows: How many.
+        codec: Its vocabularies and scales provide the values.
+        rows: The number of rows.
         seed: Seed of the draw.
 
     Returns:
@@ -44,7 +44,7 @@ def probe_rows(codec: Codec, rows: int, seed: int) -> pd.DataFrame:
 
 
 def _ids(vocabulary: AnyVocabulary, count: int, rng: np.random.Generator) -> NDArray[Any]:
-    """Known ids and, one in four, some that are most likely unseen."""
+    """Known ids; a quarter are replaced by ids that are almost certainly unseen."""
     known = vocabulary.to_dict().get("keys", [])[:10_000]
     strange = rng.integers(2**40, 2**41, count)
     if isinstance(vocabulary, Vocabulary) and vocabulary.kind == "str":

@@ -1,4 +1,4 @@
-"""What is exported: a network, and behind it the map that calibrates pCVR."""
+"""The exported module: a network, followed by the calibration of pCVR."""
 
 from collections.abc import Mapping
 
@@ -13,13 +13,13 @@ __all__ = ["CalibrationMap", "Served"]
 
 
 class CalibrationMap(nn.Module):
-    """A `Calibration` on logits, as tensors.
+    """A `Calibration` of logits, as a torch module.
 
     Args:
         calibration: The fitted map.
 
     Raises:
-        ArtifactError: A kind of map that has no such form.
+        ArtifactError: A calibration that has no torch form.
     """
 
     points: Tensor
@@ -29,8 +29,8 @@ class CalibrationMap(nn.Module):
         super().__init__()
         if calibration.method not in ("shift", "platt", "isotonic"):
             raise ArtifactError(
-                f"a calibration by {calibration.method!r} has no form to be exported in: fit the "
-                "model with another `calibrate`, or predict from the folder that `save` wrote"
+                f"a calibration by {calibration.method!r} cannot be exported: fit the model with "
+                "another `calibrate`, or predict from the folder that `save` wrote"
             )
         self.slope, self.intercept = calibration.slope, calibration.intercept
         self.steps = calibration.method == "isotonic"
@@ -40,10 +40,10 @@ class CalibrationMap(nn.Module):
 
     @property
     def steepest(self) -> float:
-        """By how much it changes pCVR at most, for a change of 1 in the logit; at least 1.
+        """Largest change of pCVR per unit of the logit, at least 1.
 
-        An isotonic map is nearly a jump between two of its blocks: there it magnifies the rounding
-        errors of whoever evaluates the network.
+        Between two of its blocks an isotonic map is close to a jump, which magnifies the rounding
+        errors of the network.
         """
         if not self.steps:
             return max(1.0, abs(self.slope))
@@ -51,19 +51,19 @@ class CalibrationMap(nn.Module):
         return float(max([1.0, *rises.tolist()]))
 
     def forward(self, logit: Tensor) -> Tensor:
-        """``(B,)`` logits of pCVR -> ``(B,)`` calibrated ones."""
+        """``(B,)`` logits of pCVR -> ``(B,)`` calibrated logits."""
         if not self.steps:
             return self.slope * logit + self.intercept
         return _interpolated(logit.double(), self.points, self.values).to(logit.dtype)
 
 
 class Served(nn.Module):
-    """Features to the columns that `predict` gives; nothing more stands between the two.
+    """Encoded features to the columns that `predict` returns.
 
     Args:
         network: The network.
-        calibration: What `predict` puts behind it; None for nothing.
-        ranks_only: Whether the model's scores are no probabilities.
+        calibration: The calibration that `predict` applies; None for none.
+        ranks_only: Whether the model only ranks, so that its scores are no probabilities.
     """
 
     def __init__(
@@ -76,22 +76,23 @@ class Served(nn.Module):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the columns."""
+        """The names of the columns."""
         return ("score",) if self.ranks_only else ("pctr", "pcvr", "pctcvr")
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features by name to columns by name, ``(B,)`` each."""
-        said = self.network(features)
+        prediction = self.network(features)
+        pctr, pcvr, pctcvr = prediction.pctr, prediction.pcvr, prediction.pctcvr
         if self.ranks_only:
-            return {"score": said.joint_logit[said.stages[-1]]}
-        if self.calibration is None:
-            return {"pctr": said.pctr, "pcvr": said.pcvr, "pctcvr": said.pctcvr}
-        pcvr = torch.sigmoid(self.calibration(said.pcvr_logit))
-        return {"pctr": said.pctr, "pcvr": pcvr, "pctcvr": said.pctr * pcvr}
+            return {"score": prediction.joint_logit[prediction.stages[-1]]}
+        if self.calibration is not None:
+            pcvr = torch.sigmoid(self.calibration(prediction.pcvr_logit))
+            pctcvr = pctr * pcvr
+        return {"pctr": pctr, "pcvr": pcvr, "pctcvr": pctcvr}
 
 
 def _interpolated(x: Tensor, points: Tensor, values: Tensor) -> Tensor:
-    """`np.interp`: linear between ascending points, constant beyond them."""
+    """`np.interp`: linear between ascending points, constant outside them."""
     if len(points) == 1:
         return values.expand_as(x)
     x = x.clamp(points[0], points[-1])

@@ -1,4 +1,4 @@
-"""From a fitted estimator to a folder that is served."""
+"""Export of a fitted estimator to a folder."""
 
 import copy
 import logging
@@ -30,7 +30,7 @@ __all__ = ["export_model"]
 
 _ROWS, _PROBE = 7, 200
 _AGREE = 1e-5
-_ONE_FILE = 2**31 - 2**24  # what a protocol buffer holds, less the graph itself
+_ONE_FILE = 2**31 - 2**24  # the largest protocol buffer, less room for the graph itself
 
 
 def export_model(
@@ -38,34 +38,34 @@ def export_model(
 ) -> Manifest:
     """Write a fitted model for serving: the program, ``codec.json`` and ``manifest.json``.
 
-    The program takes encoded features of any number of rows, and bags of any length. It computes in
-    float32, whatever the estimator computes in. A calibration is part of it. Before anything is
-    kept, program and estimator are compared on drawn rows: they must agree within 1e-5 (times the
-    steepest rise of an isotonic calibration), so that what a model puts behind its network and no
-    program states is refused.
+    The program takes encoded features of any number of rows, with bags of any length. It computes
+    in float32 whatever the estimator's precision, and includes the calibration. Before the folder
+    is written, program and estimator are compared on random rows: they must agree within 1e-5
+    (times the largest slope of an isotonic calibration). A model whose `predict` does more than its
+    network and calibration is therefore refused.
 
     Args:
         estimator: The fitted estimator.
-        path: The folder; it is written whole or not at all.
+        path: The folder, written whole or not at all.
         program: ``"onnx"`` (the extra ``[export]``), or ``"torch"``, a ``torch.export`` file.
 
     Returns:
-        What the folder holds.
+        The manifest.
 
     Raises:
-        ArtifactError: A model that cannot be exported, a missing extra, or a folder that holds
-            something else.
+        ArtifactError: A model that cannot be exported, a missing extra, or a folder with other
+            contents.
         NotFittedError: Nothing was fitted.
     """
     if not hasattr(estimator, "model_"):
         raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
     if program not in MODEL:
         raise ArtifactError(f"`program` must be one of {tuple(MODEL)}, found {program!r}")
-    found = estimator.dependence_
-    if found is not None and not found.by_network:
+    dependence = estimator.dependence_
+    if dependence is not None and not dependence.by_network:
         raise ArtifactError(
-            "pCVR of this model is corrected behind the network, which no program holds: fit "
-            "it with `DependenceConfig(refit=True)`, whose network predicts by itself"
+            "pCVR of this model is corrected after the network, which a program cannot include: "
+            "fit it with `DependenceConfig(refit=True)`, whose network predicts the corrected pCVR"
         )
     check_folder(path, FILES)
     codec = estimator.codec_
@@ -99,20 +99,20 @@ def export_model(
             _compare(estimator, codec, Exported.load(folder).predict, tolerance)
         else:
             torch.export.save(exported, folder / manifest.file)
-            loaded = torch.export.load(folder / manifest.file).module()  # of our own writing
+            loaded = torch.export.load(folder / manifest.file).module()  # the file just written
             _compare(estimator, codec, lambda frame: _run(loaded, codec, frame), tolerance)
     return manifest
 
 
 def _longer(features: dict[str, Tensor]) -> dict[str, Tensor]:
-    """No bag as long as there are rows, nor of length 1: an exporter would take it for fixed."""
+    """Assert that no dimension looks fixed to an exporter: a bag of length 1 or of `_ROWS`."""
     assert all(x.shape[0] == _ROWS for x in features.values())
     assert all(x.shape[1] not in (0, 1, _ROWS) for x in features.values() if x.dim() == 2)
     return features
 
 
 def _dims(features: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
-    """Names of each input's dimensions; a bag's weights have its own."""
+    """Names of each input's dimensions; a bag and its weights share theirs."""
     bags = [name for name, x in features.items() if x.dim() == 2 and x.dtype == torch.int64]
     items = {name: f"items_{index}" for index, name in enumerate(bags)}
     return {
@@ -129,13 +129,13 @@ def _exported(
     with torch.no_grad(), _quiet():
         try:
             exported = torch.export.export(served, (features,), dynamic_shapes=(shapes,))
-        except Exception as error:  # whatever the exporter meets in a network of one's own
+        except Exception as error:  # a user-defined network may raise anything
             raise ArtifactError(
                 f"this network cannot be exported: {error}; `mtl_seq.testing.check_exportable` "
-                "says where, and the folder that `save` wrote predicts without"
+                "shows where; else predict from the folder that `save` wrote"
             ) from error
     for node in exported.graph.nodes:
-        node.meta.pop("stack_trace", None)  # paths of the machine that wrote it
+        node.meta.pop("stack_trace", None)  # it holds paths of this machine
     return exported
 
 
@@ -146,16 +146,16 @@ def _write_onnx(
     dims: Mapping[str, tuple[str, ...]],
 ) -> None:
     with missing_extra(), _quiet():
-        import onnxscript  # noqa: F401  # torch's exporter needs it, and says so less plainly
+        import onnxscript  # noqa: F401  # needed by torch's exporter, whose error is less clear
 
-        made: Any = torch.onnx.export(
+        onnx_program: Any = torch.onnx.export(
             exported,
             input_names=[one.name for one in manifest.inputs],
             output_names=list(manifest.outputs),
             dynamo=True,
             verbose=False,
         )
-    graph = made.model.graph
+    graph = onnx_program.model.graph
     for node in graph:
         node.metadata_props.clear()
     for value in graph.inputs:
@@ -163,15 +163,15 @@ def _write_onnx(
     for value in graph.outputs:
         value.shape = type(value.shape)(["rows"])
     size = sum(x.numel() * x.element_size() for x in exported.state_dict.values())
-    made.save(file, external_data=size > _ONE_FILE)
+    onnx_program.save(file, external_data=size > _ONE_FILE)
 
 
 def _run(
     program: Callable[..., Mapping[str, Tensor]], codec: Codec, frame: pd.DataFrame
 ) -> pd.DataFrame:
     with torch.no_grad():
-        found = program(codec.encode(frame, labels=False).features)
-    return to_frame({name: x.numpy() for name, x in found.items()}, frame.index)
+        columns = program(codec.encode(frame, labels=False).features)
+    return to_frame({name: x.numpy() for name, x in columns.items()}, frame.index)
 
 
 def _compare(
@@ -180,31 +180,31 @@ def _compare(
     predict: Callable[[pd.DataFrame], pd.DataFrame],
     tolerance: float,
 ) -> None:
-    """Refuse a program that says something else than the estimator does in float32."""
+    """Refuse a program whose predictions differ from the estimator's in float32."""
     exact = copy.copy(estimator)
     exact.run_ = estimator.run_._replace(arithmetic=Arithmetic.FLOAT32)
     for seed, rows in ((1, _PROBE), (2, 1)):
         frame = probe_rows(codec, rows, seed)
-        expected, found = exact.predict(frame), predict(frame)
-        if list(expected.columns) != list(found.columns):
+        expected, actual = exact.predict(frame), predict(frame)
+        if list(expected.columns) != list(actual.columns):
             raise ArtifactError(
                 f"the estimator predicts {list(expected.columns)}, its network alone "
-                f"{list(found.columns)}: such a model cannot be exported; predict from the folder "
+                f"{list(actual.columns)}: such a model cannot be exported; predict from the folder "
                 "that `save` wrote"
             )
         scale = np.maximum(1, np.abs(expected.to_numpy()))
-        apart = float((np.abs(expected.to_numpy() - found.to_numpy()) / scale).max())
-        if not apart <= tolerance:
+        error = float((np.abs(expected.to_numpy() - actual.to_numpy()) / scale).max())
+        if not error <= tolerance:
             raise ArtifactError(
-                f"the exported program differs from the estimator by {apart:.2g}: what this model "
-                "puts behind its network cannot be exported; predict from the folder that `save` "
-                "wrote"
+                f"the exported program differs from the estimator by {error:.2g}: what this model "
+                "computes after its network cannot be exported; predict from the folder that "
+                "`save` wrote"
             )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporters' remarks on operators that nobody here uses."""
+    """Suppress the exporters' remarks on operators that are not used here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

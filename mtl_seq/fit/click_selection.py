@@ -1,4 +1,4 @@
-"""A test for hidden selection that anyone can run on a log of their own."""
+"""Test of a log for selection by something hidden."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_seq.data import Codec, check_columns, read_frame
-from mtl_seq.dependence.find import find_dependence
+from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.models import Builder, DependenceConfig, esmm_dependent
 from mtl_seq.records import SelectionTest
@@ -24,29 +24,30 @@ def selection_test(
     seed: int = 0,
     **settings: Any,
 ) -> SelectionTest:
-    """Whether something hidden moves click and conversion, and how well the log can tell.
+    """Test whether something hidden moves both click and conversion.
 
-    Nuisances are cross-fitted; no model is kept. Its evidence is that of the click-only features
-    alone: given all others, do conversions among clicks differ by what only moves clicks?
+    Nuisances are cross-fitted; no model is kept. The evidence is that of the click-only features
+    alone: given all others, does P(conversion | click) depend on what moves clicks only?
 
     Args:
         frame: The log, or a parquet file of it; it is read into memory whole.
         schema: The roles of its columns, with `click_only`.
-        dependence: How lambda is found; None for the defaults.
+        dependence: How lambda is estimated; None for the defaults.
         model: Builds the nuisances.
         seed: Seed of the folds and of every fit.
         settings: Further arguments of `FunnelEstimator`.
 
     Raises:
-        SchemaError: A declared column is absent, or click-only features that cannot say anything.
+        SchemaError: A declared column is absent, or click-only features that cannot identify it.
         DataError: Rows that cannot be trained on.
     """
     log = read_frame(frame)
     check_columns(schema, log, labels=True)
 
-    def fit(builder: Builder, rows: pd.DataFrame) -> FunnelEstimator:
-        return FunnelEstimator(builder, schema, seed=seed, **settings).fit(rows)
+    def train(builder: Builder, rows: pd.DataFrame) -> Trained:
+        fitted = FunnelEstimator(builder, schema, seed=seed, **settings).fit(rows)
+        return Trained(fitted.codec_, fitted.model_)
 
     codec = Codec.fit_with(FunnelEstimator(model, schema, **settings).encoding, schema, log)
-    how = dependence or DependenceConfig()
-    return find_dependence(model, how, schema, log, fit, codec, seed=seed).test
+    step = DependenceStep(model, dependence or DependenceConfig(), schema, seed)
+    return step.estimate(log, codec, train).test

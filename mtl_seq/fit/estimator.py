@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from mtl_seq.calibration.calibrate import Calibrate, Calibration
-from mtl_seq.data import Codec, Encoding, read_frame
+from mtl_seq.calibration.calibrate import Calibration
+from mtl_seq.data import Codec, Encoding
+from mtl_seq.data.parquet.predict_log import LogPredictor
 from mtl_seq.dependence.correction import Correction
-from mtl_seq.dependence.find import Found, fit_dependence, hold
+from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.errors import CompositionError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.calibration_step import calibration_of, calibration_run
@@ -31,14 +32,14 @@ from mtl_seq.fit.train.loop import train
 from mtl_seq.fit.train.precision import Precision
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.fit.train.resume import Checkpoints
-from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
 __all__ = ["FunnelEstimator"]
 
 
-class FunnelEstimator:
+class FunnelEstimator(LogPredictor):
     """A model fitted to a log, in scikit-learn's manners.
 
     The constructor only stores its arguments; `fit` checks everything, returns the estimator and
@@ -102,7 +103,7 @@ class FunnelEstimator:
         validation: float = 0.05,
         patience: int = 2,
         balance: BalanceFactory | None = None,
-        calibrate: Calibrate | None = None,
+        calibrate: CalibrationConfig | None = None,
         optimizer: OptimizerFactory | None = None,
         precision: Precision = "float32",
         allow_leak: Collection[str] = (),
@@ -186,8 +187,10 @@ class FunnelEstimator:
             checkpoints.agree(prepared.codec, self._plan(prepared.size))
         model = prepared.model
         calibrate = calibration_of(model, self.calibrate)
+        step = None
         if model.dependence is not None:
-            hold(model, self.schema, frame, calibrate)
+            step = DependenceStep(self.model, model.dependence, self.schema, self.seed)
+            step.fix(model, frame)
         run = train(
             model,
             prepared.rows,
@@ -208,32 +211,21 @@ class FunnelEstimator:
         )
         run = run.beside_constants(prepared.rates)
         calibration = calibration_run(calibrate, prepared, run)
-        found = Found(prepared.codec, model.eval(), run, None)
-        found = fit_dependence(self.model, self.schema, frame, found, self._again, seed=self.seed)
-        self.codec_, self.model_, self.run_, self.dependence_ = found
+        trained, dependence = Trained(prepared.codec, model.eval(), run), None
+        if step is not None:
+            trained, dependence = step.fit(frame, trained, self._train)
+        self.codec_, self.model_, self.run_ = trained
+        self.dependence_ = dependence
         self.calibration_ = calibration
         return self
 
-    def predict(self, frame: pd.DataFrame | str | Path) -> pd.DataFrame:
-        """Score rows; labels need not be there.
-
-        Args:
-            frame: The rows, or a parquet file of them; they are not changed.
-
-        Returns:
-            Columns ``pctr``, ``pcvr`` and ``pctcvr`` in [0, 1], on the input's index; of a model
-            that only ranks one column ``score``, any number, the higher the better.
-            ``attrs["checkpoint_rule"]`` says how the checkpoint was picked; of a model with a
-            dependence, ``attrs["dependence"]`` says what is known of it.
-
-        Raises:
-            NotFittedError: Nothing was fitted.
-            SchemaError: A feature is absent.
-            DataError: No rows, or values that cannot be used.
-        """
+    def _columns(self) -> tuple[str, ...]:
         self._fitted()
+        return self.codec_.columns(labels=False)
+
+    def _predict_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         behind = (self.calibration_, self.dependence_)
-        return predict_frame(self.model_, self.codec_, self.run_, read_frame(frame), *behind)
+        return predict_frame(self.model_, self.codec_, self.run_, frame, *behind)
 
     def save(self, path: str | Path) -> None:
         """Write weights (safetensors), codec and settings (JSON) to a folder, whole or not at all.
@@ -271,8 +263,10 @@ class FunnelEstimator:
         estimator.calibration_, estimator.dependence_ = saved.calibration, saved.dependence
         return estimator
 
-    def _again(self, builder: Builder, frame: pd.DataFrame) -> "FunnelEstimator":
-        return type(self)(builder, self.schema, **self._settings(), trainer=self.trainer).fit(frame)
+    def _train(self, builder: Builder, frame: pd.DataFrame) -> Trained:
+        other = type(self)(builder, self.schema, **self._settings(), trainer=self.trainer)
+        other.fit(frame)
+        return Trained(other.codec_, other.model_, other.run_)
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS}

@@ -5,16 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from mtl_seq.data import BatchLoader, read_frame
+from mtl_seq.data import read_frame
 from mtl_seq.errors import NotFittedError
 from mtl_seq.fit.estimator import FunnelEstimator
+from mtl_seq.nn.forward import batched_forward
 
 __all__ = ["Gates", "expert_gates"]
-
-_ROWS = 65_536
 
 
 class Gates(NamedTuple):
@@ -45,12 +43,9 @@ def expert_gates(estimator: FunnelEstimator, frame: pd.DataFrame | str | Path) -
     """
     if not hasattr(estimator, "model_"):
         raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
-    network = estimator.model_.network.eval()
-    device = next(network.parameters()).device
+    network = estimator.model_.network
     rows = estimator.codec_.encode(read_frame(frame), labels=False)
-    parts = []
-    with torch.inference_mode():
-        for batch in BatchLoader(rows, _ROWS):
-            shares = network.gates({name: x.to(device) for name, x in batch.features.items()})
-            parts.append(shares.double().cpu())
-    return Gates(network.towers, torch.cat(parts).numpy())
+    (share,) = batched_forward(
+        network, rows.features, lambda gates: (gates,), forward=network.gates
+    )
+    return Gates(network.towers, share.numpy())

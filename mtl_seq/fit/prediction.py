@@ -9,21 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.calibration.calibrate import Calibration
-from mtl_seq.data import BatchLoader, Codec
+from mtl_seq.data import Codec
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.fit.prepare.rows import Rows, in_order
 from mtl_seq.fit.train.precision import Arithmetic
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.models import FunnelModel
 from mtl_seq.nn import FunnelNetwork
+from mtl_seq.nn.forward import batched_forward
 from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction, Scores
 
 __all__ = ["predict_frame", "rank_rows", "score_labelled", "score_rows"]
 
 FloatArray = NDArray[np.float64]
-
-# More do not fit a cache: experts on 65,536 rows took 1.4 times as long, and far more memory.
-_ROWS = 4096
 
 
 def score_rows(
@@ -36,8 +34,11 @@ def score_rows(
         rows: The rows.
         arithmetic: In what the network computes.
     """
-    found = _columns(network, rows, arithmetic, lambda said: (said.pctr, said.pcvr, said.pctcvr))
-    return Scores(*found)
+    return Scores(
+        *_columns(
+            network, rows, arithmetic, lambda output: (output.pctr, output.pcvr, output.pctcvr)
+        )
+    )
 
 
 def score_labelled(
@@ -73,8 +74,9 @@ def rank_rows(
         rows: The rows.
         arithmetic: In what the network computes.
     """
-    found = _columns(network, rows, arithmetic, lambda said: (said.joint_logit[said.stages[-1]],))
-    score: FloatArray = found[0]
+    (score,) = _columns(
+        network, rows, arithmetic, lambda output: (output.joint_logit[output.stages[-1]],)
+    )
     return score
 
 
@@ -83,17 +85,9 @@ def _columns(
     rows: FunnelBatch,
     arithmetic: Arithmetic,
     read: Callable[[FunnelPrediction], tuple[Tensor, ...]],
-) -> FloatArray:
-    network.eval()
-    device = next(network.parameters()).device
-    parts = []
-    with torch.inference_mode():
-        for batch in BatchLoader(FunnelBatch(rows.features), _ROWS):
-            with arithmetic.network(device):
-                prediction = network({k: x.to(device) for k, x in batch.features.items()})
-            parts.append(torch.stack(read(prediction)).double().cpu())
-    columns: FloatArray = torch.cat(parts, dim=1).numpy()
-    return columns
+) -> list[FloatArray]:
+    columns = batched_forward(network, rows.features, read, precision=arithmetic.network)
+    return [column.numpy() for column in columns]
 
 
 def predict_frame(

@@ -26,7 +26,7 @@ from mtl_seq.models.nise import nise
 from mtl_seq.models.oracle import oracle
 from mtl_seq.models.oversampling import oversampling
 from mtl_seq.models.pairwise_ranker import lambda_ranker, pairwise_ranker
-from mtl_seq.models.policies import CalibrationPolicy, DependenceConfig, Schedule
+from mtl_seq.models.policies import CalibrationConfig, DependenceConfig, Schedule
 from mtl_seq.models.reweighted import reweighted
 from mtl_seq.models.search_space import Choice, Range, SearchSpace
 from mtl_seq.models.sn_dr import sn_dr
@@ -37,7 +37,7 @@ __all__ = [
     "CLICK_ACTION_PURCHASE",
     "CLICK_CONVERSION",
     "Builder",
-    "CalibrationPolicy",
+    "CalibrationConfig",
     "Choice",
     "DependenceConfig",
     "FunnelModel",

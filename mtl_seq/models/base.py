@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
-from mtl_seq.models.policies import CalibrationPolicy, DependenceConfig, Schedule
+from mtl_seq.models.policies import CalibrationConfig, DependenceConfig, Schedule
 from mtl_seq.nn import BottomFactory, FunnelNetwork
 from mtl_seq.nn.heads import HeadFactory, ParallelHead
 from mtl_seq.nn.layers.embedding import Embedding
@@ -43,7 +43,7 @@ class FunnelModel(nn.Module):
     """
 
     dependence: DependenceConfig | None = None
-    calibration: CalibrationPolicy | None = None
+    calibration: CalibrationConfig | None = None
 
     def __init__(
         self, network: FunnelNetwork, objective: Objective, schedule: Schedule | None = None

@@ -1,4 +1,4 @@
-"""How the dependence of click and conversion is found."""
+"""Settings of a model for the steps around its training: dependence, calibration, schedule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 from mtl_seq.errors import CompositionError
 from mtl_seq.losses import Objective
 
-__all__ = ["CalibrationPolicy", "DependenceConfig", "LevelShare", "Schedule"]
+__all__ = ["CalibrationConfig", "DependenceConfig", "LevelShare", "Schedule"]
 
 LevelShare = Literal["estimated", "uniform"] | Sequence[str]
 """Where P(level | x) comes from: a model of the log, a declaration, or columns of the log."""
@@ -15,32 +15,32 @@ LevelShare = Literal["estimated", "uniform"] | Sequence[str]
 
 @dataclass(frozen=True)
 class DependenceConfig:
-    """How `FunnelEstimator` finds lambda, and what it makes of it.
+    """How `FunnelEstimator` estimates lambda and corrects predictions by it.
 
     Attributes:
-        find: ``"held"``, not at all: lambda stays at `log_odds_ratio`, and the network predicts with it.
-            ``"moment"``, the centred-instrument moment on cross-fitted nuisances, from the
-            click-only features alone; ``"joint"``, the joint likelihood, which also learns from the
-            form of the model and lags behind with embeddings of ids; ``"profile"``, the likelihood
-            over lambda and a few numbers on the nuisances' held-out logits.
-        log_odds_ratio: Where lambda is held, if it is.
+        method: ``"fixed"``: lambda is `log_odds_ratio`, and the network predicts with it.
+            ``"moment"``: the centred-instrument moment on cross-fitted nuisances, from the
+            click-only features alone. ``"joint"``: the joint likelihood, whose evidence is also the
+            form of the model, and which lags behind with embeddings of ids. ``"profile"``: the
+            likelihood over lambda and a few parameters, on the nuisances' held-out logits.
+        log_odds_ratio: lambda where it is fixed.
         folds: Folds of the cross-fitting, at least 2.
         level_share: P(level of the click-only features | x): ``"estimated"`` by a multinomial model
-            on `policy`, ``"uniform"`` where every level is as likely whatever x is (declare it only
-            of a randomised experiment), or the log's columns of it, one per level in the order of
-            the levels.
+            on `policy`; ``"uniform"`` where every level is equally likely at every x (only for a
+            randomised experiment); or the log's columns of it, one per level in the order of the
+            levels.
         policy: Features that the policy which chose the level may have used; None for all that the
-            conversion tower sees, () for none, so that the log's own shares are taken.
-        shrink: Whether lambda is pulled to 0 by its own uncertainty,
+            conversion tower sees, () for none, so that the log's marginal shares are taken.
+        shrink: Whether lambda is shrunk by its standard error,
             ``lambda (1 - (standard error / lambda)^2)``, and is 0 where that is negative.
-        refit: Whether the towers are trained again with lambda held. The default corrects pCVR
+        refit: Whether the towers are trained again with lambda fixed. The default corrects pCVR
             without training.
 
     Raises:
         CompositionError: One outside its range.
     """
 
-    find: Literal["moment", "joint", "profile", "held"] = "moment"
+    method: Literal["moment", "joint", "profile", "fixed"] = "moment"
     log_odds_ratio: float = 0.0
     folds: int = 2
     level_share: LevelShare = "estimated"
@@ -49,9 +49,9 @@ class DependenceConfig:
     refit: bool = False
 
     def __post_init__(self) -> None:
-        known = ("moment", "joint", "profile", "held")
-        if self.find not in known:
-            raise CompositionError(f"`find` must be one of {known}, found {self.find!r}")
+        known = ("moment", "joint", "profile", "fixed")
+        if self.method not in known:
+            raise CompositionError(f"`method` must be one of {known}, found {self.method!r}")
         if self.folds < 2:
             raise CompositionError(f"`folds` must be at least 2, found {self.folds}")
         share = self.level_share
@@ -73,11 +73,17 @@ _ON = ("validation", "training")
 
 
 @dataclass(frozen=True)
-class CalibrationPolicy:
-    """By which map, in which weights, on which clicked rows pCVR is calibrated after training.
+class CalibrationConfig:
+    """How pCVR is calibrated on clicked rows after training.
 
-    A model that needs it names it as ``model.calibration``, and `FunnelEstimator` keeps to it
-    unless it is given one of its own. What fits the map is `calibration.Calibrate`, which is this and more.
+    A map of the logit of pCVR is fitted to the conversions of clicked rows; pCTCVR becomes pCTR
+    times the calibrated pCVR. Fitted to clicks as they are, the map pulls pCVR to
+    P(conversion | x, click) on average and so undoes what a model that debiases was trained for:
+    such a model has every clicked row weighted by its inverse propensity, and refuses the
+    unweighted form.
+
+    A model may name its calibration, ``model.calibration``; ``calibrate=`` of `FunnelEstimator`
+    comes first. `calibration.fit_calibration` fits the map.
 
     Attributes:
         method: ``"shift"`` adds a constant to the logit; ``"platt"`` also has a slope (Platt,
@@ -88,12 +94,12 @@ class CalibrationPolicy:
             one, else pCTR, floored at the 1% quantile of the rows. None for what the model needs:
             weighted where it debiases, else not.
         on: ``"validation"`` rows, which the model was not fitted to, or ``"training"`` rows, of
-            which there are many more. A map with a slope takes what a model remembers of its
-            training rows for skill; a shift sets the mean alone, which few rows tell badly.
-        recalibrated: Whether pCTR is itself set right before clicks are weighted by it: by slope
+            which there are many more. A map with a slope takes overfitting to the training rows for
+            skill; a shift sets the mean alone, which a few validation rows estimate poorly.
+        recalibrated: Whether pCTR is itself recalibrated before clicks are weighted by it: by slope
             and intercept of a logistic regression of the same rows' clicks on its logit (Cox,
-            1958). Embeddings of ids that were seen a few times fall short of what their ids tell,
-            and the slope is above 1. Propensities of the schema are left as they are.
+            1958). Embeddings of rare ids are shrunk, so that the slope is above 1. Propensities of
+            the schema are not changed.
 
     Raises:
         CompositionError: Another method, or other rows.
@@ -110,8 +116,8 @@ class CalibrationPolicy:
         if self.on not in _ON:
             raise CompositionError(f"`on` must be one of {_ON}, found {self.on!r}")
 
-    def check(self, objective: Objective) -> bool:
-        """Whether a model's clicks are to be weighted.
+    def weighted_for(self, objective: Objective) -> bool:
+        """Whether the clicks of a model with this objective are weighted.
 
         Raises:
             CompositionError: The plain form for a model that debiases, or any form for one that

@@ -3,14 +3,14 @@
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import DirectMethod, LabelImputation, Objective
 from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.policies import CalibrationPolicy
+from mtl_seq.models.policies import CalibrationConfig
 from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["targeted"]
 
-_CALIBRATION = CalibrationPolicy("shift", weighted=True, on="training", recalibrated=True)
+_CALIBRATION = CalibrationConfig("shift", weighted=True, on="training", recalibrated=True)
 
 
 def targeted(
@@ -18,7 +18,7 @@ def targeted(
     *,
     funnel: Funnel = CLICK_CONVERSION,
     bottom: BottomFactory = MMoE,
-    calibration: CalibrationPolicy | None = _CALIBRATION,
+    calibration: CalibrationConfig | None = _CALIBRATION,
     seed: int = 0,
 ) -> FunnelModel:
     """CVR imputed from all that is known, its mean set by weighted clicks after training.

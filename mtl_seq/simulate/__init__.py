@@ -1,6 +1,6 @@
 """Funnel simulations with known truth."""
 
-from mtl_seq.simulate.common.parameter_checks import Parametererror
+from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.common.protocol import Simulator
 from mtl_seq.simulate.logistic.actions import Actions
 from mtl_seq.simulate.logistic.context import Context
@@ -24,7 +24,7 @@ __all__ = [
     "Exposure",
     "LogisticFunnel",
     "MMoERegression",
-    "Parametererror",
+    "ParameterError",
     "ProbitFunnel",
     "ProbitRates",
     "SemiSynthetic",

@@ -13,7 +13,7 @@ from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 from mtl_seq.simulate.common.normal import bivariate, cumulative, quantile
 from mtl_seq.simulate.common.parameter_checks import (
-    Parametererror,
+    ParameterError,
     check_choice,
     check_number,
     check_share,
@@ -86,7 +86,7 @@ class ProbitFunnel:
         seed: Seed of u and v.
 
     Raises:
-        Parametererror: A parameter outside its range.
+        ParameterError: A parameter outside its range.
 
     >>> simulator = ProbitFunnel(rho=0.6, error_correlation=0.3, ctr=0.04, cvr=0.02,
     ...                      cvr_over="impressions")
@@ -191,7 +191,7 @@ class ProbitFunnel:
         check_number("rho", self.rho, -1, 1)
         most = float(np.sqrt(1 - self.instrument))
         if abs(self.rho) > most + 1e-12:
-            raise Parametererror(
+            raise ParameterError(
                 f"`rho` must lie in [{-most:.4g}, {most:.4g}] with an `instrument` of "
                 f"{self.instrument}, which conversions know nothing of; found {self.rho}",
                 "rho",
@@ -199,7 +199,7 @@ class ProbitFunnel:
         try:
             _ = self.schema
         except SchemaError as error:
-            raise Parametererror(str(error), "hidden_from") from error
+            raise ParameterError(str(error), "hidden_from") from error
 
     def _both(self, k: float) -> float:
         """P(o = 1, r = 1) for a conversion threshold k."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.simulate.common.parameter_checks import Parametererror
+from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.logistic.funnel import LogisticFunnel
 from mtl_seq.simulate.logistic.parameters import MECHANISMS, Parameters
 from mtl_seq.simulate.scenario_file import ScenarioFile, read_scenario
@@ -78,7 +78,7 @@ def scenario(name: str | Path, *, seed: int | None = None, **parameters: Any) ->
                 settings[parameter] = kind(**settings[parameter])
         return LogisticFunnel(**settings)
     except SimulationError as error:
-        parameter = error.parameter if isinstance(error, Parametererror) else ""
+        parameter = error.parameter if isinstance(error, ParameterError) else ""
         group, _, inner = parameter.partition(".")
         if {group, parameter} & set(parameters) or not _is_file(name):
             raise

@@ -143,11 +143,11 @@ def test_files_that_are_not_what_they_should_be(log, simulator, capsys):
     [
         (["simulate", "--scenario", "foggy"], "known are aliccp"),
         (["simulate", "--set", "rho=4"], "`rho` must lie in [-1, 1], found 4"),
-        (["simulate", "--set", "rho"], "KNOB=VALUE"),
+        (["simulate", "--set", "rho"], "PARAM=VALUE"),
         (["simulate", "--set", "tempo=1"], "no parameter 'tempo'"),
         (["simulate", "--rows", "0"], "--rows"),
         (["simulate", "--rows", "many"], "--rows"),
-        (["compare", "--models", "esmm,magic"], "no model 'magic'"),
+        (["compare", "--models", "esmm,magic"], "found 'magic'"),
         (["compare", "--models", ","], "at least one model"),
         (["compare", "--seed", "-1"], "--seed"),
         (["comparee"], "No such command"),

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from mtl_seq import FunnelEstimator, Schema, models
-from mtl_seq.calibration import Calibrate
 from mtl_seq.cli import main
 from mtl_seq.cli.fitting import balance_named
 from mtl_seq.fit import DWA, GradNorm, JacobianDescent, Uncertainty
+from mtl_seq.models import CalibrationConfig
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def in_python(simulator, model, **settings):
 def test_a_calibrated_fit_is_that_of_python_and_says_so(simulator, tmp_path, capsys):
     assert fit(simulator, tmp_path / "m", "--calibrate", "platt") == 0
     said = capsys.readouterr().err
-    expected = in_python(simulator, models.esmm, calibrate=Calibrate("platt"))
+    expected = in_python(simulator, models.esmm, calibrate=CalibrationConfig("platt"))
     loaded = FunnelEstimator.load(tmp_path / "m")
     assert loaded.calibration_ == expected.calibration_
     assert f"pCVR calibrated: {expected.calibration_}" in said

@@ -89,7 +89,7 @@ def test_ctrl_c_keeps_whole_shards_and_the_same_command_goes_on(tmp_path):
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert said.splitlines() == ["interrupted: no half-written file is left"]
+    assert said.splitlines() == ["interrupted: no partial file is left"]
     assert not list(tmp_path.rglob("*/.part-*"))
     left = {path: os.stat(path).st_ino for path in tmp_path.glob("w/*/part-*")}
     for path in left:

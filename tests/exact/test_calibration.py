@@ -9,7 +9,8 @@ import pytest
 from exact.test_optima import Scenario, sigmoid, solve
 
 from mtl_seq import FeatureSpec, models
-from mtl_seq.calibration import Calibrate
+from mtl_seq.calibration import fit_map
+from mtl_seq.models import CalibrationConfig
 
 
 def blind_ips(simulator):
@@ -37,9 +38,9 @@ def test_weighted_by_propensities_calibration_leaves_ips_unbiased(method, rho):
     assert abs(bias(simulator, pcvr)) <= 1e-9
     # Cells stand for their clicks: mass p, each weighted by 1 / p.
     weight = simulator.mass * simulator.p / simulator.p
-    fitted = Calibrate(method).of(pcvr, simulator.q, weight, weighted=True)
+    fitted = fit_map(CalibrationConfig(method), pcvr, simulator.q, weight, weighted=True)
     assert abs(bias(simulator, fitted.pcvr(pcvr))) <= 1e-9
-    # Nothing was to be mended: IPS is calibrated over all impressions already.
+    # Nothing was to be corrected: IPS is calibrated over all impressions already.
     np.testing.assert_allclose(fitted.pcvr(pcvr), pcvr, atol=1e-8)
     assert fitted.pcoc == pytest.approx(1, abs=1e-9)
 
@@ -50,7 +51,9 @@ def test_on_clicks_as_they_are_it_undoes_the_debiasing(method, rho, expected):
     """IPS goes from 0 to +47.5% at rho .8, practically the naive model's bias."""
     simulator = Scenario(rho)
     pcvr = blind_ips(simulator)
-    fitted = Calibrate(method).of(pcvr, simulator.q, simulator.mass * simulator.p, weighted=False)
+    fitted = fit_map(
+        CalibrationConfig(method), pcvr, simulator.q, simulator.mass * simulator.p, weighted=False
+    )
     assert bias(simulator, fitted.pcvr(pcvr)) == pytest.approx(expected, abs=0.005)
 
 
@@ -58,7 +61,9 @@ def test_a_shift_makes_the_mean_on_clicks_right_and_that_is_the_harm():
     simulator = Scenario(0.8)
     pcvr = blind_ips(simulator)
     clicks = simulator.mass * simulator.p
-    moved = Calibrate("shift").of(pcvr, simulator.q, clicks, weighted=False).pcvr(pcvr)
+    moved = fit_map(CalibrationConfig("shift"), pcvr, simulator.q, clicks, weighted=False).pcvr(
+        pcvr
+    )
     assert clicks @ moved == pytest.approx(clicks @ simulator.q, rel=1e-12)
     assert clicks @ pcvr < 0.75 * (clicks @ simulator.q)
 
@@ -66,8 +71,12 @@ def test_a_shift_makes_the_mean_on_clicks_right_and_that_is_the_harm():
 def shifted(simulator, pcvr, propensity):
     """pCVR after the weighted shift of `models.targeted`, with this propensity in the weights."""
     policy = models.targeted(FeatureSpec(dense=["x2"]), seed=0).calibration
-    fitted = Calibrate(policy.method).of(
-        pcvr, simulator.q, simulator.mass * simulator.p / propensity, weighted=True
+    fitted = fit_map(
+        CalibrationConfig(policy.method),
+        pcvr,
+        simulator.q,
+        simulator.mass * simulator.p / propensity,
+        weighted=True,
     )
     return fitted.pcvr(pcvr)
 

@@ -12,7 +12,7 @@ from mtl_seq.simulate import (
     Drift,
     Exposure,
     LogisticFunnel,
-    Parametererror,
+    ParameterError,
 )
 
 
@@ -84,7 +84,7 @@ def simulators(draw):
 def test_draws_are_a_log_and_truths_are_probabilities(parameters, rows, seed):
     try:
         simulator = LogisticFunnel(**parameters)
-    except Parametererror as error:
+    except ParameterError as error:
         # Random rates need not be within reach of random actions; then it must say so.
         assume("in this scenario" not in str(error))
         raise

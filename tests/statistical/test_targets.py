@@ -7,7 +7,7 @@ is drawn. The sums are written here again, apart from the package's own.
 import numpy as np
 import pytest
 
-from mtl_seq.simulate import Actions, Context, Drift, Exposure, LogisticFunnel, Parametererror
+from mtl_seq.simulate import Actions, Context, Drift, Exposure, LogisticFunnel, ParameterError
 from mtl_seq.simulate.logistic.outcome_probabilities import Classes, marginal
 from mtl_seq.simulate.logistic.sample_impressions import Shown
 
@@ -124,5 +124,5 @@ def test_rates_of_a_scenario_with_many_ids_are_met():
 )
 def test_a_rate_that_slopes_do_not_allow_says_what_they_do(parameter, parameters):
     said = rf"`{parameter}` must lie in \[.*\] in this scenario, found 0.9999"
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         LogisticFunnel(users=USERS, items=ITEMS, **parameters, **{parameter: 0.9999})

@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.calibration.calibrate import Calibrate
 from mtl_seq.data import Codec, Encoding, extended, read_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.prepare.base_rates import base_rates, quantity_rates
@@ -17,7 +16,7 @@ from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.fit.prepare.streaming import prepare_stream
 from mtl_seq.fit.prepare.training_data import Prepared, check_rows
 from mtl_seq.fit.prepare.warm_start import Fitted, grow
-from mtl_seq.models import Builder
+from mtl_seq.models import Builder, CalibrationConfig
 from mtl_seq.records import FunnelBatch, FunnelTruth
 from mtl_seq.schema import Schema
 
@@ -33,7 +32,7 @@ def prepare(
     *,
     encoding: Encoding,
     share: float,
-    calibrate: Calibrate | None,
+    calibrate: CalibrationConfig | None,
     allow_leak: Collection[str],
     seed: int,
     codec: Codec | None = None,
@@ -91,7 +90,7 @@ def prepare(
         codec = codec if start is None else extended(start.codec, codec)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
     if calibrate is not None:
-        calibrate.check(model.objective)
+        calibrate.weighted_for(model.objective)
     batch = codec.encode_training(rows)
     assert batch.labels is not None
     # Figures of weighted rows are no match for rates of unweighted ones.

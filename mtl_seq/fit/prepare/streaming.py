@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mtl_seq.calibration.calibrate import Calibrate
 from mtl_seq.data import (
     Codec,
     Encoding,
@@ -24,7 +23,7 @@ from mtl_seq.fit.prepare.base_rates import base_rates, quantity_rates
 from mtl_seq.fit.prepare.rows import Rows, Streamed, is_streamed
 from mtl_seq.fit.prepare.training_data import Prepared, check_rows
 from mtl_seq.fit.prepare.warm_start import Fitted, grow
-from mtl_seq.models import Builder
+from mtl_seq.models import Builder, CalibrationConfig
 from mtl_seq.schema import Schema
 
 __all__ = ["prepare_stream"]
@@ -38,7 +37,7 @@ def prepare_stream(
     *,
     encoding: Encoding,
     share: float,
-    calibrate: Calibrate | None,
+    calibrate: CalibrationConfig | None,
     allow_leak: Collection[str],
     seed: int,
     start: Fitted | None = None,
@@ -81,7 +80,7 @@ def prepare_stream(
         folds = fold_tables(codec, rows)
     model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
     if calibrate is not None:
-        calibrate.check(model.objective)
+        calibrate.weighted_for(model.objective)
     if model.objective.needs_potential:
         raise DataError(
             "this model trains on potential outcomes, which only a simulator knows: hand in a "

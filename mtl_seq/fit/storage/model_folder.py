@@ -10,14 +10,14 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 from mtl_seq._files import atomic_folder, read_json, write_json
-from mtl_seq.calibration.calibrate import Calibrate, Calibration
+from mtl_seq.calibration.calibrate import Calibration
 from mtl_seq.data import Codec, Encoding
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.errors import ArtifactError, CompositionError
 from mtl_seq.fit.balance import Balance
 from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
 from mtl_seq.fit.train.result import TrainingResult
-from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
 
 __all__ = [
     "FILES",
@@ -187,7 +187,7 @@ def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
         **content,
         "encoding": Encoding(**content["encoding"]),
         "balance": balance,
-        "calibrate": None if calibrate is None else Calibrate(**calibrate),
+        "calibrate": None if calibrate is None else CalibrationConfig(**calibrate),
         "optimizer": optimizer,
     }
 

@@ -14,11 +14,10 @@ from mtl_seq.fit.optim import OptimizerFactory, table_gradients
 from mtl_seq.fit.train.propensity import inside
 from mtl_seq.losses import EntireSpace, Objective
 from mtl_seq.nn import FunnelNetwork
+from mtl_seq.nn.forward import batched_forward
 from mtl_seq.records import FunnelBatch
 
 __all__ = ["cross_fitted", "user_folds"]
-
-_PREDICTION_ROWS = 65_536
 
 
 def cross_fitted(
@@ -72,7 +71,9 @@ def cross_fitted(
         )
         with table_gradients(module.network, optimizer):
             Trainer(max_epochs=epochs, **settings).fit(module, loader)
-        propensity[held] = _predicted(module.network, _as_unseen(_take(rows, held), known))
+        unseen = _as_unseen(_take(rows, held), known)
+        (pctr,) = batched_forward(module.network, unseen.features, lambda output: (output.pctr,))
+        propensity[held] = inside(pctr.float())
     return rows._replace(labels=rows.labels._replace(propensity=propensity))
 
 
@@ -119,17 +120,6 @@ class _ClickModule(LightningModule):
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
-
-
-def _predicted(network: FunnelNetwork, rows: FunnelBatch) -> Tensor:
-    network.eval()
-    device = next(network.parameters()).device
-    parts = []
-    with torch.inference_mode():
-        for batch in BatchLoader(rows, _PREDICTION_ROWS):
-            features = {name: x.to(device) for name, x in batch.features.items()}
-            parts.append(inside(network(features).pctr.float()).cpu())
-    return torch.cat(parts)
 
 
 def _take(rows: FunnelBatch, index: Tensor) -> FunnelBatch:

@@ -109,8 +109,8 @@ class DependentHead(Head):
             )
         return torch.cat((logits, log_odds_ratio), dim=1)
 
-    def hold_at(self, log_odds_ratio: float | Sequence[float]) -> None:
-        """Set lambda, one for all edges or one for each, and let training leave it there."""
+    def fix_at(self, log_odds_ratio: float | Sequence[float]) -> None:
+        """Set lambda, one for all edges or one for each, and exclude it from training."""
         with torch.no_grad():
             self.log_odds_ratio.copy_(
                 torch.as_tensor(log_odds_ratio).expand_as(self.log_odds_ratio) / self.rate

@@ -86,7 +86,7 @@ def evidence_from_dict(content: Mapping[str, Any]) -> SelectionTest:
     except TypeError as error:
         raise ArtifactError(
             f"a selection test must hold {SelectionTest._fields}, found {sorted(content)}: write "
-            "it by `mtl-seq test-selection --json`"
+            "it by `mtl-seq test-confounding --json`"
         ) from error
 
 

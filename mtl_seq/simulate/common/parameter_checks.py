@@ -5,10 +5,10 @@ from numbers import Integral, Real
 
 from mtl_seq.errors import SimulationError
 
-__all__ = ["Parametererror", "check_choice", "check_number", "check_numbers", "check_share"]
+__all__ = ["ParameterError", "check_choice", "check_number", "check_numbers", "check_share"]
 
 
-class Parametererror(SimulationError):
+class ParameterError(SimulationError):
     """A parameter outside its range.
 
     Attributes:
@@ -26,13 +26,13 @@ def check_number(
     """The parameter is a number, whole where asked, in ``[low, high]``.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         kind = "a whole number" if whole else "a number"
-        raise Parametererror(f"`{parameter}` must be {kind}, found {value!r}", parameter)
+        raise ParameterError(f"`{parameter}` must be {kind}, found {value!r}", parameter)
     if not low <= float(value) <= high:
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must lie in [{low:g}, {high:g}], found {value}", parameter
         )
 
@@ -41,10 +41,10 @@ def check_share(parameter: str, value: object) -> None:
     """The parameter is a number strictly between 0 and 1.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
-        raise Parametererror(f"`{parameter}` must lie in (0, 1), found {value!r}", parameter)
+        raise ParameterError(f"`{parameter}` must lie in (0, 1), found {value!r}", parameter)
 
 
 def check_numbers(
@@ -53,10 +53,10 @@ def check_numbers(
     """The parameter is a list of numbers in ``[low, high]``, one at least.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must be a list of numbers, found {values!r}", parameter
         )
     for value in values:
@@ -67,9 +67,9 @@ def check_choice(parameter: str, value: object, choices: Sequence[str]) -> None:
     """The parameter is one of some words.
 
     Raises:
-        Parametererror: It is not.
+        ParameterError: It is not.
     """
     if value not in choices:
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must be one of {', '.join(choices)}, found {value!r}", parameter
         )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.funnel import OTHER, Funnel, Stage
 from mtl_seq.simulate.common.parameter_checks import (
-    Parametererror,
+    ParameterError,
     check_number,
     check_numbers,
     check_share,
@@ -43,7 +43,7 @@ class Actions:
         required: Whether there is no conversion without the one action.
 
     Raises:
-        Parametererror: One outside its range, or lists of different lengths.
+        ParameterError: One outside its range, or lists of different lengths.
     """
 
     names: Sequence[str] = ("cart",)
@@ -55,12 +55,12 @@ class Actions:
 
     def __post_init__(self) -> None:
         if isinstance(self.names, str) or not self.names:
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.names` must be a list of names, found {self.names!r}", "actions.names"
             )
         for name in self.names:
             if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
-                raise Parametererror(
+                raise ParameterError(
                     f"`actions.names` must be words other than {', '.join(_TAKEN)}, found {name!r}",
                     "actions.names",
                 )
@@ -68,7 +68,7 @@ class Actions:
         for rate in self.rates:
             check_share("actions.rates", rate)
         if sum(self.rates) >= 1:
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.rates` must be below 1 together, found {list(self.rates)}",
                 "actions.rates",
             )
@@ -78,18 +78,18 @@ class Actions:
         for name in ("names", "rates", "lift"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(set(self.names)) != len(self.names):
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.names` must be different, found {list(self.names)}", "actions.names"
             )
         for name in ("rates", "lift"):
             if len(getattr(self, name)) != len(self.names):
-                raise Parametererror(
+                raise ParameterError(
                     f"`actions.{name}` must have one value for each of the {len(self.names)} "
                     f"`names`, found {list(getattr(self, name))}",
                     f"actions.{name}",
                 )
         if self.required and len(self.names) > 1:
-            raise Parametererror(
+            raise ParameterError(
                 f"`actions.required` must be false for several exclusive actions, "
                 f"found {list(self.names)}: name one",
                 "actions.required",

@@ -34,7 +34,7 @@ class Context:
         sines: How many sines, in [0, 20].
 
     Raises:
-        Parametererror: One outside its range.
+        ParameterError: One outside its range.
     """
 
     features: int = 10

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
 from mtl_seq.records import FunnelTruth
-from mtl_seq.simulate.common.parameter_checks import Parametererror, check_number
+from mtl_seq.simulate.common.parameter_checks import ParameterError, check_number
 
 __all__ = ["Delay", "known_at"]
 
@@ -35,7 +35,7 @@ class Delay:
         cutoff: Day on which the log is read, at least its `days`; None for its end, inf for ever.
 
     Raises:
-        Parametererror: One outside its range.
+        ParameterError: One outside its range.
     """
 
     mean: float = 1.0
@@ -47,7 +47,7 @@ class Delay:
         for name in ("mean", "window"):
             check_number(f"delay.{name}", getattr(self, name), 0, 1000)
             if getattr(self, name) == 0:
-                raise Parametererror(
+                raise ParameterError(
                     f"`delay.{name}` must lie in (0, 1000], found 0", f"delay.{name}"
                 )
         check_number("delay.slope", self.slope, -5, 5)
@@ -58,12 +58,12 @@ class Delay:
         """The cut-off of a log of so many days.
 
         Raises:
-            Parametererror: It lies within the log.
+            ParameterError: It lies within the log.
         """
         if self.cutoff is None:
             return float(days)
         if self.cutoff < days:
-            raise Parametererror(
+            raise ParameterError(
                 f"`delay.cutoff` must be at least the log's `days`, {days}, found {self.cutoff}: "
                 "a log holds no impressions of days to come; `known_at` gives earlier ones",
                 "delay.cutoff",

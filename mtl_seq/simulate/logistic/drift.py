@@ -31,7 +31,7 @@ class Drift:
         turn: Degrees per day, in [-180, 180].
 
     Raises:
-        Parametererror: One outside its range.
+        ParameterError: One outside its range.
     """
 
     click: float = 0.0

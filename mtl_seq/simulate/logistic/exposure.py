@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.simulate.common.parameter_checks import Parametererror, check_choice, check_number
+from mtl_seq.simulate.common.parameter_checks import ParameterError, check_choice, check_number
 from mtl_seq.simulate.logistic.affinity import Preferences
 from mtl_seq.simulate.logistic.inverse_cdf_sampler import Wheel
 
@@ -62,7 +62,7 @@ class Exposure:
         position_effect: In [-5, 5].
 
     Raises:
-        Parametererror: One outside its range.
+        ParameterError: One outside its range.
     """
 
     policy: Literal["uniform", "top_k", "epsilon_greedy"] = "uniform"
@@ -77,7 +77,7 @@ class Exposure:
         check_number("exposure.slots", self.slots, 1, 100, whole=True)
         check_number("exposure.candidates", self.candidates, 1, 10_000, whole=True)
         if self.candidates < self.slots:
-            raise Parametererror(
+            raise ParameterError(
                 f"`exposure.candidates` must be at least the {self.slots} `slots`, "
                 f"found {self.candidates}",
                 "exposure.candidates",

@@ -10,7 +10,7 @@ from mtl_seq.errors import SchemaError, SimulationError
 from mtl_seq.funnel import Funnel
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
-from mtl_seq.simulate.common.parameter_checks import Parametererror
+from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.logistic.build import Scenario, build
 from mtl_seq.simulate.logistic.parameters import Parameters
 from mtl_seq.simulate.logistic.sample_impressions import Shown
@@ -85,7 +85,7 @@ class LogisticFunnel(Parameters):
         drift: What changes from day to day.
 
     Raises:
-        Parametererror: A parameter outside its range, or a rate that the scenario cannot reach.
+        ParameterError: A parameter outside its range, or a rate that the scenario cannot reach.
         SimulationError: Too few users or items for so many effects.
 
     >>> simulator = LogisticFunnel(users=50, items=40, seed=0)
@@ -103,14 +103,14 @@ class LogisticFunnel(Parameters):
         taken = {*self._features(), "price", "time", "exposure_propensity"}
         for name in () if self.actions is None else self.actions.names:
             if name in taken:
-                raise Parametererror(
+                raise ParameterError(
                     f"`actions.names` must not be a column that the log has anyway, found {name!r}",
                     "actions.names",
                 )
         try:
             _ = self.schema
         except SchemaError as error:
-            raise Parametererror(str(error), "hidden_from") from error
+            raise ParameterError(str(error), "hidden_from") from error
         object.__setattr__(self, "_scenario", build(self))
 
     @property

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.simulate.common.parameter_checks import Parametererror
+from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.logistic.actions import Actions
 from mtl_seq.simulate.logistic.integration_points import Pilot
 from mtl_seq.simulate.logistic.logits import Intercepts
@@ -58,7 +58,7 @@ def solve_intercepts(
         The intercepts.
 
     Raises:
-        Parametererror: A rate that no intercept reaches; it says which can be.
+        ParameterError: A rate that no intercept reaches; it says which can be.
     """
     if actions is None:
         return _base(pilot, targets, mnar, loadings)
@@ -77,7 +77,7 @@ def solve_intercepts(
             lambda y: np.delete(rates(np.insert(y, 1, _FURTHEST)), 1), np.delete(goals, 1)
         )
         bound = "" if most is None else f"at most {rates(np.insert(most, 1, _FURTHEST))[1]:.3g} "
-        raise Parametererror(
+        raise ParameterError(
             f"`cvr` can be {bound}in this scenario, found {targets.cvr}: `actions` at their rates "
             "allow no more; lower `cvr`, or raise `actions.rates` or `actions.lift`",
             "cvr",
@@ -141,7 +141,7 @@ def _root(excess: Callable[[float], float], parameter: str, target: float) -> fl
     f_low, f_high = excess(low), excess(high)
     if f_low > 0 or f_high < 0:
         reached = [target * (1 + f) for f in (f_low, f_high)]
-        raise Parametererror(
+        raise ParameterError(
             f"`{parameter}` must lie in [{reached[0]:.3g}, {reached[1]:.3g}] in this scenario, found "
             f"{target}: its slopes, actions and other rates allow no more",
             parameter,

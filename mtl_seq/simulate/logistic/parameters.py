@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from mtl_seq.simulate.common.parameter_checks import (
-    Parametererror,
+    ParameterError,
     check_choice,
     check_number,
     check_numbers,
@@ -87,7 +87,7 @@ class Parameters:
         """Every parameter lies in its range, and what needs another has it.
 
         Raises:
-            Parametererror: One that does not.
+            ParameterError: One that does not.
         """
         for name, (low, high) in _WHOLE.items():
             check_number(name, getattr(self, name), low, high, whole=True)
@@ -105,11 +105,11 @@ class Parameters:
         for name, kind in MECHANISMS.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
-                raise Parametererror(
+                raise ParameterError(
                     f"`{name}` must be a `simulate.{kind.__name__}` or None, found {value!r}", name
                 )
             if name in ("delay", "drift") and value is not None and self.days < 1:
-                raise Parametererror(
+                raise ParameterError(
                     f"`days` must be at least 1 in a scenario with a `{name}`, found {self.days}",
                     name,
                 )

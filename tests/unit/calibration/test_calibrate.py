@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from mtl_seq import FunnelEstimator, FunnelLabels, models, nn
-from mtl_seq.calibration import Calibrate, Calibration
+from mtl_seq.calibration import Calibration, fit_calibration
+from mtl_seq.calibration.calibrate import propensity_of
 from mtl_seq.errors import CompositionError, DataError
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.records import Scores
 from mtl_seq.simulate import LogisticFunnel
 
@@ -34,7 +36,7 @@ def plain():
 
 @pytest.fixture(scope="module", params=METHODS)
 def calibrated(request):
-    one = estimator(calibrate=Calibrate(request.param))
+    one = estimator(calibrate=CalibrationConfig(request.param))
     return one.fit(LOG, validation=HELD)
 
 
@@ -78,14 +80,14 @@ def test_it_is_saved_and_loaded(calibrated, tmp_path):
 
 @pytest.mark.parametrize("model", [models.escm2_ips, models.escm2_dr, models.unbias, models.oracle])
 def test_the_plain_form_is_refused_for_a_model_that_debiases(model):
-    unfit = estimator(model, calibrate=Calibrate(weighted=False))
+    unfit = estimator(model, calibrate=CalibrationConfig(weighted=False))
     with pytest.raises(CompositionError, match=r"`weighted=False` is refused .* undoes the model"):
         unfit.fit(LOG)
     assert not hasattr(unfit, "model_")
 
 
 def test_a_model_that_debiases_is_weighted_by_its_own_propensities():
-    one = estimator(models.escm2_ips, calibrate=Calibrate()).fit(LOG, validation=HELD)
+    one = estimator(models.escm2_ips, calibrate=CalibrationConfig()).fit(LOG, validation=HELD)
     assert one.calibration_.weighted
     raw = estimator(models.escm2_ips).fit(LOG, validation=HELD).predict(HELD)
     floor = np.sort(raw["pctr"])[int(np.ceil(0.01 * len(HELD))) - 1]
@@ -101,14 +103,14 @@ def test_a_model_that_debiases_is_weighted_by_its_own_propensities():
 
 
 def test_any_model_can_be_weighted():
-    one = estimator(calibrate=Calibrate(weighted=True)).fit(LOG, validation=HELD)
+    one = estimator(calibrate=CalibrationConfig(weighted=True)).fit(LOG, validation=HELD)
     assert one.calibration_.weighted
     assert one.calibration_.effective_size < one.calibration_.rows - 1
 
 
 def test_training_rows_are_scored_as_they_were_trained_on():
     """Their target encodings are those of the other folds, and their clicks set the mean."""
-    one = estimator(calibrate=Calibrate(on="training")).fit(LOG, validation=HELD)
+    one = estimator(calibrate=CalibrationConfig(on="training")).fit(LOG, validation=HELD)
     clicks = int(LOG["click"].sum())
     assert (one.calibration_.rows, one.calibration_.on) == (clicks, "training")
     assert f"fitted to {clicks:,} clicked training rows as they are" in str(one.calibration_)
@@ -137,7 +139,7 @@ def test_logged_propensities_and_row_weights_count():
     rng = np.random.default_rng(1)
     logged, weight = rng.uniform(0.2, 0.9, 400), rng.integers(0, 3, 400)
     given = labels._replace(propensity=torch.from_numpy(logged), weight=torch.from_numpy(weight))
-    found = Calibrate("shift").fit(scores, given, weighted=True)
+    found = fit_calibration(CalibrationConfig("shift"), scores, given, weighted=True)
     floored = np.maximum(logged, np.sort(logged)[3])
     rows = (labels.click.numpy() == 1) & (weight > 0)
     mass = (weight / floored)[rows]
@@ -150,24 +152,25 @@ def test_logged_propensities_and_row_weights_count():
 def test_recalibrated_propensities_are_those_of_the_log_whatever_pctr_was():
     """A slope and an intercept on pCTR's logit change nothing; its mean is that of the clicks."""
     scores, labels = scored()
-    how = Calibrate("platt", recalibrated=True)
-    found = how.fit(scores, labels, weighted=True)
+    how = CalibrationConfig("platt", recalibrated=True)
+    found = fit_calibration(how, scores, labels, weighted=True)
     odds = scores.pctr / (1 - scores.pctr)
     off = scores._replace(pctr=1 / (1 + 1 / (0.3 * odds**2)))
     off = off._replace(pctcvr=off.pctr * off.pcvr)
-    again = how.fit(off, labels, weighted=True)
+    again = fit_calibration(how, off, labels, weighted=True)
     assert again.effective_size == pytest.approx(found.effective_size, rel=1e-6)
     assert again.intercept == pytest.approx(found.intercept, abs=1e-6)
-    plain = Calibrate("platt").fit(off, labels, weighted=True)
+    plain = fit_calibration(CalibrationConfig("platt"), off, labels, weighted=True)
     assert abs(plain.intercept - found.intercept) > 0.01
     clicked = labels.click.numpy() == 1
-    right = how._propensity(off.pctr, clicked, labels)
+    right = propensity_of(how, off.pctr, labels)
     assert right.sum() == pytest.approx(clicked.sum(), rel=1e-9)
-    # Where clicks do not say how, pCTR stays what it is.
-    assert (how._propensity(off.pctr, np.ones_like(clicked), labels) == off.pctr).all()
+    # Where every row is a click no recalibration is defined, and pCTR stays as it is.
+    everywhere = labels._replace(stages=torch.ones_like(labels.stages))
+    assert (propensity_of(how, off.pctr, everywhere) == off.pctr).all()
     logged = labels._replace(propensity=torch.full((400,), 0.5))
-    assert how.fit(scores, logged, weighted=True) == Calibrate("platt").fit(
-        off, logged, weighted=True
+    assert fit_calibration(how, scores, logged, weighted=True) == fit_calibration(
+        CalibrationConfig("platt"), off, logged, weighted=True
     )
 
 
@@ -175,16 +178,18 @@ def test_rows_that_were_not_clicked_do_not_matter():
     scores, labels = scored()
     off = labels.click.numpy() == 0
     other = np.where(off, 0.123, scores.pcvr)
-    expected = Calibrate("platt").fit(scores, labels, weighted=False)
+    expected = fit_calibration(CalibrationConfig("platt"), scores, labels, weighted=False)
     moved = Scores(scores.pctr, other, scores.pctr * other)
-    assert Calibrate("platt").fit(moved, labels, weighted=False) == expected
+    assert fit_calibration(CalibrationConfig("platt"), moved, labels, weighted=False) == expected
 
 
 def test_an_isotonic_block_without_conversions_promises_no_certainty():
     scores, labels = scored()
     stages = labels.stages.clone()
     stages[scores.pcvr < 0.5, 1] = 0
-    found = Calibrate("isotonic").fit(scores, labels._replace(stages=stages), weighted=False)
+    found = fit_calibration(
+        CalibrationConfig("isotonic"), scores, labels._replace(stages=stages), weighted=False
+    )
     least = 0.5 / (found.rows + 1)
     assert found.pcvr(np.array([0.0, 0.2])) == pytest.approx([least, least], rel=1e-9)
 
@@ -194,15 +199,18 @@ def test_clicks_that_all_end_alike_are_an_error(converted):
     scores, labels = scored()
     stages = torch.stack((labels.click, labels.click * converted), dim=1)
     with pytest.raises(DataError, match=r"with and without a conversion, found .* enlarge"):
-        Calibrate().fit(scores, labels._replace(stages=stages), weighted=False)
+        fit_calibration(CalibrationConfig(), scores, labels._replace(stages=stages), weighted=False)
 
 
-def test_a_reversed_order_is_not_turned_round_silently():
+def test_platt_scaling_that_would_reverse_the_order_is_an_error():
     scores, labels = scored()
     wrong = 1 - scores.pcvr
-    with pytest.raises(DataError, match=r"found the slope -.* turn the order round"):
-        Calibrate("platt").fit(
-            Scores(scores.pctr, wrong, scores.pctr * wrong), labels, weighted=False
+    with pytest.raises(DataError, match=r"found the slope -.* reverse the order"):
+        fit_calibration(
+            CalibrationConfig("platt"),
+            Scores(scores.pctr, wrong, scores.pctr * wrong),
+            labels,
+            weighted=False,
         )
 
 
@@ -210,11 +218,11 @@ def test_a_pcvr_that_is_not_the_cvr_among_clicks_is_refused():
     scores, labels = scored()
     apart = scores._replace(pcvr=np.clip(scores.pcvr * 1.2, 0, 1))
     with pytest.raises(CompositionError, match=r"pCVR of this model is not pCTCVR / pCTR"):
-        Calibrate().fit(apart, labels, weighted=False)
+        fit_calibration(CalibrationConfig(), apart, labels, weighted=False)
 
 
 def test_joints_that_are_the_wrong_way_round_are_calibrated():
-    one = estimator(models.division, calibrate=Calibrate()).fit(LOG, validation=HELD)
+    one = estimator(models.division, calibrate=CalibrationConfig()).fit(LOG, validation=HELD)
     clicked = HELD[HELD["click"] == 1]
     assert one.predict(clicked)["pcvr"].mean() == pytest.approx(
         clicked["conversion"].mean(), rel=1e-6
@@ -223,7 +231,7 @@ def test_joints_that_are_the_wrong_way_round_are_calibrated():
 
 def test_another_method_is_refused():
     with pytest.raises(CompositionError, match=r"`method` must be one of .* found 'beta'"):
-        Calibrate("beta")
+        CalibrationConfig("beta")
 
 
 def test_a_folder_from_before_calibration_is_still_read(plain, tmp_path):
@@ -239,7 +247,7 @@ def test_a_folder_from_before_calibration_is_still_read(plain, tmp_path):
 
 
 def test_a_refit_forgets_the_map():
-    one = estimator(calibrate=Calibrate()).fit(LOG)
+    one = estimator(calibrate=CalibrationConfig()).fit(LOG)
     one.calibrate = None
     assert one.fit(LOG).calibration_ is None
 

@@ -9,16 +9,15 @@ import pytest
 import torch
 
 from mtl_seq import FunnelEstimator, models, nn, simulate
-from mtl_seq.calibration import Calibrate
 from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Encoding
 from mtl_seq.dependence.correction import nuisance_logits
-from mtl_seq.dependence.find import used
+from mtl_seq.dependence.find import applied_log_odds_ratio
 from mtl_seq.errors import ArtifactError, CompositionError, SchemaError, SelectionWarning
 from mtl_seq.export import export_model
 from mtl_seq.fit.prediction import score_rows
 from mtl_seq.functional import dependent_cells
-from mtl_seq.models import DependenceConfig
+from mtl_seq.models import CalibrationConfig, DependenceConfig
 from mtl_seq.records import SelectionTest
 
 pytestmark = pytest.mark.filterwarnings("ignore::mtl_seq.errors.SelectionWarning")
@@ -38,11 +37,11 @@ LOG, TRUTH = simulator(mnar=1.5).sample(12_000, np.random.default_rng(0))
 SCHEMA = simulator(mnar=1.5).schema
 
 
-def estimator(find="moment", **settings):
+def estimator(method="moment", **settings):
     builder = partial(
         models.esmm_dependent,
         bottom=SMALL,
-        dependence=DependenceConfig(find, level_share="uniform", **settings),
+        dependence=DependenceConfig(method, level_share="uniform", **settings),
     )
     return FunnelEstimator(builder, SCHEMA, batch_size=512, epochs=6, encoding=PLAIN, seed=3)
 
@@ -54,7 +53,7 @@ def fitted():
         return estimator().fit(LOG)
 
 
-def test_the_network_with_lambda_held_at_zero_is_the_control(fitted):
+def test_the_network_with_lambda_fixed_at_zero_is_the_control(fitted):
     control = FunnelEstimator(
         partial(models.multitask, bottom=SMALL),
         SCHEMA,
@@ -114,7 +113,7 @@ def test_predictions_are_marked(fitted):
     mark = fitted.predict(LOG.iloc[:5]).attrs["dependence"]
     assert mark["log_odds_ratio"] == fitted.dependence_.test.log_odds_ratio
     assert mark["verdict"] == fitted.dependence_.test.verdict
-    assert mark["used_lam"] == fitted.dependence_.log_odds_ratio
+    assert mark["used_log_odds_ratio"] == fitted.dependence_.log_odds_ratio
 
 
 def test_a_correction_behind_the_network_is_not_exported(fitted, tmp_path):
@@ -132,7 +131,7 @@ def test_what_was_saved_says_the_same(fitted, tmp_path):
         FunnelEstimator.load(tmp_path / "model")
 
 
-def test_a_refit_predicts_with_lambda_held(fitted, tmp_path):
+def test_a_refit_predicts_with_lambda_fixed(fitted, tmp_path):
     again = estimator(refit=True).fit(LOG)
     found = again.dependence_
     assert found.by_network
@@ -146,20 +145,20 @@ def test_a_refit_predicts_with_lambda_held(fitted, tmp_path):
     pd.testing.assert_frame_equal(loaded.predict(LOG.iloc[:99]), scores.iloc[:99])
 
 
-@pytest.mark.parametrize("find", ["joint", "profile"])
-def test_the_other_two_ways_find_a_dependence(find):
-    own = estimator(find)
-    own.model = partial(own.model, head=partial(nn.DependentHead, hold=30))
-    found = own.fit(LOG).dependence_
-    assert found.found == find
+@pytest.mark.parametrize("method", ["joint", "profile"])
+def test_the_likelihoods_find_a_dependence_too(method):
+    one = estimator(method)
+    one.model = partial(one.model, head=partial(nn.DependentHead, hold=30))
+    found = one.fit(LOG).dependence_
+    assert found.method == method
     assert found.test.log_odds_ratio > 0.3
     assert 0 < found.test.standard_error < 1
 
 
-def test_held_lambda_is_not_looked_for():
-    held = estimator("held", log_odds_ratio=1.5).fit(LOG)
-    assert held.dependence_ is None
-    assert abs(held.predict(LOG)["pcvr"].mean() / TRUTH.pcvr.mean() - 1) < 0.25
+def test_fixed_lambda_is_not_estimated():
+    fixed = estimator("fixed", log_odds_ratio=1.5).fit(LOG)
+    assert fixed.dependence_ is None
+    assert abs(fixed.predict(LOG)["pcvr"].mean() / TRUTH.pcvr.mean() - 1) < 0.25
 
 
 @pytest.mark.parametrize(
@@ -173,8 +172,8 @@ def test_held_lambda_is_not_looked_for():
         (SelectionTest(float("nan"), float("nan"), 0.1, "not identified"), True, 0.0),
     ],
 )
-def test_the_lambda_that_is_used(test, shrink, expected):
-    assert used(DependenceConfig(shrink=shrink), test) == pytest.approx(expected)
+def test_the_lambda_that_predictions_use(test, shrink, expected):
+    assert applied_log_odds_ratio(DependenceConfig(shrink=shrink), test) == pytest.approx(expected)
 
 
 def test_a_log_that_identifies_nothing_warns_and_is_not_corrected():
@@ -194,13 +193,13 @@ def test_a_schema_without_a_click_only_feature_is_refused_before_training():
 
 def test_calibration_on_clicks_is_refused():
     with pytest.raises(CompositionError, match="leave it out"):
-        FunnelEstimator(models.esmm_dependent, SCHEMA, calibrate=Calibrate()).fit(LOG)
+        FunnelEstimator(models.esmm_dependent, SCHEMA, calibrate=CalibrationConfig()).fit(LOG)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"find": "likelihood"}, "`find` must be"),
+        ({"method": "likelihood"}, "`method` must be"),
         ({"folds": 1}, "at least 2"),
         ({"level_share": "random"}, "never assumed"),
         ({"policy": "user_id"}, "list of features"),

@@ -1,4 +1,4 @@
-"""Exported models say what the estimator says, within 1e-5, or are refused with a reason."""
+"""Exported models predict what the estimator predicts, within 1e-5, or are refused."""
 
 import json
 import pickle
@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from mtl_seq import Codec, FunnelEstimator, Schema, models, nn
-from mtl_seq.calibration import Calibrate, Calibration
+from mtl_seq.calibration import Calibration
 from mtl_seq.cli import main
 from mtl_seq.data import Encoding
 from mtl_seq.errors import ArtifactError, DataError, NotFittedError, SchemaError
-from mtl_seq.export import Exported, Manifest, export_model, load_model, predict_parquet
-from mtl_seq.models import CLICK_ACTION_PURCHASE
+from mtl_seq.export import Exported, Manifest, export_model, load_model
+from mtl_seq.models import CLICK_ACTION_PURCHASE, CalibrationConfig
 
 ROWS = 2_000
 SMALL = partial(nn.MMoE, experts=2, hidden=(8,))
@@ -73,7 +73,7 @@ def fitted(build, schema=SCHEMA, **settings):
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """Ids, target encodings, buckets, a weighted bag, linear terms, hidden features, Platt."""
-    estimator = fitted(models.escm2_dr, calibrate=Calibrate("platt"))
+    estimator = fitted(models.escm2_dr, calibrate=CalibrationConfig("platt"))
     folder = tmp_path_factory.mktemp("export") / "exported"
     export_model(estimator, folder)
     return estimator, folder
@@ -86,7 +86,7 @@ def apart(estimator, folder, frame):
     return np.abs(ours.to_numpy() - theirs.to_numpy()).max()
 
 
-def test_onnx_says_what_torch_says(everything):
+def test_onnx_predicts_what_torch_predicts(everything):
     estimator, folder = everything
     assert isinstance(estimator.calibration_, Calibration)
     unseen = OTHER.assign(user_id=OTHER["user_id"] + 1).set_index("price", drop=False)
@@ -116,7 +116,7 @@ def test_any_onnx_runtime_serves_it_from_what_the_manifest_says(everything):
     assert np.abs(np.stack(found, 1) - estimator.predict(OTHER).to_numpy()).max() < 1e-5
 
 
-def test_the_manifest_tells_what_stands_there(everything):
+def test_the_manifest_describes_the_folder(everything):
     estimator, folder = everything
     manifest = Manifest.from_json(folder / "manifest.json")
     assert Calibration.from_dict(manifest.calibration) == estimator.calibration_
@@ -125,7 +125,7 @@ def test_the_manifest_tells_what_stands_there(everything):
     stored = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert (stored["kind"], stored["format"]) == ("mtl_seq.exported", 1)
     graph = onnx.load(folder / "model.onnx").graph
-    # Nor does it tell where it was written.
+    # No path of this machine is in the program.
     assert not any(node.metadata_props for node in graph.node)
     assert str(Path(nn.__file__).parents[2]).encode() not in (folder / "model.onnx").read_bytes()
 
@@ -137,7 +137,8 @@ def test_the_manifest_tells_what_stands_there(everything):
         (models.pairwise_ranker, SCHEMA, {}),
         (models.targeted, SCHEMA, {}),
         pytest.param(
-            *(models.esmm_ns, SCHEMA, {"calibrate": Calibrate("shift")}), marks=pytest.mark.slow
+            *(models.esmm_ns, SCHEMA, {"calibrate": CalibrationConfig("shift")}),
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["mediator", "ranker", "a calibration of its own", "tables per tower"],
@@ -149,7 +150,7 @@ def test_other_kinds_of_models_too(build, schema, settings, tmp_path):
 
 
 def test_an_isotonic_map_is_exact_but_for_its_jumps(tmp_path):
-    estimator = fitted(models.esmm, calibrate=Calibrate("isotonic"))
+    estimator = fitted(models.esmm, calibrate=CalibrationConfig("isotonic"))
     export_model(estimator, tmp_path / "exported")
     network = FunnelEstimator(estimator.model, SCHEMA)
     network.codec_, network.model_ = estimator.codec_, estimator.model_
@@ -166,7 +167,7 @@ def test_an_isotonic_map_is_exact_but_for_its_jumps(tmp_path):
     np.testing.assert_allclose(found["pctcvr"], product, rtol=1e-6)
 
 
-def test_a_torch_program_says_the_same_and_is_not_read_by_us(tmp_path):
+def test_a_torch_program_predicts_the_same_and_is_not_loaded(tmp_path):
     estimator = fitted(models.esmm)
     manifest = export_model(estimator, tmp_path / "exported", program="torch")
     program = torch.export.load(tmp_path / "exported" / manifest.file).module()
@@ -181,7 +182,7 @@ def test_a_torch_program_says_the_same_and_is_not_read_by_us(tmp_path):
 
 
 class _Corrected(FunnelEstimator):
-    """A model that puts something behind its network that no program knows of."""
+    """A model that changes what its network predicts."""
 
     def predict(self, frame):
         scores = super().predict(frame)
@@ -189,9 +190,9 @@ class _Corrected(FunnelEstimator):
 
 
 @pytest.mark.parametrize("program", ["torch", pytest.param("onnx", marks=pytest.mark.slow)])
-def test_what_stands_behind_the_network_unknown_is_refused(program, tmp_path):
+def test_a_model_that_does_more_than_its_network_is_refused(program, tmp_path):
     estimator = _Corrected(partial(models.esmm, bottom=SMALL), SCHEMA, epochs=1).fit(LOG)
-    with pytest.raises(ArtifactError, match="puts behind its network cannot be exported"):
+    with pytest.raises(ArtifactError, match="computes after its network cannot be exported"):
         export_model(estimator, tmp_path / "exported", program=program)
     assert not list(tmp_path.iterdir())
 
@@ -202,10 +203,12 @@ def test_streamed_predictions_are_those_in_memory(everything, tmp_path):
     means = {}
     for name, model in (("torch", estimator), ("onnx", load_model(folder))):
         out = tmp_path / f"{name}.parquet"
-        means[name] = predict_parquet(model, tmp_path / "log.parquet", out, rows=700)
+        means[name] = model.predict(tmp_path / "log.parquet", out, rows=700)
         found = pd.read_parquet(out)
         pd.testing.assert_frame_equal(found, estimator.predict(OTHER), rtol=0, atol=1e-5)
         assert means[name] == pytest.approx({**found.mean().to_dict(), "rows": ROWS})
+        assert model.predict(OTHER, out) == pytest.approx(means[name])
+        pd.testing.assert_frame_equal(pd.read_parquet(out), found, rtol=0, atol=1e-6)
 
 
 def test_the_command_exports_and_predicts(everything, tmp_path, capsys):
@@ -302,9 +305,9 @@ def pickled(folder):
         (newer, "manifest.json has format 2, this version reads 1 to 1: update mtl_seq"),
         (incomplete, "manifest.json is incomplete: it lacks 'outputs'"),
         (elsewhere, "must name one of the programs"),
-        (renamed, "must take and give"),
-        (torn, "model.onnx is no ONNX program that can be read"),
-        (pickled, "model.onnx is no ONNX program that can be read"),
+        (renamed, "must have the inputs and outputs"),
+        (torn, "model.onnx cannot be read as an ONNX program"),
+        (pickled, "model.onnx cannot be read as an ONNX program"),
         (lambda folder: (folder / "model.onnx").unlink(), "lacks model.onnx"),
         (lambda folder: (folder / "codec.json").unlink(), "no file .*codec.json"),
     ],
@@ -322,6 +325,8 @@ def test_nothing_fitted_and_a_folder_of_somebody_elses_are_refused(everything, t
     estimator, folder = everything
     with pytest.raises(NotFittedError):
         export_model(FunnelEstimator(models.esmm, SCHEMA), tmp_path / "exported")
+    with pytest.raises(NotFittedError):
+        FunnelEstimator(models.esmm, SCHEMA).predict(tmp_path / "log.parquet", tmp_path / "out")
     with pytest.raises(ArtifactError, match="`program` must be one of"):
         export_model(estimator, tmp_path / "exported", program="pickle")
     (tmp_path / "thesis.tex").touch()

@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from mtl_seq import BiasReport, FunnelEstimator, losses, models, nn
-from mtl_seq.calibration import Calibrate
 from mtl_seq.cli.console import print_report
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.functional import auc
 from mtl_seq.losses import EntireSpace, Objective, RankNet
-from mtl_seq.models import assemble
+from mtl_seq.models import CalibrationConfig, assemble
 from mtl_seq.report.render.headline import headline
 from mtl_seq.report.render.html import write_report
 from mtl_seq.simulate import LogisticFunnel
@@ -154,7 +153,7 @@ def test_a_ranking_loss_stands_alone():
 
 def test_scores_are_not_calibrated():
     with pytest.raises(CompositionError, match="the scores of this model only rank"):
-        estimator(calibrate=Calibrate()).fit(LOG)
+        estimator(calibrate=CalibrationConfig()).fit(LOG)
 
 
 def test_a_ranker_needs_a_conversion_among_the_validation_rows():

@@ -9,12 +9,12 @@ import torch
 from lightning import Callback
 
 from mtl_seq import FunnelEstimator, Schema, losses, models, nn
-from mtl_seq.calibration import Calibrate
 from mtl_seq.data import write_frame
 from mtl_seq.errors import CompositionError, DataError, SchemaError
 from mtl_seq.fit import Checkpoints
 from mtl_seq.fit.prepare import rows
 from mtl_seq.fit.prepare.rows import is_streamed
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -99,7 +99,7 @@ def test_validation_rows_give_the_same_rule_as_in_memory(folder, small_memory, t
 
 def test_a_calibration_is_that_of_the_held_out_rows(folder, small_memory, tmp_path):
     write_frame(HELD.assign(at=0), tmp_path / "held.parquet")
-    settings = {"epochs": 1, "calibrate": Calibrate("shift", weighted=False)}
+    settings = {"epochs": 1, "calibrate": CalibrationConfig("shift", weighted=False)}
     on_disk = estimator(**settings).fit(folder, validation=tmp_path / "held.parquet")
     in_memory = estimator(**settings).fit(folder, validation=HELD.assign(at=0))
     assert on_disk.calibration_.intercept == pytest.approx(in_memory.calibration_.intercept)

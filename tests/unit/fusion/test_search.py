@@ -1,6 +1,8 @@
 """The search of a fusion's weights: its AUCs, its front, its constraint, its reproducibility."""
 
+import math
 import sys
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from mtl_seq.errors import CompositionError, DataError, SchemaError
 from mtl_seq.fusion import ScoreFusion, order_within, pareto_front, search_fusion
 
 
-def simulator(rows=3000, seed=0):
+def simulate(rows=3000, seed=0):
     """A log whose CTR and CVR go against each other, and noisy scores of both."""
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, rows))
@@ -27,7 +29,7 @@ def simulator(rows=3000, seed=0):
     return log, parts
 
 
-LOG, PARTS = simulator()
+LOG, PARTS = simulate()
 SCHEMA = Schema(labels={"click": "click", "conversion": "order"}, ids=["user"], group="user")
 OVERALL = Schema(labels={"click": "click", "conversion": "order"}, ids=["user"])
 
@@ -92,6 +94,22 @@ def test_the_best_has_the_greatest_utility_of_all_trials(sampler):
     pd.testing.assert_frame_equal(again.trials, table)
 
 
+@pytest.mark.parametrize(("components", "steps"), [(2, 5), (3, 3)])
+def test_a_grid_is_the_finest_that_the_trials_allow(components, steps):
+    parts = {str(index): PARTS["ctr"] ** (index + 1) for index in range(components)}
+    trials = components + 1 + math.comb(steps + components, components - 1) - 1
+    table = search_fusion(parts, LOG, schema=SCHEMA, trials=trials, sampler="grid").trials
+    weights = table[[f"weight:{name}" for name in parts]].to_numpy()[components + 1 :]
+    expected = {
+        one
+        for one in product(range(steps + 1), repeat=components)
+        if sum(one) == steps and steps not in one and len({*one}) > 1
+    }
+    assert {tuple(row) for row in (steps * weights).round().astype(int).tolist()} == expected
+    np.testing.assert_allclose(steps * weights, (steps * weights).round(), atol=1e-12)
+    assert len(weights) == len(expected)
+
+
 def test_all_for_clicks_is_the_click_score_alone():
     """pCTR is the truth of clicks here: nothing orders them better but by chance."""
     found = search_fusion(PARTS, LOG, schema=OVERALL, ctr_share=1.0, trials=60)
@@ -109,7 +127,7 @@ def test_a_least_ctr_is_kept():
     assert best["ctr"] >= least
     assert best["ctcvr"] == table.loc[table["allowed"], "ctcvr"].max()
     assert best["ctcvr"] < free.trials["ctcvr"].max()
-    with pytest.raises(CompositionError, match=r"no trial keeps `least_ctr` 0.99: the best"):
+    with pytest.raises(CompositionError, match=r"no trial reaches `least_ctr` 0.99: the best"):
         search_fusion(PARTS, LOG, schema=SCHEMA, least_ctr=0.99, trials=10)
 
 
@@ -121,7 +139,7 @@ def test_the_front_is_what_no_other_point_beats(points):
     assert found.tolist() == expected
 
 
-def test_groups_of_one_label_say_nothing_and_none_is_undefined():
+def test_groups_of_one_label_do_not_count_and_no_group_is_undefined():
     score = np.array([0.1, 0.9, 0.3, 0.2, 0.8])
     label = np.array([0.0, 1, 1, 1, 1])
     group = np.array([0, 0, 1, 1, 2])
@@ -151,10 +169,14 @@ def test_the_front_is_drawn(tmp_path):
         ({"log": LOG.sort_index()}, DataError, "`log` must hold the rows of the components"),
         ({"log": LOG.drop(columns="order")}, SchemaError, r"must hold the columns \['order'\]"),
         ({"log": LOG.drop(columns="user")}, SchemaError, r"must hold the columns \['user'\]"),
-        ({"log": LOG.assign(order=0)}, DataError, "undefined on every user"),
+        ({"log": LOG.assign(order=0)}, DataError, "undefined within every user"),
         ({"trials": 2}, CompositionError, "`trials` must be at least 3, .* found 2"),
         ({"ctr_share": 1.2}, CompositionError, r"`ctr_share` must lie in \[0, 1\], found 1.2"),
-        ({"sampler": "grid"}, CompositionError, "`sampler` must be 'random' or 'tpe'"),
+        (
+            {"sampler": "magic"},
+            CompositionError,
+            r"`sampler` must be one of \('random', 'grid', 'tpe'",
+        ),
         ({"components": {}}, DataError, "at least one component to fuse, found none"),
     ],
 )

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from mtl_seq import FeatureSpec, Funnel, FunnelEstimator, FunnelLabels, losses, models, nn
-from mtl_seq.calibration import Calibrate
+from mtl_seq.calibration import fit_calibration
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import calibrate_model
 from mtl_seq.fit.prediction import score_labelled
-from mtl_seq.models import CalibrationPolicy
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.simulate import LogisticFunnel
 
 SPEC = FeatureSpec(ids={"user": 5, "item": 4})
@@ -100,27 +100,27 @@ def test_pcvr_learns_from_the_imputation_and_the_imputation_from_clicks():
 
 
 def test_its_calibration_is_the_one_it_names(fitted, plain):
-    """The map that `Calibrate` fits to the training rows of the same network, to the bit."""
+    """The map fitted to the training rows of the same network, to the bit."""
     assert plain.calibration_ is None
     weights = plain.model_.state_dict()
     assert all(torch.equal(x, weights[name]) for name, x in fitted.model_.state_dict().items())
     held = pd.concat([FRESH, FRESH])
     one = estimator().fit(LOG, validation=held)
     rows = one.codec_.encode_training(LOG)
-    how = Calibrate("shift", weighted=True, on="training", recalibrated=True)
+    config = CalibrationConfig("shift", weighted=True, on="training", recalibrated=True)
     scores, labels = score_labelled(one.model_.network, rows, one.run_.arithmetic)
-    assert one.calibration_ == how.fit(scores, labels, weighted=True)
-    assert vars(one.model_.calibration) == vars(how)
+    assert one.calibration_ == fit_calibration(config, scores, labels, weighted=True)
+    assert one.model_.calibration == config
 
 
-def test_a_loop_of_ones_own_gets_the_same_map():
+def test_a_user_defined_loop_gets_the_same_map():
     one = estimator().fit(LOG, validation=FRESH)
     found = calibrate_model(one.model_, one.codec_.encode_training(LOG))
     assert found == one.calibration_
     prediction = one.model_(one.codec_.encode(FRESH, labels=False).features)
     pcvr = found.pcvr(prediction.pcvr.detach().double().numpy())
     np.testing.assert_allclose(pcvr, one.predict(FRESH)["pcvr"], atol=1e-6)
-    with pytest.raises(CompositionError, match=r"names no calibration: hand one in"):
+    with pytest.raises(CompositionError, match=r"names no calibration: pass one"):
         calibrate_model(models.esmm(one.codec_.spec, seed=0), one.codec_.encode(LOG))
 
 
@@ -134,7 +134,7 @@ def test_only_the_shift_is_new(fitted, plain):
 
 
 def test_an_estimators_own_calibration_comes_first():
-    one = estimator(calibrate=Calibrate("isotonic")).fit(LOG)
+    one = estimator(calibrate=CalibrationConfig("isotonic")).fit(LOG)
     assert (one.calibration_.method, one.calibration_.on) == ("isotonic", "validation")
 
 
@@ -146,11 +146,11 @@ def test_it_is_saved_and_loaded_with_its_shift(fitted, tmp_path):
 
 
 def test_a_calibration_that_does_not_go_with_the_model_is_refused_before_training():
-    unfit = estimator(partial(DEFAULT, calibration=CalibrationPolicy(weighted=False)))
+    unfit = estimator(partial(DEFAULT, calibration=CalibrationConfig(weighted=False)))
     with pytest.raises(CompositionError, match=r"`weighted=False` is refused"):
         unfit.fit(LOG)
     with pytest.raises(CompositionError, match=r"`on` must be one of .* found 'test'"):
-        CalibrationPolicy(on="test")
+        CalibrationConfig(on="test")
 
 
 def test_a_funnel_of_three_stages_has_the_losses_between():

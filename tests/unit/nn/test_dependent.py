@@ -68,7 +68,7 @@ def test_passes_count_in_training_only():
 
 def test_held_lambda_is_no_parameter_to_train():
     head = build(dependence=(4,))
-    head.hold_at(1.5)
+    head.fix_at(1.5)
     hidden, _ = draw()
     torch.testing.assert_close(head(hidden, {})[:, 2], torch.full((64,), 1.5))
     trained = {name for name, p in head.named_parameters() if p.requires_grad}

@@ -6,7 +6,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.simulate import Parametererror, ProbitFunnel
+from mtl_seq.simulate import ParameterError, ProbitFunnel
 
 ROWS = 400_000
 K = 4.5
@@ -162,7 +162,7 @@ def test_selection_is_corrected_by_the_inverse_mills_ratio():
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         ProbitFunnel(**parameters)
 
 

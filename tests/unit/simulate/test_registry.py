@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.simulate import Actions, Delay, LogisticFunnel, Parametererror, scenario, scenarios
+from mtl_seq.simulate import Actions, Delay, LogisticFunnel, ParameterError, scenario, scenarios
 from mtl_seq.simulate.scenario_file import line_of
 
 HEAD = 'version = 1\nsummary = "A scenario of my own."\n\n[parameters]\nusers = 60\nitems = 40\n'
@@ -108,7 +108,7 @@ def test_a_file_of_another_form_says_so(tmp_path, text, said):
 def test_what_is_set_otherwise_is_not_the_files_fault(tmp_path):
     path = written(tmp_path, HEAD + "rho = 0.5\n")
     for parameters in ({"rho": 2.0}, {"delay": {"mean": 0.0}, "days": 3}, {"delay.mean": 0.0}):
-        with pytest.raises(Parametererror) as caught:
+        with pytest.raises(ParameterError) as caught:
             scenario(path, **parameters)
         assert "line" not in str(caught.value)
 

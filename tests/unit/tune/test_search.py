@@ -1,4 +1,4 @@
-"""The search: an objective that looks beyond the clicks, and studies that can be gone on with."""
+"""The search: an objective over all impressions, and studies that resume."""
 
 import json
 from functools import partial
@@ -13,13 +13,11 @@ from mtl_seq.errors import ArtifactError, CompositionError
 from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.models import Choice, Range
 from mtl_seq.simulate import scenario
-from mtl_seq.tune.objective import Reference, entire_space_loss
-from mtl_seq.tune.result import Tuned
-from mtl_seq.tune.search import tune
+from mtl_seq.tune import Reference, Tuned, entire_space_loss, tune
 
-WORLD = scenario("dense", seed=0)
-LOG, _ = WORLD.sample(2_000, np.random.default_rng(0))
-SCHEMA = WORLD.schema
+SCENARIO = scenario("dense", seed=0)
+LOG, _ = SCENARIO.sample(2_000, np.random.default_rng(0))
+SCHEMA = SCENARIO.schema
 SMALL = partial(models.esmm, bottom=partial(nn.SharedBottom, hidden=(8,)))
 RATES = {"lr": Choice((1e-7, 1e-2))}
 
@@ -32,7 +30,7 @@ def search(folder, **more):
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tune") / "study"
     lines = []
-    return search(folder, said=lines.append), folder, lines
+    return search(folder, callback=lines.append), folder, lines
 
 
 def log_loss(p, label):
@@ -116,10 +114,10 @@ def test_the_reference_is_the_control_and_not_what_is_tried(study):
     np.testing.assert_allclose(reference["imputation"], scores["pcvr"])
 
 
-def test_a_study_goes_on_where_it_stopped(study, tmp_path):
+def test_a_study_resumes_where_it_stopped(study, tmp_path):
     found, folder, lines = study
     more = []
-    again = search(folder, said=more.append)
+    again = search(folder, callback=more.append)
     assert more == []
     pd.testing.assert_frame_equal(again.trials, found.trials)
     assert (again.value, again.default, again.settings) == (
@@ -133,7 +131,7 @@ def test_a_study_goes_on_where_it_stopped(study, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(tmp_path / "stopped", said=stop)
+        search(tmp_path / "stopped", callback=stop)
     finished = search(tmp_path / "stopped")
     assert len(finished.trials) == 3
     assert finished.default == found.default
@@ -155,15 +153,15 @@ def test_a_study_of_something_else_is_refused(study, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"trials": 0}, "`trials` must be at least 1"),
         ({"estimate": "auc"}, "`estimate` must be one of"),
         ({"space": {"no_such": Choice((1, 2))}}, "has no argument 'no_such'"),
     ],
 )
-def test_bad_arguments_are_refused(more, said, tmp_path):
-    with pytest.raises(CompositionError, match=said):
+def test_bad_arguments_are_refused(more, message, tmp_path):
+    with pytest.raises(CompositionError, match=message):
         search(tmp_path / "study", **more)
 
 
@@ -173,7 +171,7 @@ def test_what_has_no_such_loss_is_refused(model, tmp_path):
         tune(model, SCHEMA, LOG, tmp_path / "study")
 
 
-def test_what_was_found_is_what_fit_takes(study, tmp_path, capsys):
+def test_fit_takes_the_result(study, tmp_path, capsys):
     found, folder, _ = study
     best = Tuned.from_json(folder / "best.json")
     assert best.settings == found.settings
@@ -195,7 +193,7 @@ def test_what_was_found_is_what_fit_takes(study, tmp_path, capsys):
     assert "found ['trainer']" in capsys.readouterr().err
 
 
-def test_the_command_searches_and_says_how_to_go_on(tmp_path, capsys):
+def test_the_command_searches_and_prints_the_next_command(tmp_path, capsys):
     LOG.iloc[:800].to_parquet(tmp_path / "log.parquet")
     SCHEMA.to_json(tmp_path / "schema.json")
     out = tmp_path / "tuned"
@@ -205,11 +203,11 @@ def test_the_command_searches_and_says_how_to_go_on(tmp_path, capsys):
     ]
     assert main([*arguments, "--json"]) == 0
     captured = capsys.readouterr()
-    said = json.loads(captured.out)
-    assert said["trials"] == 1
-    assert said["value"] == min(said["default"], Tuned.from_json(out / "best.json").value)
-    assert "all impressions" in said["objective"]
-    assert "--settings" in said["command"]
+    printed = json.loads(captured.out)
+    assert printed["trials"] == 1
+    assert printed["value"] == min(printed["default"], Tuned.from_json(out / "best.json").value)
+    assert "all impressions" in printed["objective"]
+    assert "--settings" in printed["command"]
     assert "trial 1: " in captured.err
     assert main(arguments) == 0
     assert "doubly robust estimate of the log loss of pCVR" in capsys.readouterr().out

@@ -76,7 +76,7 @@ def test_the_record_survives_json(test, tmp_path):
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "test.json"
     path.write_text("[1, 2]")
-    with pytest.raises(ArtifactError, match="test-selection --json"):
+    with pytest.raises(ArtifactError, match="test-confounding --json"):
         read_evidence(path)
     path.write_text("{")
     with pytest.raises(ArtifactError, match="no JSON"):

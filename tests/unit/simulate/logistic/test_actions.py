@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_seq import Funnel
-from mtl_seq.simulate import Actions, LogisticFunnel, Parametererror
+from mtl_seq.simulate import Actions, LogisticFunnel, ParameterError
 
 ROWS = 100_000
 BOTH = Actions(("cart", "fav"), (0.25, 0.1), (2.5, -1.0), slope=0.8, rho=0.3)
@@ -83,7 +83,7 @@ def test_the_score_of_an_action_has_the_stated_correlation():
 
 def test_a_rate_that_the_actions_do_not_allow_says_what_they_do():
     with pytest.raises(
-        Parametererror, match=r"`cvr` can be at most 0\.1 in this scenario, found 0\.3"
+        ParameterError, match=r"`cvr` can be at most 0\.1 in this scenario, found 0\.3"
     ):
         simulator(actions=Actions(("cart",), (0.1,), (0.0,), required=True), cvr=0.3)
 
@@ -110,12 +110,12 @@ def test_a_rate_that_the_actions_do_not_allow_says_what_they_do():
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         Actions(**parameters)
 
 
 def test_an_action_may_not_take_the_name_of_a_column():
     with pytest.raises(
-        Parametererror, match="not be a column that the log has anyway, found 'price'"
+        ParameterError, match="not be a column that the log has anyway, found 'price'"
     ):
         simulator(actions=Actions(names=("price",)))

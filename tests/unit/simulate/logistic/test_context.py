@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from mtl_seq.simulate import Context, LogisticFunnel, Parametererror
+from mtl_seq.simulate import Context, LogisticFunnel, ParameterError
 
 
 def logit(p):
@@ -99,5 +99,5 @@ def test_features_are_standard_normal_and_in_the_schema():
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         Context(**parameters)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.simulate import Delay, LogisticFunnel, Parametererror, known_at
+from mtl_seq.simulate import Delay, LogisticFunnel, ParameterError, known_at
 from mtl_seq.simulate.logistic.sample_impressions import Shown
 
 ROWS = 60_000
@@ -105,7 +105,7 @@ def test_a_day_before_the_log_is_an_error(drawn):
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         Delay(**parameters)
 
 
@@ -114,5 +114,5 @@ def test_parameters_out_of_range_are_named(parameters, said):
     [(0, None, "`days` must be at least 1"), (7, 6.0, "at least the log's `days`, 7, found 6.0")],
 )
 def test_a_delay_needs_days_and_a_cut_off_after_them(days, cutoff, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         LogisticFunnel(users=60, items=40, days=days, delay=Delay(cutoff=cutoff))

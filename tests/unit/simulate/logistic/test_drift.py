@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_seq.simulate import Drift, LogisticFunnel, Parametererror
+from mtl_seq.simulate import Drift, LogisticFunnel, ParameterError
 from mtl_seq.simulate.logistic.sample_impressions import Shown
 
 
@@ -67,12 +67,12 @@ def test_time_is_spread_evenly_and_is_the_schemas():
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         Drift(**parameters)
 
 
 def test_a_drift_needs_days():
     with pytest.raises(
-        Parametererror, match="`days` must be at least 1 in a scenario with a `drift`"
+        ParameterError, match="`days` must be at least 1 in a scenario with a `drift`"
     ):
         LogisticFunnel(users=60, items=40, drift=Drift(click=0.1))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_seq.simulate import Exposure, LogisticFunnel, Parametererror
+from mtl_seq.simulate import Exposure, LogisticFunnel, ParameterError
 
 SLOTS, CANDIDATES = 4, 9
 POLICIES = {
@@ -109,5 +109,5 @@ def test_only_the_click_tower_sees_the_position():
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(Parametererror, match=said):
+    with pytest.raises(ParameterError, match=said):
         Exposure(**parameters)

@@ -1,11 +1,11 @@
-"""Studies of methods in one call: what is drawn, what is learned, what is kept."""
+"""Study of estimators in one call: its draws, its learned propensity, its metadata."""
 
 import numpy as np
 import pytest
 
 from mtl_seq import FunnelEstimator, models
 from mtl_seq.errors import DataError
-from mtl_seq.experiments.estimators import study_estimators
+from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy, usual_imputations, usual_propensities
 from mtl_seq.simulate import scenario
 
@@ -49,7 +49,7 @@ def test_it_is_the_study_of_a_second_draw_with_a_model_of_the_first(simulator, s
 
 
 def test_a_hidden_confounder_is_part_of_the_scenario_that_is_studied(simulator, study):
-    """Even the true propensity overestimates the CVR where something hidden moves both."""
+    """With a hidden confounder, even the true propensity overestimates the CVR."""
     found = study.row("mean CVR", "IPS", "true")
     assert found["analytic_bias"] > 0.05 * found["truth"]
 

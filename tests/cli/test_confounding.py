@@ -1,4 +1,4 @@
-"""`mtl-seq test-selection`, and what `evaluate` makes of it."""
+"""`mtl-seq test-confounding`, and its result in a report."""
 
 import json
 
@@ -21,17 +21,17 @@ def simulator(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def said(simulator):
+def command(simulator):
     return [
-        "test-selection",
+        "test-confounding",
         str(simulator / "log.parquet"),
         "--schema",
         str(simulator / "schema.json"),
     ]
 
 
-def test_it_finds_that_clicks_pick_out_those_who_convert(said, simulator, capsys):
-    assert main([*said, "--level-share", "uniform", "--json"]) == 0
+def test_it_finds_a_positive_dependence(command, simulator, capsys):
+    assert main([*command, "--level-share", "uniform", "--json"]) == 0
     printed = capsys.readouterr().out
     found = json.loads(printed)
     assert found["log_odds_ratio"] > 0.5
@@ -41,15 +41,15 @@ def test_it_finds_that_clicks_pick_out_those_who_convert(said, simulator, capsys
     (simulator / "test.json").write_text(printed)
 
 
-def test_a_person_reads_the_verdict_first(said, capsys):
-    assert main([*said, "--policy", "user_segment"]) == 0
+def test_the_verdict_comes_first(command, capsys):
+    assert main([*command, "--policy", "user_segment"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(".")[0] in {"IDENTIFIED", "WEAK", "NOT IDENTIFIED"}
     assert lines[1].startswith("Test of lambda = 0")
     assert any(line.startswith("P(level of the click-only features | x): ") for line in lines)
 
 
-def test_the_report_takes_it_in(simulator, capsys):
+def test_a_report_includes_it(simulator, capsys):
     log = pd.read_parquet(simulator / "log.parquet")
     scores = pd.DataFrame({"pctr": 0.4, "pcvr": 0.3, "pctcvr": 0.12}, index=log.index)
     scores.to_parquet(simulator / "s.parquet")
@@ -83,10 +83,10 @@ def test_the_report_takes_it_in(simulator, capsys):
     assert "--selection" in capsys.readouterr().err
 
 
-def test_without_a_click_only_feature_it_offers_the_other_analysis(
-    said, simulator, tmp_path, capsys
+def test_without_a_click_only_feature_it_refers_to_the_sensitivity_analysis(
+    command, simulator, tmp_path, capsys
 ):
     own = Schema.from_json(simulator / "schema.json").to_dict()
     Schema.from_dict({**own, "click_only": []}).to_json(tmp_path / "schema.json")
-    assert main([*said[:3], str(tmp_path / "schema.json")]) == 2
+    assert main([*command[:3], str(tmp_path / "schema.json")]) == 2
     assert "mtl-seq sensitivity" in capsys.readouterr().err
