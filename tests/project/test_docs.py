@@ -150,35 +150,3 @@ def test_the_figures_of_selection_bias_are_the_kept_ones():
 
 def signed(share):
     return "0.0%" if abs(share) < 5e-4 else f"{share:+.1%}"
-
-
-def test_the_figures_of_open_bandit_are_the_kept_ones():
-    kept = json.loads((RESULTS / "open_bandit.json").read_text())
-    page = (DOCS / "open_bandit.md").read_text(encoding="utf-8")
-    for name, row in kept["estimates"].items():
-        cells = f"{100 * row['CTR']:.3f} | {100 * row['low']:.3f} to {100 * row['high']:.3f} |"
-        label = "measured" if name == "truth" else name
-        (line,) = [line for line in page.splitlines() if line.startswith(f"| {label} |")]
-        assert cells in line
-        if name != "truth":
-            distance = row["gap to the truth in standard errors"]
-            assert line.endswith(f"{row['relative error']:+.0%} | {distance:+.1f} |")
-    assert f"{kept['clicks']['bts']} clicks" in page
-    assert f"up to {kept['largest weight']:.0f}" in page
-    assert f"effective {kept['effective rows']:.0f} of" in " ".join(page.split())
-
-
-def test_the_figures_of_serving_are_the_kept_ones():
-    kept = json.loads((RESULTS / "serving.json").read_text())
-    page = (DOCS / "serving.md").read_text(encoding="utf-8")
-    for name, cost in kept["cost"].items():
-        cells = [name, *(f"{value:,}" for value in cost.values())]
-        for found in kept["latency by rows in a batch"].values():
-            row = found[name]
-            spread = f" [{row['first quartile']:.2f}, {row['third quartile']:.2f}]"
-            cells.append(f"{row['ratio']:.2f}{'' if name == kept['reference'] else spread}")
-        assert f"| {' | '.join(cells)} |" in page
-    names = ("two networks: click_space on MMoE", "multi-task: esmm on MMoE")
-    latency = kept["latency by rows in a batch"].values()
-    times = [found[names[0]]["ratio"] / found[names[1]]["ratio"] for found in latency]
-    assert f"take {min(times):.1f} to {max(times):.1f} times as long" in page
