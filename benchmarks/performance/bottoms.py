@@ -10,19 +10,19 @@ loss, with quartiles.
 
 import argparse
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from benchmarks.lib.results_store import Result, path_of, read, write
+from benchmarks.performance.timing import ratios
+from benchmarks.performance.training_work import SIZES
 from mtl_seq import FeatureSpec, FunnelLabels, models, nn
 from mtl_seq.experiments.compare import versions
 from mtl_seq.models import FunnelModel
 
-SIZES = {f"f{i}": rows for i, rows in enumerate([200_000] * 6 + [10_000] * 7 + [100] * 10)}
 BATCH = 4096
 BOTTOMS = {
     "SharedBottom": nn.SharedBottom,
@@ -45,12 +45,10 @@ def batch() -> tuple[dict[str, torch.Tensor], FunnelLabels]:
     return features, FunnelLabels.of(click=click, conversion=conversion)
 
 
-def step(model: FunnelModel, features: dict[str, torch.Tensor], labels: FunnelLabels) -> float:
-    """Seconds of one forward and backward pass."""
+def step(model: FunnelModel, features: dict[str, torch.Tensor], labels: FunnelLabels) -> None:
+    """One forward and backward pass."""
     model.zero_grad(set_to_none=True)
-    start = time.perf_counter()
     model.objective.total(model(features), labels).backward()
-    return time.perf_counter() - start
 
 
 def table(result: Result) -> pd.DataFrame:
@@ -58,9 +56,10 @@ def table(result: Result) -> pd.DataFrame:
     frame = result.frame("bottom")
     columns = {
         "parameters of the bottom": frame["parameters of the bottom"].map("{:,}".format),
-        "ms": frame["milliseconds"],
+        "ms": frame["milliseconds"].round(1),
         "ratio": frame["ratio"].map("{:.2f}".format),
-        "quartiles": frame["quartiles"].map(lambda x: f"{x[0]:.2f} to {x[1]:.2f}"),
+        "quartiles": frame["first quartile"].map("{:.2f}".format)
+        + frame["third quartile"].map(" to {:.2f}".format),
     }
     return pd.DataFrame(columns).rename(index="`{}`".format)
 
@@ -73,28 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     spec = FeatureSpec(ids=SIZES, embedding=16)
     built = {name: models.esmm(spec, bottom=bottom, seed=0) for name, bottom in BOTTOMS.items()}
-    features, labels = batch()
-    for model in built.values():
-        step(model, features, labels)
-    seconds: dict[str, list[float]] = {name: [] for name in built}
-    for _ in range(given.rounds):
-        for name, model in built.items():
-            seconds[name].append(step(model, features, labels))
-    rows = []
-    for name, model in built.items():
-        ratio = np.array(seconds[name]) / np.array(seconds["SharedBottom"])
-        low, middle, high = (round(float(x), 3) for x in np.quantile(ratio, [0.25, 0.5, 0.75]))
-        rows.append(
-            {
-                "bottom": name,
-                "parameters of the bottom": sum(
-                    p.numel() for p in model.network.bottom.parameters()
-                ),
-                "milliseconds": round(1000 * float(np.median(seconds[name])), 1),
-                "ratio": middle,
-                "quartiles": [low, high],
-            }
-        )
+    steps = {name: partial(step, model, *batch()) for name, model in built.items()}
+    times = ratios(steps, "SharedBottom", given.rounds)
+    rows = [
+        {
+            "bottom": name,
+            "parameters of the bottom": sum(p.numel() for p in model.network.bottom.parameters()),
+            **times[name],
+        }
+        for name, model in built.items()
+    ]
     command = f"python -m benchmarks.performance.bottoms --rounds {given.rounds}"
     write(given.out, {"command": command, "versions": versions(), "batch": BATCH}, rows)
     print(table(read(given.out)).to_string())

@@ -11,8 +11,8 @@ one process. Medians, with quartiles.
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.lib.results_store import Result, path_of, read, write
+from benchmarks.performance.timing import ratios
 from mtl_seq import Codec, models, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.experiments.compare import versions
@@ -70,38 +71,14 @@ def cost(served: Served) -> dict[str, int]:
     }
 
 
-def seconds(run: Callable[[], Tensor], repeats: int) -> float:
-    """Mean processor time of a call."""
-    start = time.process_time()
-    for _ in range(repeats):
-        run()
-    return (time.process_time() - start) / repeats
-
-
 @torch.inference_mode()
 def measure(
     families: Mapping[str, Served], features: Features, rows: int, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Ratios to the reference, round by round, on one batch."""
+    """Ratios to the reference on one batch."""
     batch = {name: x[:rows] for name, x in features.items()}
-    repeats = max(1, 2048 // rows // 8)
-    for served in families.values():
-        served(batch)
-    taken: dict[str, list[float]] = {name: [] for name in families}
-    for _ in range(rounds):
-        for name, served in families.items():
-            taken[name].append(seconds(lambda served=served: served(batch), repeats))
-    ratios = {}
-    for name, times in taken.items():
-        ratio = np.array(times) / np.array(taken[REFERENCE])
-        low, middle, high = np.quantile(ratio, [0.25, 0.5, 0.75])
-        ratios[name] = {
-            "ratio": round(float(middle), 2),
-            "first quartile": round(float(low), 2),
-            "third quartile": round(float(high), 2),
-            "milliseconds": round(1000 * float(np.median(times)), 3),
-        }
-    return ratios
+    calls = {name: partial(served, batch) for name, served in families.items()}
+    return ratios(calls, REFERENCE, rounds, repeats=max(1, 2048 // rows // 8))
 
 
 def table(result: Result) -> pd.DataFrame:
@@ -111,11 +88,11 @@ def table(result: Result) -> pd.DataFrame:
         counts = (cell[name] for name in ("networks", "parameters in tables", "other parameters"))
         row = dict(zip(("models", "parameters in tables", "other parameters"), counts, strict=True))
         rows[cell["family"]] = {name: f"{value:,}" for name, value in row.items()}
-        for size, found in cell["latency"].items():
-            low, high = found["first quartile"], found["third quartile"]
+        for size, latency in cell["latency"].items():
+            low, high = latency["first quartile"], latency["third quartile"]
             quartiles = "" if cell["family"] == REFERENCE else f" [{low:.2f}, {high:.2f}]"
             title = f"{int(size):,} row{'' if size == '1' else 's'}"
-            rows[cell["family"]][title] = f"{found['ratio']:.2f}{quartiles}"
+            rows[cell["family"]][title] = f"{latency['ratio']:.2f}{quartiles}"
     return pd.DataFrame(rows).T
 
 

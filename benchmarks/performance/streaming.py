@@ -189,10 +189,8 @@ def rounds_of(rounds: int, ways: dict[str, Sequence[object]]) -> dict[str, list[
     records: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, arguments in ways.items():
-            found = alone(
-                "-m", MODULE, "--way", way, *arguments, OMP_NUM_THREADS="1", POLARS_MAX_THREADS="1"
-            )
-            records[way].append(found)
+            one_thread = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+            records[way].append(alone("-m", MODULE, "--way", way, *arguments, **one_thread))
     return records
 
 
@@ -220,7 +218,7 @@ def stream_part(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     ways = {"stream": (folder,), "polars": (folder,), "per_row": (folder, given.part)}
     records = rounds_of(given.rounds, ways)
     return {
-        **{way: spreads(found) for way, found in records.items()},
+        **{way: spreads(by_round) for way, by_round in records.items()},
         "per_row_part": given.part,
         "ratio_to": {
             way: ratios(records["stream"], records[way], "rows_per_s")

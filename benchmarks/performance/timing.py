@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.lib.results_store import path_of, read, write
 from mtl_seq.experiments.compare import versions
 
-__all__ = ["alone", "machine", "peak_kb", "run_parts", "spread", "timed"]
+__all__ = ["alone", "machine", "peak_kb", "ratios", "run_parts", "spread", "timed"]
 
 
 def spread(values: Sequence[float], digits: int = 4) -> dict[str, float]:
@@ -29,6 +29,34 @@ def timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
     wall, processor = time.perf_counter(), time.process_time()
     value = run()
     return time.process_time() - processor, time.perf_counter() - wall, value
+
+
+def ratios(
+    calls: Mapping[str, Callable[[], Any]], reference: str, rounds: int, repeats: int = 1
+) -> dict[str, dict[str, float]]:
+    """Processor time of calls as ratios to that of a reference, all alternating in each round.
+
+    Returns:
+        By name, the median and quartiles over rounds of the ratio, and the median milliseconds.
+    """
+    for call in calls.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.process_time()
+            for _repeat in range(repeats):
+                call()
+            seconds[name].append((time.process_time() - start) / repeats)
+    found = {}
+    for name, times in seconds.items():
+        ratio = np.array(times) / np.array(seconds[reference])
+        low, middle, high = (round(float(x), 3) for x in np.quantile(ratio, [0.25, 0.5, 0.75]))
+        found[name] = {
+            "ratio": middle, "first quartile": low, "third quartile": high,
+            "milliseconds": round(1000 * float(np.median(times)), 3),
+        }  # fmt: skip
+    return found
 
 
 def peak_kb() -> int:

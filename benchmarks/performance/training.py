@@ -154,12 +154,12 @@ def print_peak(model: str, name: str, given: argparse.Namespace) -> None:
 
 def memories(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Peak megabytes by model and implementation."""
-    found: dict[str, dict[str, float]] = {}
+    peaks: dict[str, dict[str, float]] = {}
     for model in given.models:
         work, sizes = laid_out(model, 1, small=True)
         names = [name for name, _ in implementations(model, work, sizes, given.device)]
-        found[model] = {name: memory(model, name, given) for name in names}
-    return found
+        peaks[model] = {name: memory(model, name, given) for name in names}
+    return peaks
 
 
 def import_seconds(statement: str) -> float:

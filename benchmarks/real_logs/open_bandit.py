@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.raw:
         with converted("open-bandit", given.raw) as folder:
             logs = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("bts", "random")}
-        found = study(logs, given.replicates, given.seed)
+        estimated = study(logs, given.replicates, given.seed)
         metadata: dict[str, Any] = {
             "command": "python -m benchmarks.real_logs.open_bandit RAW",
             "versions": versions(),
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
             },
             "spaces": "all impressions",
         }
-        write(given.out, metadata | found.metadata, found.cells)
+        write(given.out, metadata | estimated.metadata, estimated.cells)
     result = read(given.out)
     print(table(result).to_string())
     draw(result, given.figure)
