@@ -1,5 +1,6 @@
 """Measure speed and memory of logs streamed from parquet, beside other ways to read them.
 
+    pip install polars
     python -m benchmarks.performance.streaming [stream codec] [--rows 10000000] [--rounds 5]
 
 The log: `--rows` impressions of 28 columns, drawn from a fixed seed: 23 ids (6 with 200,000 values,

@@ -226,7 +226,7 @@ def measured(given: argparse.Namespace) -> Result:
 
 def main(arguments: list[str] | None = None) -> int:
     given = parse(arguments)
-    if missing():
+    if not given.table and missing():
         return 1
     warnings.simplefilter("ignore")
     if given.peak:
