@@ -80,7 +80,7 @@ def scores_of(method: str, rows: Draw, seed: int) -> tuple[Any, float]:
     start = time.perf_counter()
     schema = rows.scenario.schema
     estimator = FunnelEstimator(METHODS[method], schema, encoding=ENCODING, seed=seed)
-    estimator.fit(rows.log, rows.truth)
+    estimator.fit(rows.log, truth=rows.truth)
     seconds = time.perf_counter() - start
     return estimator.predict(rows.test), seconds
 

@@ -100,7 +100,7 @@ def fit(test_rows: int, cell: Cell) -> dict[str, Any]:
     estimator = FunnelEstimator(
         METHODS[cell.method], rows.scenario.schema, encoding=ENCODINGS[cell.encoding],
         seed=cell.seed,
-    ).fit(rows.log, rows.truth)  # fmt: skip
+    ).fit(rows.log, truth=rows.truth)  # fmt: skip
     seconds = time.perf_counter() - start
     return {
         **measure(estimator.predict(rows.test), rows.click, rows.test_truth),
