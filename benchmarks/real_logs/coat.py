@@ -40,12 +40,12 @@ MODELS: Mapping[str, tuple[Builder, bool]] = {
     "multitask": (models.multitask, False),
     "esmm": (models.esmm, False),
     "ips, given propensities": (models.ips, True),
-    "ips, own": (models.ips, False),
+    "ips, estimated propensities": (models.ips, False),
     "snips, given propensities": (models.snips, True),
     "dr_jl, given propensities": (models.dr_jl, True),
-    "dr_jl, own": (models.dr_jl, False),
+    "dr_jl, estimated propensities": (models.dr_jl, False),
     "mrdr, given propensities": (models.mrdr, True),
-    "mrdr, own": (models.mrdr, False),
+    "mrdr, estimated propensities": (models.mrdr, False),
 }
 CONSTANT, NAIVE = "constant", "click_space"
 SHOWN = ["AUC, clicks", "log loss, clicks", "AUC, weighted", "log loss, weighted"]
