@@ -232,9 +232,9 @@ def _within(gap: Pair, error: float) -> bool:
 
 def _closed(losses: pd.DataFrame, method: str) -> float:
     """Fraction of the gap between naive and oracle that is closed, over the method's seeds."""
-    part = losses.reindex(columns=[NAIVE, method, ORACLE]).dropna()
-    naive, own, oracle = (part.iloc[:, i] for i in range(3))
-    return float((naive - own).mean() / (naive - oracle).mean())
+    part = losses.reindex(columns=[NAIVE, method, ORACLE]).to_numpy(float)
+    naive, own, oracle = part[~np.isnan(part).any(axis=1)].T
+    return float((naive - own).mean() / (naive - oracle).mean()) if len(own) else float("nan")
 
 
 def _named(methods: Iterable[str]) -> str:

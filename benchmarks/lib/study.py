@@ -89,14 +89,21 @@ class Study:
         write(self.out, common, (records[cell] for cell in sorted(records)))
 
     def run(
-        self, cells: Sequence[Any], workers: int = 1, reuse: Iterable[Path] = ()
+        self, cells: Sequence[Any], workers: int = 1, reuse: Sequence[Path] = ()
     ) -> dict[Any, Metrics]:
         """Fit the cells that are not kept yet, on several processes, and keep each at once.
+
+        Args:
+            cells: In the order to be fitted in.
+            workers: Processes.
+            reuse: Results of the same settings whose cells are taken over.
 
         Returns:
             Records of all kept cells by cell.
         """
         found = self.kept(*reuse)
+        if reuse:
+            self.keep(found)
         left = [cell for cell in cells if cell not in found]
         for number, (cell, metrics) in enumerate(self._fitted(left, workers), 1):
             found[cell] = {**cell._asdict(), **rounded(metrics, self.digits)}
