@@ -1,4 +1,4 @@
-"""`python -m mtl_seq` is `mtl-seq`."""
+"""Entry point of `python -m mtl_seq`, the same as `mtl-seq`."""
 
 import sys
 

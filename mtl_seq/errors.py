@@ -1,4 +1,4 @@
-"""Errors of the package. Every one is a `ValueError` and names the way out."""
+"""Errors of the package. Each is a `ValueError` whose message suggests a fix."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -19,46 +19,46 @@ __all__ = [
 
 
 class MtlSeqError(ValueError):
-    """Base of all errors raised on purpose by this package."""
+    """Base class of the errors of this package."""
 
 
 class FunnelError(MtlSeqError):
-    """A funnel whose stages do not form one tree."""
+    """Stages of a funnel do not form one tree."""
 
 
 class SchemaError(MtlSeqError):
-    """A schema that contradicts itself, or a frame that lacks what it declares."""
+    """A schema is inconsistent, or a log lacks columns that it declares."""
 
 
 class DataError(MtlSeqError):
-    """Rows that cannot be trained or evaluated on."""
+    """Rows cannot be trained or evaluated on."""
 
 
 class CompositionError(MtlSeqError):
-    """Parts of a model that do not fit together."""
+    """Parts of a model, or settings of a fit, do not fit together."""
 
 
 class NotFittedError(MtlSeqError):
-    """Something was used before it was fitted."""
+    """An estimator was used before it was fitted."""
 
 
 class ArtifactError(MtlSeqError):
-    """A file that is missing, torn, from another version, or of another kind."""
+    """A file is missing, incomplete, from a newer version, or of another kind."""
 
 
 class SelectionWarning(UserWarning):
-    """A dependence of click and conversion that a log does not, or hardly, identify."""
+    """A log identifies the dependence of click and conversion weakly or not at all."""
 
 
 class SimulationError(MtlSeqError):
-    """A parameter outside its range, or a target no scenario of that kind can reach."""
+    """A simulator's parameter is outside its range, or its target cannot be reached."""
 
 
 class Terminated(SystemExit):
-    """SIGTERM stopped a fit, which has left a checkpoint. Uncaught, it exits with 143.
+    """A fit was stopped by SIGTERM and wrote a checkpoint. Uncaught, the exit code is 143.
 
     Args:
-        message: What was saved where.
+        message: The checkpoint that was written.
     """
 
     def __init__(self, message: str) -> None:
@@ -71,8 +71,8 @@ def rows_text(rows: Iterable[object], count: int) -> str:
     """Describe offending rows for an error message.
 
     Args:
-        rows: Labels of the offending rows, in order; only the first three are read.
-        count: How many rows offend.
+        rows: Index labels of the offending rows, in order; only the first three are read.
+        count: The number of offending rows.
 
     Returns:
         For example ``"12 rows (first: 5, 9, 31)"``.

@@ -30,7 +30,7 @@ ENCODINGS = {
     "both": Encoding(wide=True),
 }
 COLUMNS = [
-    f"{stage} {metric}, {space}"
+    (f"{stage} {metric}", space)
     for metric in ("AUC", "PCOC")
     for stage, space in (("CTR", "all"), ("CVR", "clicks"), ("CTCVR", "all"))
 ]
@@ -45,7 +45,8 @@ def on_kuairand(raw: Path, conversion: str, seeds: int) -> pd.DataFrame:
             estimator = FunnelEstimator(models.esmm, schema, encoding=encoding, epochs=2, seed=seed)
             scores = estimator.fit(train).predict(test)
             report = BiasReport.from_log({"m": scores}, test, schema=schema, replicates=2)
-            found[name, seed] = report.table.loc["m", COLUMNS]
+            row = report.table.loc["m", COLUMNS]
+            found[name, seed] = row.set_axis([", ".join(column) for column in COLUMNS])
     return pd.DataFrame(found).T
 
 

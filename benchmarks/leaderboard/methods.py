@@ -90,7 +90,7 @@ def fit_and_measure(cell: Cell, rows: int, test_rows: int, **parameters: Any) ->
     torch.set_num_threads(1)
     start = time.process_time()  # of one thread, so that other processes count little
     estimator = FunnelEstimator(METHODS[cell.method], at.scenario.schema, seed=cell.seed)
-    estimator.fit(at.log, at.truth)
+    estimator.fit(at.log, truth=at.truth)
     seconds = time.process_time() - start
     weights = {
         name.removeprefix("cvr/"): value

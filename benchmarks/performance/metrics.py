@@ -35,7 +35,7 @@ from benchmarks.lib.results_store import path_of
 from benchmarks.performance.timing import alone, machine, peak_kb, run_parts, spread, timed
 from mtl_seq import metrics
 from mtl_seq.functional import auc, grouped_auc
-from mtl_seq.report.compute.metrics import Question, measure
+from mtl_seq.report.compute.metrics import EvaluationTarget, measure
 
 MODULE = "benchmarks.performance.metrics"
 PARTS = ("stream", "auc", "gauc", "bootstrap")
@@ -209,11 +209,11 @@ def bootstrap_rows(
         pctr, pcvr = (np.clip(each * rng.lognormal(0, 0.2, rows), 0, 1) for each in (p, q))
         predictions[f"model {index}"] = {"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr}
     questions = [
-        Question("pcvr", "all", everywhere, q),
-        Question("pcvr", "clicks", click, q),
-        Question("pcvr", "non-clicks", ~click, q),
-        Question("pctr", "all", everywhere, p),
-        Question("pctcvr", "all", everywhere, p * q),
+        EvaluationTarget("pcvr", "all", everywhere, q),
+        EvaluationTarget("pcvr", "clicks", click, q),
+        EvaluationTarget("pcvr", "non-clicks", ~click, q),
+        EvaluationTarget("pctr", "all", everywhere, p),
+        EvaluationTarget("pctcvr", "all", everywhere, p * q),
     ]
     ours = [
         timed(lambda: measure(predictions, questions, group, replicates=replicates, seed=0))[1]

@@ -99,7 +99,9 @@ def aliccp(given: argparse.Namespace) -> dict[str, Any]:
         _, wrote, _ = timed(partial(write, seed=0))
         size = size_of(place)
         _, read, summary = timed(
-            lambda: report.describe_chunks(simulate.read_shards(place), scenario.schema)
+            lambda: report.SimulationSummary.from_chunks(
+                simulate.read_shards(place), scenario.schema
+            )
         )
     return {
         "rows": given.aliccp_rows,
@@ -110,7 +112,7 @@ def aliccp(given: argparse.Namespace) -> dict[str, Any]:
         "gigabytes": {name: round(count / 1e9, 2) for name, count in size.items()},
         "described": {
             str(name): {
-                column: summary.shown(str(name), column) for column in ("drawn", "expected")
+                column: summary.formatted(str(name), column) for column in ("drawn", "expected")
             }
             for name in summary.table.index
         },

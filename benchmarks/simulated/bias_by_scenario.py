@@ -59,7 +59,7 @@ def fit(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
     at = drawn(cell.scenario, cell.rho, cell.seed, rows, test_rows)
     start = time.perf_counter()
     estimator = FunnelEstimator(METHODS[cell.method], at.scenario.schema, seed=cell.seed)
-    estimator.fit(at.log, at.truth)
+    estimator.fit(at.log, truth=at.truth)
     seconds = time.perf_counter() - start
     return {
         **measure(estimator.predict(at.test), at.click, at.test_truth),

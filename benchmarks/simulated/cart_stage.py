@@ -68,7 +68,7 @@ def fit(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
     start = time.perf_counter()
     estimator = FunnelEstimator(
         METHODS[cell.method], schema, encoding=ENCODINGS[cell.encoding], seed=cell.seed
-    ).fit(at.log, at.truth)
+    ).fit(at.log, truth=at.truth)
     seconds = time.perf_counter() - start
     return {
         **measure(estimator.predict(at.test), at.click, at.test_truth),

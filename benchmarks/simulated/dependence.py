@@ -103,7 +103,7 @@ def fit(cell: Cell) -> dict[str, Any]:
     start = time.perf_counter()
     if cell.method != OURS:
         estimator = FunnelEstimator(BUILDERS[cell.method], schema, seed=cell.seed)
-        scores = estimator.fit(at.log, at.truth).predict(at.test)
+        scores = estimator.fit(at.log, truth=at.truth).predict(at.test)
         return {**measure(scores, click, test_truth), "seconds": time.perf_counter() - start}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SelectionWarning)

@@ -92,7 +92,7 @@ def context_share(axes):
 def sines(axes):
     for (colour, stroke), count in zip(STYLES, (0, 1, 4), strict=False):
         scenario, log, truth = draw(context=Context(features=2, share=1.0, sines=count))
-        w = scenario._scenario.happening.law.directions.click
+        w = scenario._scenario.outcomes.logit_model.directions.click
         t = log[["context_0", "context_1"]].to_numpy()[:3000] @ w
         order = np.argsort(t)
         values = logit(truth.pctr[:3000])[order]

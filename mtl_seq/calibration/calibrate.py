@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
-from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift, sigmoid
+from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift
 from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.functional import recalibration
+from mtl_seq.losses import PropensityPolicy
 from mtl_seq.models import CalibrationConfig
 from mtl_seq.records import FunnelLabels, Scores
 
@@ -17,7 +19,6 @@ __all__ = ["Calibration", "fit_calibration", "fit_map"]
 FloatArray = NDArray[np.float64]
 
 _TINY = 1e-12
-_FLOOR_QUANTILE = 0.01
 _AGREE = 1e-3
 
 
@@ -51,11 +52,13 @@ class Calibration:
 
     def pcvr(self, predicted: FloatArray) -> FloatArray:
         """``(N,)`` pCVR, calibrated."""
-        logit = _logit(predicted)
+        x = _logit(predicted)
         if self.method == "isotonic":
-            ends = _logit(np.array(self.values))
-            return sigmoid(np.interp(logit, np.array(self.points), ends))
-        return sigmoid(self.slope * logit + self.intercept)
+            moved = np.interp(x, np.array(self.points), _logit(np.array(self.values)))
+        else:
+            moved = self.slope * x + self.intercept
+        calibrated: FloatArray = expit(moved)
+        return calibrated
 
     def apply(self, scores: Scores) -> Scores:
         """The scores with pCVR calibrated, and pCTCVR = pCTR pCVR with it."""
@@ -112,7 +115,7 @@ def fit_calibration(
     weight = np.ones(len(stages))
     if weighted:
         propensity = propensity_of(config, scores.pctr, labels)
-        floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+        floor = float(PropensityPolicy().floor_of(propensity))
         weight = 1 / np.maximum(propensity, max(floor, _TINY))
     if labels.weight is not None:
         weight = weight * labels.weight.numpy()
@@ -142,13 +145,13 @@ def fit_map(
     Raises:
         DataError: Platt scaling without a finite positive slope.
     """
-    logit = _logit(pcvr)
+    x = _logit(pcvr)
     slope, intercept = 1.0, 0.0
     points, values = np.empty(0), np.empty(0)
     if config.method == "shift":
-        intercept = fit_shift(logit, label, weight)
+        intercept = fit_shift(x, label, weight)
     elif config.method == "platt":
-        slope, intercept = fit_platt(logit, label, weight)
+        slope, intercept = fit_platt(x, label, weight)
         if slope <= 0:
             raise DataError(
                 f"Platt scaling found the slope {slope:.3g}: on the clicked {config.on} rows "
@@ -156,7 +159,7 @@ def fit_map(
                 '"shift", or inspect the model'
             )
     else:
-        points, values = fit_isotonic(logit, label, weight)
+        points, values = fit_isotonic(x, label, weight)
         # A block without a conversion must not predict a probability of exactly 0.
         least = 0.5 / (len(label) + 1)
         values = np.clip(values, least, 1 - least)
@@ -183,13 +186,14 @@ def propensity_of(config: CalibrationConfig, pctr: FloatArray, labels: FunnelLab
     mass = None if labels.weight is None else labels.weight.numpy()
     click = labels.click.numpy().astype(np.float64)
     intercept, slope = map(float, recalibration(pctr, click, mass))
-    return sigmoid(slope * _logit(pctr) + intercept) if slope > 0 else pctr
+    recalibrated: FloatArray = expit(slope * _logit(pctr) + intercept)
+    return recalibrated if slope > 0 else pctr
 
 
 def _logit(probability: FloatArray) -> FloatArray:
-    inside = np.clip(probability, _TINY, 1 - _TINY)
-    logit: FloatArray = np.log(inside) - np.log1p(-inside)
-    return logit
+    """Logit of a probability kept 1e-12 away from 0 and 1."""
+    clipped: FloatArray = logit(np.clip(probability, _TINY, 1 - _TINY))
+    return clipped
 
 
 def _check(label: FloatArray, implied: FloatArray, pcvr: FloatArray, on: str) -> None:

@@ -6,37 +6,34 @@ a label), and weights of at least 0.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from mtl_seq.errors import DataError
 
-__all__ = ["fit_isotonic", "fit_platt", "fit_shift", "sigmoid"]
+__all__ = ["fit_isotonic", "fit_platt", "fit_shift"]
 
 FloatArray = NDArray[np.float64]
 
 _FARTHEST = 60.0
 
 
-def sigmoid(logit: FloatArray) -> FloatArray:
-    """``1 / (1 + exp(-x))``, without overflow."""
-    shrunk = np.exp(-np.abs(logit))
-    found: FloatArray = np.where(logit >= 0, 1.0, shrunk) / (1 + shrunk)
-    return found
-
-
 def fit_shift(logit: FloatArray, label: FloatArray, weight: FloatArray) -> float:
-    """The constant c at which mean ``sigmoid(logit + c)`` is the mean label, by bisection.
+    """The constant c at which mean ``expit(logit + c)`` is the mean label.
 
-    It is the intercept of a logistic regression whose slope is held at 1.
+    It is the intercept of a logistic regression whose slope is fixed at 1.
+
+    Raises:
+        DataError: Labels that are all 0, or all 1.
     """
+    from scipy.optimize import brentq  # slow to import, and only fitting needs it
+
     target = weight @ label
-    low, high = -_FARTHEST, _FARTHEST
-    for _ in range(100):
-        middle = (low + high) / 2
-        if weight @ sigmoid(logit + middle) < target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    if not 0 < target < weight.sum():
+        raise DataError("a shift needs labels above 0 and below 1, found one value throughout")
+    shift: float = brentq(
+        lambda c: weight @ expit(logit + c) - target, -_FARTHEST, _FARTHEST, xtol=1e-15
+    )
+    return shift
 
 
 def fit_platt(logit: FloatArray, label: FloatArray, weight: FloatArray) -> tuple[float, float]:
@@ -45,7 +42,7 @@ def fit_platt(logit: FloatArray, label: FloatArray, weight: FloatArray) -> tuple
     By Newton's method; labels are taken as they are, without Platt's smoothing.
 
     Raises:
-        DataError: Logits that do not vary, or that part the labels without a mistake.
+        DataError: Logits that do not vary, or that separate the labels.
     """
     mass = weight.sum()
     mean = float(weight @ logit / mass)
@@ -58,21 +55,21 @@ def fit_platt(logit: FloatArray, label: FloatArray, weight: FloatArray) -> tuple
     converted, missed = logit[weight * label > 0], logit[weight * (1 - label) > 0]
     if converted.min() >= missed.max() or converted.max() <= missed.min():
         raise DataError(
-            "Platt scaling has no finite slope: the predictions part the conversions of the "
-            'clicked validation rows without a mistake; use the method "shift", or more rows'
+            "Platt scaling has no finite slope: the predictions separate the conversions of the "
+            'clicked validation rows perfectly; use the method "shift", or more rows'
         )
-    found = np.array([1.0, mean])
+    solution = np.array([1.0, mean])
     for _ in range(100):
-        predicted = sigmoid(found @ design)
+        predicted = expit(solution @ design)
         gradient = design @ (weight * (label - predicted)) / mass
         if np.abs(gradient).max() <= 1e-12:
             break
         curvature = (design * (weight * predicted * (1 - predicted))) @ design.T / mass
         step = np.linalg.solve(curvature + 1e-14 * np.eye(2), gradient)
-        # Never further than one unit, so that a flat start cannot throw it off.
-        found = found + step / max(1.0, float(np.abs(step).max()))
-    slope, intercept = float(found[0]), float(found[1] - found[0] * mean)
-    return slope, intercept
+        # At most one unit, so that a flat start cannot make it diverge.
+        solution = solution + step / max(1.0, float(np.abs(step).max()))
+    slope, intercept = solution
+    return float(slope), float(intercept - slope * mean)
 
 
 def fit_isotonic(
@@ -84,26 +81,13 @@ def fit_isotonic(
         Logits in ascending order and the value at each: the ends of every block, between which one
         interpolates.
     """
+    from scipy.optimize import isotonic_regression  # slow to import, and only fitting needs it
+
     points, place = np.unique(logit, return_inverse=True)
     masses = np.bincount(place, weight)
-    there = masses > 0
-    sums = np.bincount(place, weight * label)[there]
-    points, masses = points[there], masses[there]
-    # Blocks as stacks of first point, last point, mass and sum of labels.
-    first, last, mass, total = [], [], [], []
-    for index in range(len(points)):
-        first.append(index)
-        last.append(index)
-        mass.append(masses[index])
-        total.append(sums[index])
-        while len(mass) > 1 and total[-2] * mass[-1] >= total[-1] * mass[-2]:
-            last[-2] = last[-1]
-            mass[-2] += mass[-1]
-            total[-2] += total[-1]
-            for stack in (first, last, mass, total):
-                stack.pop()
-    values = np.array(total) / np.array(mass)
-    ends = np.stack((np.array(first), np.array(last)), axis=1)
-    kept = np.concatenate([np.unique(pair) for pair in ends])
-    repeat = np.where(ends[:, 0] == ends[:, 1], 1, 2)
-    return points[kept], np.repeat(values, repeat)
+    present = masses > 0
+    means = np.bincount(place, weight * label)[present] / masses[present]
+    points = points[present]
+    fitted = isotonic_regression(means, weights=masses[present])
+    ends = np.unique(np.concatenate((fitted.blocks[:-1], fitted.blocks[1:] - 1)))
+    return points[ends], fitted.x[ends]

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import print_json
-from mtl_seq.cli.options import Json, Quiet, SchemaFile, Seed
+from mtl_seq.cli.options import Epochs, Json, Quiet, SchemaFile, Seed
 from mtl_seq.fit import selection_test
 from mtl_seq.models import DependenceConfig
-from mtl_seq.report.compute.selection import evidence_to_dict
-from mtl_seq.report.render.selection_text import evidence_lines
+from mtl_seq.report.compute.serialise import to_json
+from mtl_seq.report.render.selection_text import selection_test_lines
 from mtl_seq.schema import Schema
 
 __all__ = ["confounding"]
@@ -43,10 +43,7 @@ def confounding(
         typer.Option(help="Feature that the level may depend on; repeatable; default: all."),
     ] = None,
     folds: Annotated[int, typer.Option(help="Folds of cross-fitting.", min=2)] = 2,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Largest number of epochs; default: one, on small logs more.", min=1),
-    ] = None,
+    epochs: Epochs = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -66,9 +63,9 @@ def confounding(
         log, Schema.from_json(schema), dependence=config, seed=seed, epochs=epochs
     )
     if json:
-        print_json(evidence_to_dict(result))
+        print_json(to_json(result))
     elif not quiet:
-        first, *lines = evidence_lines(result)
+        first, *lines = selection_test_lines(result)
         for line in (f"{result.verdict.upper()}. {first}", *lines, _advice(result.verdict)):
             print(line)
 

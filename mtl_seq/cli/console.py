@@ -11,14 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mtl_seq.report import CEILING, TRUTH, Description, Findings
+from mtl_seq.report import CEILING, TRUTH, ReportResult, SimulationSummary
+from mtl_seq.report.compute.gap import GAP_CLOSED
+from mtl_seq.report.compute.metrics import MetricKey
 from mtl_seq.report.compute.report_diff import Changes
-from mtl_seq.report.compute.result_json import to_dict
-from mtl_seq.report.render.formatting import figure, with_interval
-from mtl_seq.report.render.headline import contradiction_lines, headline
-from mtl_seq.report.render.tables import Grid, ratio_grid, segment_grid, undefined_lines
+from mtl_seq.report.compute.result import metric_label
+from mtl_seq.report.render.formatting import format_estimate, format_metric
+from mtl_seq.report.render.headline import headline, rank_disagreement_lines
+from mtl_seq.report.render.tables import (
+    ReportTable,
+    odds_ratio_table,
+    segment_bias_table,
+    undefined_lines,
+)
 
-__all__ = ["note", "print_description", "print_json", "print_report"]
+__all__ = ["note", "print_json", "print_report", "print_summary"]
 
 
 def note(line: str, *, quiet: bool) -> None:
@@ -32,35 +39,35 @@ def print_json(content: Mapping[str, Any]) -> None:
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
-def print_description(description: Description) -> None:
-    """Print the summary of a simulated log as a table."""
+def print_summary(summary: SimulationSummary) -> None:
+    """Print the table of a simulation summary."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, side in (("", "left"), ("space", "left"), ("drawn", "right"), ("expected", "right")):
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    for name, space in description.table["space"].items():
-        cells = (description.shown(str(name), column) for column in ("drawn", "expected"))
-        table.add_row(str(name), str(space), *cells)
+    for name, space in summary.table["space"].items():
+        values = (summary.formatted(str(name), column) for column in ("drawn", "expected"))
+        table.add_row(str(name), str(space), *values)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
-def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: bool) -> None:
-    """Print a report as tables or as JSON, then the paths of its files."""
+def print_report(report: ReportResult, files: list[Path], *, quiet: bool, as_json: bool) -> None:
+    """Print the report as tables or as JSON, then the paths of its files."""
     if as_json:
-        print_json(to_dict(report))
+        print_json(report.to_dict())
     elif not quiet:
         console = Console(width=None if sys.stdout.isatty() else 100)
         console.print()
-        for line in (*headline(report), *contradiction_lines(report)):
+        for line in (*headline(report), *rank_disagreement_lines(report)):
             console.print(line, highlight=False)
         console.print()
         console.print(report.title, style="bold", highlight=False)
         console.print(_table(report))
-        grids = [segment_grid(report, by) for by in dict.fromkeys(report.segments["by"])]
-        if not report.known and report.sensitivity and report.sensitivity.reason is None:
-            grids.append(ratio_grid(report.sensitivity))
-        for grid in grids:
-            console.print(grid.caption, style="bold", highlight=False)
-            console.print(_grid(grid))
+        tables = [segment_bias_table(report, by) for by in dict.fromkeys(report.segments["by"])]
+        if not report.has_truth and report.sensitivity and report.sensitivity.reason is None:
+            tables.append(odds_ratio_table(report.sensitivity))
+        for table in tables:
+            console.print(table.caption, style="bold", highlight=False)
+            console.print(_rich_table(table))
         if report.changes is not None:
             console.print("Changes since the earlier report", style="bold")
             console.print(_changes(report, report.changes))
@@ -72,73 +79,76 @@ def print_report(report: Findings, files: list[Path], *, quiet: bool, as_json: b
     note("written: " + ", ".join(str(file) for file in files), quiet=quiet)
 
 
-def _table(report: Findings) -> Table:
+_TRUTH_METRICS = (
+    *(("pcvr", space, "relative_bias") for space in ("all", "clicks", "non-clicks")),
+    ("pcvr", "all", "auc"),
+    ("pcvr", "all", "log_loss"),
+    GAP_CLOSED,
+)
+_LOG_METRICS = (
+    ("pctr", "all", "auc"),
+    ("pctr", "all", "pcoc"),
+    ("pcvr", "clicks", "auc"),
+    ("pcvr", "clicks", "pcoc"),
+    ("pctcvr", "all", "auc"),
+    ("pctcvr", "all", "pcoc"),
+)
+_WITH_INTERVAL = _TRUTH_METRICS[0]
+
+
+def _table(report: ReportResult) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
-    shown = _TRUTH if report.known else _LOG
-    for name, *_ in shown:
-        table.add_column(name, justify="right", no_wrap=True)
-    rows = [*report.models, *([CEILING, TRUTH] if report.known else [])]
-    for row in rows:
-        cells = [_cell(report, row, at) for _, at in shown]
-        table.add_row(row, *cells, style="dim" if row in (CEILING, TRUTH) else None)
+    keys = _TRUTH_METRICS if report.has_truth else _LOG_METRICS
+    for key in keys:
+        head = "\n".join(metric_label(key, against_truth=report.has_truth))
+        head = head.replace("relative", "rel.").replace("gap closed\nall", "gap\nclosed")
+        table.add_column(head, justify="right", no_wrap=True)
+    references = [CEILING, TRUTH] if report.has_truth else []
+    for name in (*report.models, *references):
+        cells = [_cell(report, name, key) for key in keys]
+        table.add_row(name, *cells, style="dim" if name in references else None)
     return table
 
 
-_TRUTH = (
-    ("relative bias\nall, with interval", ("pcvr", "all", "relative_bias")),
-    ("rel. bias\nclicks", ("pcvr", "clicks", "relative_bias")),
-    ("rel. bias\nnon-clicks", ("pcvr", "non-clicks", "relative_bias")),
-    ("AUC\nall", ("pcvr", "all", "auc")),
-    ("log loss\nall", ("pcvr", "all", "log_loss")),
-    ("gap\nclosed", ("pcvr", "all", "gap_closed")),
-)
-_LOG = (
-    ("CTR AUC\nall", ("pctr", "all", "auc")),
-    ("CTR PCOC\nall", ("pctr", "all", "pcoc")),
-    ("CVR AUC\nclicks", ("pcvr", "clicks", "auc")),
-    ("CVR PCOC\nclicks", ("pcvr", "clicks", "pcoc")),
-    ("CTCVR AUC\nall", ("pctcvr", "all", "auc")),
-    ("CTCVR PCOC\nall", ("pctcvr", "all", "pcoc")),
-)
+def _cell(report: ReportResult, model: str, key: MetricKey) -> str:
+    reference = model in (CEILING, TRUTH)
+    if key == GAP_CLOSED and (reference or not report.has_gap):
+        return "" if report.has_gap else "n/a"
+    estimate = report.estimate(model, *key)
+    if key == _WITH_INTERVAL and not reference:
+        return escape(format_estimate(key[2], estimate))
+    return format_metric(key[2], estimate.value)
 
 
-def _cell(report: Findings, model: str, at: tuple[str, str, str]) -> str:
-    if at[2] == "gap_closed" and (model in (CEILING, TRUTH) or not report.gap):
-        return "" if report.gap else "n/a"
-    estimate = report.estimate(model, *at)
-    if at == _TRUTH[0][1] and model not in (CEILING, TRUTH):
-        return escape(with_interval(at[2], estimate))
-    return figure(at[2], estimate.value)
-
-
-def _grid(grid: Grid) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(grid.columns):
-        table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
-    for name, cells, _ in grid.rows:
-        # Intervals do not fit; the reason of an undefined value or a small segment does.
+def _rich_table(table: ReportTable) -> Table:
+    rich_table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(table.columns):
+        rich_table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
+    for name, cells, _ in table.rows:
+        # Intervals do not fit; reasons and warnings are printed.
         texts = [
             f"{cell.text} ({cell.detail})"
             if cell.detail and not cell.detail.startswith("[")
             else cell.text
             for cell in cells
         ]
-        table.add_row(escape(name), *(escape(text) for text in texts))
-    return table
+        rich_table.add_row(escape(name), *(escape(text) for text in texts))
+    return rich_table
 
 
-def _changes(report: Findings, changes: Changes) -> Table:
+def _changes(report: ReportResult, changes: Changes) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(("figure", "model", "before", "now", "change", "intervals")):
+    for index, name in enumerate(("metric", "model", "before", "now", "change", "intervals")):
         table.add_column(name, justify="right" if 1 < index < 5 else "left", overflow="fold")
-    for row in changes.figures.itertuples():
-        metric = report.columns[row.figure][2]
-        values = [figure(metric, value) for value in (row.before, row.after)]
-        change = figure(metric, row.change, signed=True)
-        meet = "" if row.apart is None else "apart" if row.apart else "meet"
-        table.add_row(escape(row.figure), escape(row.model), *values, change, meet)
-    for fact in changes.metadata.itertuples():
-        before, after = (escape(value or "absent") for value in (fact.before, fact.after))
-        table.add_row(escape(fact.fact), "", before, after, "", "")
+    for row in changes.metrics.itertuples():
+        key = (row.quantity, row.space, row.metric)
+        label = ", ".join(metric_label(key, against_truth=report.has_truth))
+        values = [format_metric(row.metric, value) for value in (row.before, row.after)]
+        change = format_metric(row.metric, row.change, signed=True)
+        intervals = {None: "", True: "disjoint", False: "overlap"}[row.disjoint]
+        table.add_row(escape(label), escape(row.model), *values, change, intervals)
+    for row in changes.metadata.itertuples(index=False):
+        before, after = (escape(value or "absent") for value in (row.before, row.after))
+        table.add_row(escape(row.name), "", before, after, "", "")
     return table

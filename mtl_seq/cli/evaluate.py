@@ -19,7 +19,7 @@ from mtl_seq.cli.options import (
 from mtl_seq.data import read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.report import BiasReport
-from mtl_seq.report.compute.selection import read_evidence
+from mtl_seq.report.compute.selection import read_selection_test
 from mtl_seq.report.render.html import write_report
 from mtl_seq.schema import Schema
 
@@ -85,7 +85,7 @@ def evaluate(
         "seed": seed,
     }
     if truth is None:
-        test = None if selection is None else read_evidence(selection)
+        test = None if selection is None else read_selection_test(selection)
         report = BiasReport.from_log(named, frame, random=random, selection=test, **settings)
     elif random is not None or selection is not None:
         option = "--selection" if random is None else "--random"

@@ -1,25 +1,41 @@
-"""A fit as the shell asked for it, kept so that the shell can ask to go on with it."""
+"""Fits of the command line: names of balances and calibrations, and the folder to resume from."""
 
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mtl_seq._files import check_folder, read_json, recover_folder, write_json
-from mtl_seq.cli.fitting import Method, balance_named, calibrate_as
-from mtl_seq.cli.options import BOTTOMS, Bottom, builder
-from mtl_seq.data import Encoding, read_frame, truth_of
+from mtl_seq.data import read_frame, truth_of
 from mtl_seq.errors import ArtifactError, CompositionError, DataError
-from mtl_seq.fit import Checkpoints, FunnelEstimator
-from mtl_seq.fit.storage.model_folder import FILES, UNFINISHED_FIT
-from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit import (
+    DWA,
+    BalanceFactory,
+    Checkpoints,
+    FitConfig,
+    FunnelEstimator,
+    GradNorm,
+    JacobianDescent,
+    Uncertainty,
+)
+from mtl_seq.fit.storage.model_folder import (
+    FILES,
+    UNFINISHED_FIT,
+    config_from_json,
+    config_to_json,
+)
+from mtl_seq.fit.train.distributed import is_rank_zero
+from mtl_seq.models import CalibrationConfig
 from mtl_seq.schema import Schema
-from mtl_seq.tune.result import Tuned
 
-__all__ = ["FitCommand", "Logger", "checkpoint_rule", "local"]
+__all__ = [
+    *("BALANCES", "FitJob", "Logger", "Method"),
+    *("balance_named", "calibration", "checkpoint_rule", "local"),
+]
 
 _KIND, _VERSION = "mtl_seq.fit", 1
 _FILE = "fit.json"
@@ -27,164 +43,174 @@ _SECONDS = 600.0
 
 Logger = Literal["csv", "tensorboard"]
 
+BALANCES: dict[str, BalanceFactory] = {
+    "uncertainty": Uncertainty,
+    # By steps, since most fits have one epoch, in which DWA by epochs has no effect.
+    "dwa": partial(DWA, steps=100),
+    "gradnorm": GradNorm,
+}
+# Arguments of aggregators that have no default, as in their papers.
+_AGGREGATORS = {"CAGrad": {"c": 0.4}}
+
+
+class Method(StrEnum):
+    """Names of the methods of calibration."""
+
+    SHIFT = "shift"
+    PLATT = "platt"
+    ISOTONIC = "isotonic"
+
+
+def calibration(method: Method | None, weighted: bool | None) -> CalibrationConfig | None:
+    """The calibration of `--calibrate` and `--calibrate-weighted`; None for none.
+
+    Raises:
+        CompositionError: `--calibrate-weighted` or `--calibrate-plain` without `--calibrate`.
+    """
+    if method is None:
+        if weighted is not None:
+            raise CompositionError(
+                "`--calibrate-weighted` and `--calibrate-plain` need `--calibrate`, which was not "
+                "given: add `--calibrate shift`"
+            )
+        return None
+    return CalibrationConfig(method.value, weighted)
+
+
+def balance_named(name: str | None) -> BalanceFactory | None:
+    """A balance of the losses by its name; None for none.
+
+    Raises:
+        CompositionError: An unknown name, or a balance whose libraries are not installed.
+    """
+    if name is None or name in BALANCES:
+        return None if name is None else BALANCES[name]
+    factory = partial(JacobianDescent, aggregator=name, settings=_AGGREGATORS.get(name, {}))
+    try:
+        factory(("one", "other"))  # fails before the log is read
+    except CompositionError as error:
+        raise CompositionError(
+            f"`--balance` must be one of {', '.join(BALANCES)} or an aggregator: {error}"
+        ) from error
+    return factory
+
 
 @dataclass(frozen=True)
-class FitCommand:
-    """The options of `mtl-seq fit` whose meanings its help tells; all of them are JSON values."""
+class FitJob:
+    """A fit of the command line, which its folder stores until it is finished.
 
+    Attributes:
+        estimator: The estimator, with its settings.
+        log: The log's path or URL.
+        out: The model's folder.
+        truth: The truth's path, for the oracle.
+        warm_start: Folder of the fitted model to continue from.
+        logger: Logger of the training metrics.
+        checkpoint_every: Interval of the checkpoints; see `checkpoint_rule`.
+    """
+
+    estimator: FunnelEstimator
     log: str
-    schema: dict[str, Any]
     out: str
-    model: str
-    bottom: str | None
     truth: str | None
-    epochs: int | None
-    batch_size: int
-    lr: float
-    validation: float
-    patience: int
-    impute: bool
-    wide: bool
-    target_encoding: bool
-    allow_leak: list[str]
-    balance: str | None
-    calibrate: str | None
-    calibrate_weighted: bool | None
-    settings: str | None
     warm_start: str | None
-    precision: Literal["float32", "bfloat16", "auto"]
-    accumulate: int
-    clip: float | None
     logger: Logger | None
     checkpoint_every: str | None
-    seed: int
 
     @property
-    def kept(self) -> Path:
-        """The folder of what is unfinished."""
-        return Path(self.out) / UNFINISHED_FIT
-
-    @property
-    def state(self) -> Path:
-        """The file of the last checkpoint."""
-        return Checkpoints(self.kept).state
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints within the model's folder."""
+        steps, seconds = checkpoint_rule(self.checkpoint_every)
+        return Checkpoints(Path(self.out) / UNFINISHED_FIT, steps, seconds)
 
     def begin(self) -> None:
-        """Keep the command beside where its checkpoints will be.
+        """Check the settings and write them beside the checkpoints, for `resume`.
 
         Raises:
-            ArtifactError: Something that would be lost stands there.
-            DataError: A number that is out of its range.
-            CompositionError: A model or a balance that there is not.
+            ArtifactError: The folder has other contents or an unfinished fit.
+            DataError: A number out of its range.
         """
-        if self.lr <= 0:
-            raise DataError(f"`--lr` must be above 0, found {self.lr}")
-        checkpoint_rule(self.checkpoint_every)
-        self._estimator(progress=False)
+        folder = Path(self.checkpoints.folder)
+        config = FitConfig.from_parameters(self.estimator.get_params(deep=False))
+        if config.lr <= 0:
+            raise DataError(f"`--lr` must be above 0, found {config.lr}")
         check_folder(self.out, (*FILES, UNFINISHED_FIT))
-        if not is_first():
+        if not is_rank_zero():
             return
-        if self.kept.exists():
+        if folder.exists():
             raise ArtifactError(
-                f"{self.out} holds an unfinished fit: go on with it, `mtl-seq fit --resume "
-                f"{self.out}`, or remove {self.kept}"
+                f"{self.out} holds an unfinished fit: resume it, `mtl-seq fit --resume "
+                f"{self.out}`, or delete {folder}"
             )
-        write_json(self.kept / _FILE, asdict(self), kind=_KIND, version=_VERSION)
+        content = {name: value for name, value in vars(self).items() if name != "estimator"}
+        content |= {
+            **config_to_json(config),
+            "schema": config.schema.to_dict(),
+            "trainer": dict(config.trainer),
+        }
+        write_json(folder / _FILE, content, kind=_KIND, version=_VERSION)
 
     @classmethod
-    def kept_in(cls, out: Path) -> "FitCommand | None":
-        """The unfinished command of a folder; None where it was finished.
+    def unfinished(cls, out: Path) -> "FitJob | None":
+        """The unfinished fit of a folder; None if the fit is finished.
 
         Raises:
-            ArtifactError: There is none.
+            ArtifactError: The folder holds no fit.
         """
-        if is_first():
+        if is_rank_zero():
             recover_folder(out)
         if not (out / UNFINISHED_FIT).exists():
             if (out / "estimator.json").exists():
                 return None
             raise ArtifactError(
-                f"{out} holds no unfinished fit: name the folder that `--out` named, or begin anew"
+                f"{out} holds no unfinished fit: name the folder of an interrupted one, or start a "
+                "fit with `--out`"
             )
         content = read_json(out / UNFINISHED_FIT / _FILE, kind=_KIND, version=_VERSION)
-        content.pop("format")
-        return cls(**content | {"out": str(out)})
+        config = config_from_json(content, Schema.from_dict(content["schema"]))
+        estimator = FunnelEstimator(**vars(config) | {"trainer": content["trainer"]})
+        names = ("log", "truth", "warm_start", "logger", "checkpoint_every")
+        return cls(estimator, out=str(out), **{name: content[name] for name in names})
 
     def run(self, *, resume: bool, progress: bool) -> FunnelEstimator:
-        """Fit, and write the model in the place of what was kept.
+        """Fit, and replace the checkpoints by the fitted model.
 
         Args:
-            resume: Whether to go on with what was kept.
-            progress: Whether to draw a progress line.
+            resume: Whether to resume from the last checkpoint.
+            progress: Whether to show the progress.
         """
+        checkpoints = self.checkpoints
         try:
-            estimator = self._estimator(progress=progress)
-            steps, seconds = checkpoint_rule(self.checkpoint_every)
-            kept = Checkpoints(self.kept, steps=steps, seconds=seconds, resume=resume)
-            start = None if self.warm_start is None else FunnelEstimator.load(self.warm_start)
-            if self.truth is None:
-                estimator.fit(self.log, checkpoints=kept, warm_start=start)
-            else:
-                frame = read_frame(self.log)
-                truth = truth_of(frame, read_frame(self.truth))
-                estimator.fit(frame, truth, checkpoints=kept, warm_start=start)
-            if is_first():
+            trainer = {**(self.estimator.trainer or {}), "logger": self._logger()}
+            estimator = self.estimator.set_params(progress=progress, trainer=trainer)
+            truth, log = None, self.log
+            if self.truth is not None:
+                log = read_frame(self.log)
+                truth = truth_of(log, read_frame(self.truth))
+            estimator.fit(
+                log,
+                truth=truth,
+                checkpoints=replace(checkpoints, resume=resume),
+                warm_start=FunnelEstimator.load(self.warm_start) if self.warm_start else None,
+            )
+            if is_rank_zero():
                 estimator.save(self.out)
         except BaseException:
-            self._forget_a_start()
+            if is_rank_zero() and not checkpoints.state.exists():  # nothing to resume from
+                shutil.rmtree(checkpoints.folder, ignore_errors=True)
+                if not any(Path(self.out).iterdir()):
+                    Path(self.out).rmdir()
             raise
         return estimator
 
-    def _forget_a_start(self) -> None:
-        """Without a checkpoint there is nothing to go on with."""
-        if is_first() and not self.state.exists():
-            shutil.rmtree(self.kept, ignore_errors=True)
-            if not any(Path(self.out).iterdir()):
-                Path(self.out).rmdir()
-
-    def _estimator(self, *, progress: bool) -> FunnelEstimator:
-        build = builder(self.model)
-        estimator = FunnelEstimator(
-            build if self.bottom is None else partial(build, bottom=BOTTOMS[Bottom(self.bottom)]),
-            Schema.from_dict(self.schema),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            validation=self.validation,
-            patience=self.patience,
-            encoding=Encoding(
-                impute="mean" if self.impute else None,
-                wide=self.wide,
-                target_encoding=20.0 if self.target_encoding else None,
-            ),
-            allow_leak=self.allow_leak,
-            balance=balance_named(self.balance),
-            calibrate=calibrate_as(
-                None if self.calibrate is None else Method(self.calibrate), self.calibrate_weighted
-            ),
-            precision=self.precision,
-            seed=self.seed,
-            progress=progress,
-            trainer={
-                "accumulate_grad_batches": self.accumulate,
-                "gradient_clip_val": self.clip,
-                "logger": False if self.logger is None else self._logger(self.logger),
-            },
-        )
-        if self.settings is not None:
-            Tuned.from_json(self.settings).apply(estimator)
-        if self.warm_start is not None:
-            before = FunnelEstimator.load(self.warm_start)
-            estimator.model, estimator.encoding = before.model, before.encoding
-        return estimator
-
-    def _logger(self, name: Logger) -> Any:
-        # Beside the model, whose folder is replaced as a whole; a fit that goes on has a new
-        # version of its own there.
+    def _logger(self) -> Any:
+        # Beside the model's folder, which is replaced as a whole; a resumed fit adds a version.
+        if self.logger is None:
+            return False
         from lightning.pytorch import loggers
 
         folder = f"{self.out.rstrip('/')}-logs"
-        if name == "csv":
+        if self.logger == "csv":
             return loggers.CSVLogger(folder, name="")
         try:
             return loggers.TensorBoardLogger(folder, name="")
@@ -196,29 +222,29 @@ class FitCommand:
 
 
 def checkpoint_rule(every: str | None) -> tuple[int | None, float | None]:
-    """How often checkpoints are written: ``"500"`` batches, ``"90s"`` or ``"10m"``.
+    """Parse the interval of checkpoints: ``"500"`` batches, ``"90s"`` or ``"10m"``.
 
     Returns:
         Batches or None, and seconds or None; by default ten minutes.
 
     Raises:
-        DataError: None of these.
+        DataError: Another form.
 
     >>> checkpoint_rule("500"), checkpoint_rule("10m"), checkpoint_rule(None)
     ((500, None), (None, 600.0), (None, 600.0))
     """
     if every is None:
         return None, _SECONDS
-    found = re.fullmatch(r"([1-9][0-9]*)([sm]?)", every)
-    if found is None:
+    match = re.fullmatch(r"([1-9][0-9]*)([sm]?)", every)
+    if match is None:
         raise DataError(
             f"`--checkpoint-every` must be batches, seconds or minutes, such as 500, 90s or 10m, "
             f"found {every!r}"
         )
-    number, unit = int(found[1]), found[2]
+    number, unit = int(match[1]), match[2]
     return (number, None) if not unit else (None, number * (60.0 if unit == "m" else 1.0))
 
 
-def local(place: str) -> str:
-    """A place that means the same from any folder: an absolute path, or a URL as it is."""
-    return place if "://" in place else os.path.abspath(place)
+def local(path: str) -> str:
+    """An absolute path, or a URL as it is, so that a fit can be resumed from any folder."""
+    return path if "://" in path else os.path.abspath(path)

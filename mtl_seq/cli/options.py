@@ -2,6 +2,7 @@
 
 import tomllib
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,20 +11,16 @@ import typer
 from mtl_seq import nn
 from mtl_seq.errors import CompositionError, DataError, SimulationError
 from mtl_seq.experiments import ALL, BUILDERS
+from mtl_seq.fit.config import FitConfig, builder_name
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
 from mtl_seq.simulate import scenarios
 
 __all__ = [
-    *("BOTTOMS", "BUILDERS", "Bottom", "Column", "Json", "Quiet", "RowId", "Seed", "Set"),
-    *(
-        "builder",
-        "builders",
-        "parameters",
-        "prediction_columns",
-        "prediction_files",
-        "with_parameters",
-    ),
+    *("BOTTOMS", "BUILDERS", "DEFAULT_MODEL", "Bottom", "BottomName", "Column", "Epochs", "Json"),
+    *("ModelName", "Quiet", "RowId", "Scenario", "SchemaFile", "Seed", "Set"),
+    *("builder", "builders", "parameters", "prediction_columns", "prediction_files"),
+    "with_parameters",
 ]
 
 
@@ -47,8 +44,25 @@ BOTTOMS: dict[Bottom, BottomFactory] = {
     Bottom.SINGLE: nn.SingleTask,
 }
 
+DEFAULT_MODEL = builder_name(FitConfig.model)
 SCENARIOS = ", ".join(scenarios())
 
+ModelName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"{', '.join(BUILDERS)}. Compare `targeted`, the default, with "
+        "`multitask`, the control; see docs/choosing.md.",
+    ),
+]
+BottomName = Annotated[
+    Bottom | None,
+    typer.Option(metavar="NAME", help=f"{', '.join(Bottom)}; default: that of the model."),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Largest number of epochs; default: one, on small logs more.", min=1),
+]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress and no table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -78,15 +92,16 @@ RowId = Annotated[
 ]
 
 
-def builder(name: str) -> Builder:
-    """The builder of a named model.
+def builder(name: str, bottom: Bottom | None = None) -> Builder:
+    """The builder of a named model, with a bottom or with its own.
 
     Raises:
         CompositionError: An unknown name.
     """
     if name not in BUILDERS:
         raise CompositionError(f"`--model` must be one of {', '.join(BUILDERS)}, found {name!r}")
-    return BUILDERS[name]
+    build = BUILDERS[name]
+    return build if bottom is None else partial(build, bottom=BOTTOMS[bottom])
 
 
 def builders(names: str) -> dict[str, Builder]:

@@ -24,7 +24,7 @@ from mtl_seq.cli.options import (
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError
 from mtl_seq.records import Scores
-from mtl_seq.report.compute.log import observed
+from mtl_seq.report.compute.log import read_labels
 from mtl_seq.report.compute.predictions import check_scores
 from mtl_seq.report.compute.sensitivity import Sensitivity
 from mtl_seq.report.compute.sensitivity import sensitivity as curve_of
@@ -63,7 +63,7 @@ def sensitivity(
     if not 0 < bias < 1:
         raise DataError(f"`--bias` must lie in (0, 1), found {bias}")
     frame = read_frame(log)
-    click, conversion = observed(Schema.from_json(schema), frame)
+    click, conversion = read_labels(Schema.from_json(schema), frame)
     files = prediction_files(scores)
     first = next(iter(files))
     chosen = {"base": base or first, "control": control or first}
@@ -107,7 +107,7 @@ def _identified(scores: Scores, ctr: float, ctcvr: float) -> dict[str, float]:
 def _content(curve: Sensitivity, identified: dict[str, float], bias: float) -> dict[str, Any]:
     table = curve.models.astype(object)
     return {
-        "space": "all impressions",
+        "space": "all",
         "base": curve.base,
         "control": curve.control,
         "tolerated_bias": bias,

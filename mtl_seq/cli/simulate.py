@@ -9,10 +9,10 @@ import numpy as np
 import typer
 
 from mtl_seq._files import atomic_folder, check_folder
-from mtl_seq.cli.console import note, print_description, print_json
+from mtl_seq.cli.console import note, print_json, print_summary
 from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
 from mtl_seq.data import truth_to_frame, write_frame
-from mtl_seq.report import Description, describe, describe_chunks, plot_description
+from mtl_seq.report import SimulationSummary
 from mtl_seq.schema import Schema
 from mtl_seq.simulate import Simulator, read_shards, write_shards
 from mtl_seq.simulate import scenario as named
@@ -76,9 +76,10 @@ def simulate(
             metadata={"scenario": scenario},
         )
         totals = _write_shards(write, rows, test_rows, out, quiet=quiet)
-        description = describe_chunks(read_shards(out), simulator.schema) if describe_ else None
-        if description is not None:
-            plot_description(description, out / PICTURE)
+        description = None
+        if describe_:
+            description = SimulationSummary.from_chunks(read_shards(out), simulator.schema)
+            description.plot(out / PICTURE)
     else:
         totals, description = _write_files(
             simulator, (rows, test_rows), out, seed=seed, describe_=describe_
@@ -89,7 +90,7 @@ def simulate(
         print_json({**summary, **content})
         return
     if description is not None and not quiet:
-        print_description(description)
+        print_summary(description)
     note(
         f"{rows:,} impressions of {scenario!r} in {out}: CTR {summary['ctr']:.2%}, "
         f"{totals[simulator.schema.labels[simulator.schema.funnel.last]]:,.0f} conversions; the "
@@ -102,10 +103,10 @@ def simulate(
 
 def _write_files(
     simulator: Simulator, rows: tuple[int, int], out: Path, *, seed: int, describe_: bool
-) -> tuple[dict[str, float], Description | None]:
+) -> tuple[dict[str, float], SimulationSummary | None]:
     """Simulate all rows at once and write one file each of log and truth; return the totals."""
     log, truth = simulator.sample(rows[0], np.random.default_rng([seed, _TRAIN]))
-    description = describe(log, truth, simulator.schema) if describe_ else None
+    summary = SimulationSummary.from_log(log, truth, simulator.schema) if describe_ else None
     with atomic_folder(out, own=FILES) as folder:
         write_frame(log, folder / "log.parquet")
         write_frame(truth_to_frame(truth), folder / "truth.parquet")
@@ -114,10 +115,10 @@ def _write_files(
             write_frame(test, folder / "test_log.parquet")
             write_frame(truth_to_frame(test_truth), folder / "test_truth.parquet")
         simulator.schema.to_json(folder / "schema.json")
-        if description is not None:
-            plot_description(description, folder / PICTURE)
+        if summary is not None:
+            summary.plot(folder / PICTURE)
     totals = {name: float(log[name].sum()) for name in simulator.schema.labels.values()}
-    return {**totals, "true_pcvr": float(truth.pcvr.sum())}, description
+    return {**totals, "true_pcvr": float(truth.pcvr.sum())}, summary
 
 
 def _write_shards(

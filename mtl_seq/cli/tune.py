@@ -1,7 +1,6 @@
 """`mtl-seq tune`."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import BOTTOMS, Bottom, Json, Quiet, SchemaFile, Seed, builder
-from mtl_seq.experiments import BUILDERS
+from mtl_seq.cli.options import (
+    DEFAULT_MODEL,
+    BottomName,
+    Epochs,
+    Json,
+    ModelName,
+    Quiet,
+    SchemaFile,
+    Seed,
+    builder,
+)
 from mtl_seq.schema import Schema
 from mtl_seq.tune import Estimate, Tuned
 from mtl_seq.tune import tune as search
@@ -25,10 +33,8 @@ def tune(
     log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     schema: SchemaFile,
     out: Annotated[Path, typer.Option(help="Folder of the study; an existing study is resumed.")],
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(BUILDERS)}.")] = "esmm",
-    bottom: Annotated[
-        Bottom | None, typer.Option(help="Shared bottom; default: that of the model.")
-    ] = None,
+    model: ModelName = DEFAULT_MODEL,
+    bottom: BottomName = None,
     trials: Annotated[
         int, typer.Option(help="Number of trials, those of earlier calls included.", min=1)
     ] = 20,
@@ -36,10 +42,7 @@ def tune(
         Estimate, typer.Option(help="Estimator of the log loss over all impressions.")
     ] = "dr",
     validation: Annotated[float, typer.Option(help="Share of the rows to evaluate on.")] = 0.2,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Largest number of epochs; default: one, on small logs more.", min=1),
-    ] = None,
+    epochs: Epochs = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -50,9 +53,8 @@ def tune(
 
     Example: [bold]mtl-seq tune log.parquet --schema schema.json --trials 40 --out tuned/[/bold]
     """
-    chosen = builder(model) if bottom is None else partial(builder(model), bottom=BOTTOMS[bottom])
     tuned = search(
-        chosen,
+        builder(model, bottom),
         Schema.from_json(schema),
         log,
         out,

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
-from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Codec
 from mtl_seq.dependence.level_probability import LevelShares
 from mtl_seq.dependence.levels import Levels
@@ -116,7 +116,7 @@ class Correction:
         self, click: FloatArray, rate: FloatArray, shares: FloatArray, level: NDArray[np.int64]
     ) -> Scores:
         # Not recalibrated: the maps of the folds' networks are not this network's.
-        p, mu = torch.from_numpy(sigmoid(click)), torch.from_numpy(sigmoid(rate))
+        p, mu = torch.from_numpy(expit(click)), torch.from_numpy(expit(rate))
         share = torch.from_numpy(np.ascontiguousarray(shares))
         cells = dependent_cells(p, share, mu, self.log_odds_ratio)
         a = logit_click(p, cells.b[:, None], self.log_odds_ratio)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Codec, read_frame
 from mtl_seq.dependence.correction import Correction, NuisanceLogits, nuisance_logits
 from mtl_seq.dependence.level_probability import fit_shares
@@ -169,8 +169,8 @@ class DependenceStep:
             group = np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], np.int64)
         solve = profile_likelihood if self.config.method == "profile" else dependence_moment
         return solve(
-            sigmoid(logits.click),
-            sigmoid(logits.rate),
+            expit(logits.click),
+            expit(logits.rate),
             level,
             click,
             conversion,

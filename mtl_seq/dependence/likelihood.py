@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy.special import logit
 from torch import Tensor
 
 from mtl_seq.data import Codec
@@ -14,7 +15,7 @@ from mtl_seq.dependence.correction import Correction
 from mtl_seq.dependence.level_probability import LevelShares
 from mtl_seq.dependence.levels import Levels
 from mtl_seq.dependence.moment import verdict
-from mtl_seq.dependence.nuisance_calibration import likelihood_ratio, logit
+from mtl_seq.dependence.nuisance_calibration import likelihood_ratio
 from mtl_seq.functional import dependent_chain
 from mtl_seq.models import FunnelModel
 from mtl_seq.nn.forward import batched_forward

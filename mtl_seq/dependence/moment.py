@@ -4,17 +4,18 @@ Shapes: N impressions, K levels of the click-only feature, n clicks.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logit
 from torch import Tensor
 
 from mtl_seq.dependence.nuisance_calibration import (
     information,
     likelihood_ratio,
-    logit,
     recalibrate,
 )
 from mtl_seq.errors import DataError
@@ -180,36 +181,16 @@ class _Clicked:
 
 def _root(total: Callable[[float], float]) -> float | None:
     """The root nearest to 0 within the reach; None where the sign does not change."""
-    at_zero = total(0.0)
-    ends = {1: (0.0, at_zero), -1: (0.0, at_zero)}
+    from scipy.optimize import brentq  # slow to import, and only this needs it
+
+    total = cache(total)
     for step in range(1, _REACH + 1):
-        for side in (1, -1):
-            (low, f_low), high = ends[side], float(side * step)
-            f_high = total(high)
-            if f_low * f_high <= 0:
-                return _between(total, low, f_low, high, f_high)
-            ends[side] = (high, f_high)
+        for side in (1.0, -1.0):
+            near, far = side * (step - 1), side * step
+            if total(near) * total(far) <= 0:
+                root: float = brentq(total, near, far)
+                return root
     return None
-
-
-def _between(
-    total: Callable[[float], float], low: float, f_low: float, high: float, f_high: float
-) -> float:
-    """Illinois: false position that cannot stall at one end."""
-    log_odds_ratio = low
-    for _ in range(60):
-        log_odds_ratio = (
-            (low * f_high - high * f_low) / (f_high - f_low) if f_high != f_low else low
-        )
-        f = total(log_odds_ratio)
-        if f == 0 or abs(high - low) < 1e-10:
-            break
-        if f * f_high < 0:
-            low, f_low = high, f_high
-        else:
-            f_low /= 2
-        high, f_high = log_odds_ratio, f
-    return log_odds_ratio
 
 
 def _check(

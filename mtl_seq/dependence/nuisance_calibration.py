@@ -1,4 +1,4 @@
-"""Nuisances set right on rows that they were not fitted to.
+"""Recalibration of nuisances on rows that they were not fitted to.
 
 Shapes: N impressions, K levels of the click-only features.
 """
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from mtl_seq.calibration.maps import sigmoid
-
-__all__ = ["Recalibration", "information", "likelihood_ratio", "logit", "recalibrate"]
+__all__ = ["Recalibration", "information", "likelihood_ratio", "recalibrate"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -36,11 +35,13 @@ class Recalibration:
 
     def click(self, logit: FloatArray) -> FloatArray:
         """``(N, K)`` P(click) at every level, from its logits."""
-        return sigmoid(self.slope * logit + np.array(self.shift))
+        probability: FloatArray = expit(self.slope * logit + np.array(self.shift))
+        return probability
 
     def rate(self, logit: FloatArray) -> FloatArray:
         """``(N,)`` P(conversion | click), from its logits."""
-        return sigmoid(self.rate_slope * logit + self.rate_shift)
+        probability: FloatArray = expit(self.rate_slope * logit + self.rate_shift)
+        return probability
 
 
 def recalibrate(
@@ -109,7 +110,7 @@ def _logistic(
     found = np.zeros(1 + levels)
     found[0] = 1.0
     for _ in range(_ROUNDS):
-        fitted = sigmoid(found[0] * logit + found[1:][level])
+        fitted = expit(found[0] * logit + found[1:][level])
         curvature = information(logit, level, levels, weight * fitted * (1 - fitted))
         residual = weight * (label - fitted)
         gradient = np.append(residual @ logit, np.bincount(level, residual, minlength=levels))
@@ -129,10 +130,4 @@ def information(
     found[0, 0] = curvature @ np.square(logit)
     found[0, 1:] = found[1:, 0] = np.bincount(level, curvature * logit, minlength=levels)
     found[1:, 1:] = np.diag(np.bincount(level, curvature, minlength=levels))
-    return found
-
-
-def logit(probability: FloatArray) -> FloatArray:
-    """``log p - log(1 - p)``."""
-    found: FloatArray = np.log(probability) - np.log1p(-probability)
     return found

@@ -88,7 +88,7 @@ def compare_models(
         estimator = FunnelEstimator(
             builder, simulator.schema, seed=seed, progress=progress, **(settings or {})
         )
-        estimator.fit(log, truth)
+        estimator.fit(log, truth=truth)
         seconds[name] = round(time.perf_counter() - start, 1)
         scores[name] = estimator.predict(test)
     return BiasReport.against_truth(

@@ -60,7 +60,7 @@ def study_estimators(
         models.multitask, simulator.schema, seed=seed, progress=progress, **(settings or {})
     ).fit(log)
     scores = fitted.predict(held)
-    return EstimatorStudy.of(
+    return EstimatorStudy.from_arrays(
         truth.pctr,
         truth.pcvr,
         np.clip(scores["pcvr"].to_numpy(), _TINY, 1 - _TINY),

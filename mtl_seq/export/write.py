@@ -85,7 +85,7 @@ def export_model(
         ),
         served.outputs,
         codec.schema.funnel.to_dict(),
-        builder_to_dict(estimator.model),
+        builder_to_dict(estimator.config_.model),
         None if estimator.calibration_ is None else estimator.calibration_.to_dict(),
         {name: version(name) for name in ("mtl_seq", "torch")},
         estimator.run_.checkpoint_rule,

@@ -13,10 +13,11 @@ from mtl_seq.fit.balance import (
 )
 from mtl_seq.fit.calibration_step import calibrate_model
 from mtl_seq.fit.click_selection import selection_test
+from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.expert_gates import Gates, expert_gates
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWiseAdagrad, RowWiseAdam
-from mtl_seq.fit.train.result import CHECKPOINT_RULE, TrainingResult
+from mtl_seq.fit.train.result import CHECKPOINT_RULE, RANKING_RULE, TrainingResult
 from mtl_seq.fit.train.resume import Checkpoints
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKPOINT_RULE",
     "DWA",
+    "RANKING_RULE",
     "Balance",
     "BalanceFactory",
     "Checkpoints",
     "DenseAdam",
+    "FitConfig",
     "FunnelEstimator",
     "FunnelModule",
     "Gates",

@@ -1,9 +1,9 @@
-"""Which calibration a fit has, and its map once training is over."""
+"""The step after training that calibrates pCVR."""
 
 from mtl_seq.calibration.calibrate import Calibration, fit_calibration
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.prediction import score_labelled
-from mtl_seq.fit.prepare.training_data import Prepared
+from mtl_seq.fit.prepare.training_data import TrainingData
 from mtl_seq.fit.train.precision import Arithmetic
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.models import CalibrationConfig, FunnelModel
@@ -13,10 +13,10 @@ __all__ = ["calibrate_model", "calibration_of", "calibration_run"]
 
 
 def calibration_of(model: FunnelModel, asked: CalibrationConfig | None) -> CalibrationConfig | None:
-    """What the estimator was asked for, else what the model names; None for no calibration.
+    """The calibration that the estimator sets, else the one that the model names; None for none.
 
     Raises:
-        CompositionError: One that does not go with the model.
+        CompositionError: A calibration that the model does not allow.
     """
     config = model.calibration if asked is None else asked
     if config is not None:
@@ -30,12 +30,11 @@ def calibration_of(model: FunnelModel, asked: CalibrationConfig | None) -> Calib
 
 
 def calibration_run(
-    config: CalibrationConfig | None, prepared: Prepared, run: TrainingResult
+    config: CalibrationConfig | None, data: TrainingData, run: TrainingResult
 ) -> Calibration | None:
-    """Fit the map of a trained model to the rows it is to be fitted to; None for no map.
+    """Fit the calibration of a trained model to the rows that its settings name; None without one.
 
-    Training rows are scored as they were trained on: their target encodings are those of the other
-    folds.
+    Training rows are scored with the target encodings of training, those of the other folds.
 
     Raises:
         DataError: Clicked rows of which none, or all, converted.
@@ -43,9 +42,9 @@ def calibration_run(
     """
     if config is None:
         return None
-    rows = prepared.rows if config.on == "training" else prepared.validation
-    scores, labels = score_labelled(prepared.model.network, rows, run.arithmetic)
-    weighted = config.weighted_for(prepared.model.objective)
+    rows = data.rows if config.on == "training" else data.validation
+    scores, labels = score_labelled(data.model.network, rows, run.arithmetic)
+    weighted = config.weighted_for(data.model.objective)
     return fit_calibration(config, scores, labels, weighted=weighted)
 
 
@@ -61,11 +60,11 @@ def calibrate_model(
         config: The settings; None for what the model names.
 
     Returns:
-        The map: its `pcvr` takes pCVR of the network to the calibrated one.
+        The calibration: its `pcvr` maps the network's pCVR to the calibrated one.
 
     Raises:
         DataError: Clicked rows of which none, or all, converted.
-        CompositionError: No calibration, or one that does not go with the model.
+        CompositionError: No calibration, or one that the model does not allow.
     """
     config = calibration_of(model, config)
     if config is None:

@@ -1,4 +1,4 @@
-"""Fit a DataFrame, predict a DataFrame."""
+"""Fit a log, predict a log."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -7,29 +7,29 @@ from typing import Any
 import pandas as pd
 
 from mtl_seq.calibration.calibrate import Calibration
-from mtl_seq.data import Codec, Encoding
+from mtl_seq.data import Codec, Encoding, read_frame
 from mtl_seq.data.parquet.predict_log import LogPredictor
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.dependence.find import DependenceStep, Trained
-from mtl_seq.errors import CompositionError, NotFittedError
+from mtl_seq.errors import CompositionError, DataError, NotFittedError
 from mtl_seq.fit.balance import BalanceFactory
 from mtl_seq.fit.calibration_step import calibration_of, calibration_run
+from mtl_seq.fit.config import FitConfig, Precision
 from mtl_seq.fit.optim import OptimizerFactory
-from mtl_seq.fit.prediction import predict_frame
+from mtl_seq.fit.parameters import Parameters
+from mtl_seq.fit.prediction import joint_probabilities, predict_frame
+from mtl_seq.fit.prepare.build_model import build_model
 from mtl_seq.fit.prepare.in_memory import prepare
-from mtl_seq.fit.prepare.training_data import epochs_of
 from mtl_seq.fit.prepare.warm_start import Fitted
-from mtl_seq.fit.storage.builder_json import builder_to_dict, name_of
+from mtl_seq.fit.score import funnel_log_loss
 from mtl_seq.fit.storage.model_folder import (
-    SETTINGS,
-    Saved,
+    SavedModel,
+    config_to_json,
     load_folder,
     load_weights,
     save_folder,
-    settings_to_json,
 )
 from mtl_seq.fit.train.loop import train
-from mtl_seq.fit.train.precision import Precision
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.fit.train.resume import Checkpoints
 from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
@@ -39,33 +39,35 @@ from mtl_seq.schema import Schema
 __all__ = ["FunnelEstimator"]
 
 
-class FunnelEstimator(LogPredictor):
-    """A model fitted to a log, in scikit-learn's manners.
+class FunnelEstimator(Parameters, LogPredictor):
+    """A model fitted to a log, by scikit-learn's contract.
 
-    The constructor only stores its arguments; `fit` checks everything, returns the estimator and
-    forgets an earlier fit.
+    The constructor stores its arguments untouched; `fit` checks everything, returns the estimator
+    and forgets an earlier fit. `get_params`, `set_params`, `sklearn.base.clone`, `GridSearchCV` and
+    `cross_val_predict` work: a log holds its labels, so that `y` is None everywhere.
 
     Args:
-        model: A builder such as `models.esmm`, or a ``functools.partial`` of one.
-        schema: The roles of the log's columns.
-        epochs: At most so many passes over the rows; by default one, or on a small log as many as
-            make 100 steps. Embeddings of ids overfit quickly: more passes are often worse.
+        model: A builder such as `models.esmm`, or a ``functools.partial`` of one; None for
+            `models.targeted`.
+        schema: The roles of the log's columns; needed by `fit`.
+        epochs: Largest number of epochs; None for one, or on a small log as many as make 100
+            steps. Embeddings of ids overfit quickly: more epochs are often worse.
         batch_size: Rows per step.
         lr: Learning rate at the start; it falls linearly to 0.
         weight_decay: Decoupled weight decay of all but embedding tables.
         id_dropout: Share of ids replaced by the unseen in training, so that unseen ids get a
             trained row.
-        encoding: How columns become vectors: embedding size, linear terms, target encodings, what
-            becomes of rare ids and of missing numbers.
+        encoding: How columns become vectors: embedding size, linear terms, target encodings,
+            treatment of rare ids and of missing numbers; None for `Encoding()`.
         validation: Share of the rows held out for the checkpoint rule: the latest where the schema
             has a time, else random ones.
         patience: Epochs without a better checkpoint before training stops.
         balance: Balances the losses, such as `fit.GradNorm`, or a partial of one; None for the sum
-            that the objective's own weights make.
-        calibrate: How pCVR is calibrated on clicked rows once training is over; None for what the
-            model names, as `models.targeted` does, and for not at all where it names nothing.
-        optimizer: Builds the optimiser: `fit.DenseAdam()`, the default, or one that moves only the
-            rows of tables that a step touched, such as `fit.RowWiseAdagrad()`.
+            in the objective's weights.
+        calibrate: How pCVR is calibrated on clicked rows after training; None for what the model
+            names, as `models.targeted` does, and for no calibration where it names none.
+        optimizer: Builds the optimiser: `fit.DenseAdam()`, the default, or one that updates only
+            the table rows that a step touched, such as `fit.RowWiseAdagrad()`.
         precision: In what the network computes, here and in `predict`: ``"float32"``,
             ``"bfloat16"``, or ``"auto"`` for what its first batch finds fastest on this machine.
             Weights, losses and metrics are float32 in any case.
@@ -75,14 +77,18 @@ class FunnelEstimator(LogPredictor):
         trainer: Further arguments of Lightning's Trainer.
 
     Attributes:
+        config_: The `FitConfig` of the fit: its parameters, defaults resolved.
         codec_: Vocabularies and scaling, after `fit`.
         model_: The fitted `FunnelModel`.
-        run_: The checkpoint rule's values, the epoch kept, and its figures on validation rows.
-        dependence_: What was found of the dependence of click and conversion; None for a model
-            without one, or whose lambda is held.
-        calibration_: The map that `predict` puts behind the network; None without a calibration.
+        run_: The training result: values of the checkpoint rule, the epoch kept, and its validation
+            metrics.
+        dependence_: The fitted dependence of click and conversion; None for a model without one, or
+            whose lambda is fixed.
+        calibration_: The map that `predict` applies to the network's pCVR; None without a
+            calibration.
     """
 
+    config_: FitConfig
     codec_: Codec
     model_: FunnelModel
     run_: TrainingResult
@@ -91,8 +97,8 @@ class FunnelEstimator(LogPredictor):
 
     def __init__(
         self,
-        model: Builder,
-        schema: Schema,
+        model: Builder | None = None,
+        schema: Schema | None = None,
         *,
         epochs: int | None = None,
         batch_size: int = 256,
@@ -118,7 +124,7 @@ class FunnelEstimator(LogPredictor):
         self.lr = lr
         self.weight_decay = weight_decay
         self.id_dropout = id_dropout
-        self.encoding = encoding or Encoding()
+        self.encoding = encoding
         self.validation = validation
         self.patience = patience
         self.balance = balance
@@ -132,9 +138,10 @@ class FunnelEstimator(LogPredictor):
 
     def fit(
         self,
-        frame: pd.DataFrame | str | Path,
-        truth: FunnelTruth | None = None,
+        log: pd.DataFrame | str | Path,
+        y: None = None,
         *,
+        truth: FunnelTruth | None = None,
         validation: pd.DataFrame | str | Path | None = None,
         checkpoints: Checkpoints | None = None,
         warm_start: "FunnelEstimator | None" = None,
@@ -142,90 +149,92 @@ class FunnelEstimator(LogPredictor):
         """Fit a log.
 
         Args:
-            frame: The log, or where it is: a parquet file, a folder, a glob, or a URL that fsspec
-                knows. A frame stays in memory, and so does a local file or folder of at most a
-                million rows; all else is streamed. It is not changed.
+            log: The log with its labels, or its path: a parquet file, a folder, a glob, or a URL
+                that fsspec knows. A frame stays in memory, and so does a local file or folder of at
+                most a million rows; all else is streamed. It is not changed.
+            y: None; for scikit-learn only.
             truth: The truth of the same rows, for the oracle only.
             validation: Rows for the checkpoint rule; by default a share of the log.
-            checkpoints: Where the fit is kept while it is unfinished, and gone on with after a
-                stop; None for nowhere. What is kept there is left when the fit is over.
-            warm_start: Fitted to earlier rows, to go on from with these: old ids keep their
-                vectors, new ones are appended, scaling stays.
+            checkpoints: Folder from which the fit can be resumed after a stop; None for none.
+                Its checkpoint stays there when the fit is over.
+            warm_start: An estimator fitted to earlier rows whose training continues on these: old
+                ids keep their vectors, new ones are appended, scaling stays.
 
         Returns:
             The estimator.
 
         Raises:
+            CompositionError: No schema, or a model that cannot be composed as asked for.
             SchemaError: A declared column is absent.
-            DataError: Rows that cannot be trained on; see `mtl_seq.data`.
+            DataError: Rows that cannot be trained on; see `mtl_seq.data`. Or a `y`.
             ArtifactError: Checkpoints of another fit.
             KeyboardInterrupt: Interrupted; an earlier fit is left as it was.
             Terminated: Stopped by SIGTERM, with checkpoints; likewise.
         """
-        if not callable(self.model):
-            raise CompositionError(
-                f"`model` must be a builder such as models.esmm, found {self.model!r}"
-            )
+        _refuse_labels(y)
+        config = FitConfig.from_parameters(self.get_params(deep=False))
         start = None if warm_start is None else warm_start._fitted()
+        codec = None
         if checkpoints is not None:
             checkpoints.begin()
-        prepared = prepare(
-            self.model,
-            self.schema,
-            frame,
-            truth,
-            validation,
-            encoding=self.encoding,
-            share=self.validation,
-            calibrate=self.calibrate,
-            allow_leak=self.allow_leak,
-            seed=self.seed,
-            codec=None if checkpoints is None else checkpoints.codec(),
-            start=start,
-        )
+            codec = checkpoints.codec()
+        data = prepare(config, log, truth=truth, validation=validation, codec=codec, start=start)
         if checkpoints is not None:
-            checkpoints.agree(prepared.codec, self._plan(prepared.size))
-        model = prepared.model
+            plan = config_to_json(config)
+            plan = {"model": plan["model"], "rows": data.size, **plan["settings"]}
+            checkpoints.agree(data.codec, plan)
+        model = data.model
         calibrate = calibration_of(model, self.calibrate)
         step = None
         if model.dependence is not None:
-            step = DependenceStep(self.model, model.dependence, self.schema, self.seed)
-            step.fix(model, frame)
-        run = train(
-            model,
-            prepared.rows,
-            prepared.validation,
-            epochs=epochs_of(self.epochs, prepared.size, self.batch_size),
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            id_dropout=self.id_dropout,
-            patience=self.patience,
-            seed=self.seed,
-            title=name_of(self.model) if self.progress else None,
-            trainer=self.trainer or {},
-            balance=self.balance,
-            checkpoints=checkpoints,
-            optimizer=self.optimizer,
-            precision=self.precision,
-        )
-        run = run.beside_constants(prepared.rates)
-        calibration = calibration_run(calibrate, prepared, run)
-        trained, dependence = Trained(prepared.codec, model.eval(), run), None
+            step = DependenceStep(config.model, model.dependence, config.schema, config.seed)
+            step.fix(model, log)
+        run = train(config, data, checkpoints).with_constants(data.rates)
+        calibration = calibration_run(calibrate, data, run)
+        trained, dependence = Trained(data.codec, model.eval(), run), None
         if step is not None:
-            trained, dependence = step.fit(frame, trained, self._train)
+            trained, dependence = step.fit(log, trained, self._train)
+        self.config_, self.calibration_, self.dependence_ = config, calibration, dependence
         self.codec_, self.model_, self.run_ = trained
-        self.dependence_ = dependence
-        self.calibration_ = calibration
         return self
 
     def _columns(self) -> tuple[str, ...]:
-        self._fitted()
-        return self.codec_.columns(labels=False)
+        return self._fitted().codec.columns(labels=False)
 
     def _predict_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
-        behind = (self.calibration_, self.dependence_)
-        return predict_frame(self.model_, self.codec_, self.run_, frame, *behind)
+        after = (self.calibration_, self.dependence_)
+        return predict_frame(self.model_, self.codec_, self.run_, frame, *after)
+
+    def score(self, log: pd.DataFrame | str | Path, y: None = None) -> float:
+        """Minus the funnel's log loss over all impressions: the higher, the better.
+
+        Each impression's loss is the cross-entropy of pCTR plus, where it was clicked, that of
+        pCTCVR / pCTR, the CVR among clicks, as `predict` gives them; with further stages, of every
+        stage given its parent, where the parent was reached. The mean is over all impressions, in
+        the schema's weights. It is the mean log-likelihood of the labels of clicks and conversions,
+        and says nothing of pCVR where nothing was clicked.
+
+        Args:
+            log: Rows with labels, or a parquet file of them.
+            y: None; for scikit-learn only.
+
+        Raises:
+            NotFittedError: Nothing was fitted.
+            CompositionError: A model that only ranks.
+            SchemaError: A declared column is absent.
+            DataError: No rows, or values that cannot be used. Or a `y`.
+        """
+        _refuse_labels(y)
+        fitted, frame = self._fitted(), read_frame(log)
+        if fitted.model.objective.ranks_only:
+            raise CompositionError(
+                "`score` needs probabilities, but the scores of this model only rank: measure "
+                "their order, such as with metrics.GAUC"
+            )
+        rows = fitted.codec.encode(frame)
+        assert rows.labels is not None
+        joint = joint_probabilities(fitted.model, rows, self.run_, self.predict(frame))
+        return -funnel_log_loss(fitted.codec.schema.funnel, rows.labels, joint)
 
     def save(self, path: str | Path) -> None:
         """Write weights (safetensors), codec and settings (JSON) to a folder, whole or not at all.
@@ -235,9 +244,8 @@ class FunnelEstimator(LogPredictor):
             NotFittedError: Nothing was fitted.
         """
         self._fitted()
-        put_behind = (self.calibration_, self.dependence_)
-        saved = Saved(self.model, self.codec_, self._settings(), self.run_, *put_behind)
-        save_folder(path, saved, self.model_)
+        after = (self.calibration_, self.dependence_)
+        save_folder(path, SavedModel(self.config_, self.codec_, self.run_, *after), self.model_)
 
     @classmethod
     def load(cls, path: str | Path, *, model: Builder | None = None) -> "FunnelEstimator":
@@ -245,37 +253,40 @@ class FunnelEstimator(LogPredictor):
 
         Args:
             path: The folder.
-            model: The builder, where it was one's own.
+            model: The builder, if it is user-defined.
 
         Returns:
-            The fitted estimator.
+            The fitted estimator; its parameters are those of the fit, with defaults resolved.
 
         Raises:
-            ArtifactError: The folder is incomplete, from a newer version, or holds a model that was
-                built by a function of somebody's own and `model` is not given.
+            ArtifactError: The folder is incomplete, from a newer version, or its builder is
+                user-defined and `model` is not given.
         """
         saved = load_folder(path, model)
-        estimator = cls(saved.builder, saved.codec.schema, **saved.settings)
-        spec = estimator.encoding.applied(saved.codec.spec)
-        built = saved.builder(spec, funnel=saved.codec.schema.funnel, seed=estimator.seed)
+        config = saved.config
+        estimator = cls(config.model, config.schema, **config.settings)
+        built = build_model(config, saved.codec)
         load_weights(path, built)
         estimator.codec_, estimator.model_, estimator.run_ = saved.codec, built.eval(), saved.run
         estimator.calibration_, estimator.dependence_ = saved.calibration, saved.dependence
+        estimator.config_ = config
         return estimator
 
-    def _train(self, builder: Builder, frame: pd.DataFrame) -> Trained:
-        other = type(self)(builder, self.schema, **self._settings(), trainer=self.trainer)
-        other.fit(frame)
+    def _train(self, builder: Builder, rows: pd.DataFrame) -> Trained:
+        """Train a builder on rows with the same settings."""
+        parameters = self.get_params(deep=False) | {"model": builder, "progress": False}
+        other = type(self)(**parameters).fit(rows)
         return Trained(other.codec_, other.model_, other.run_)
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SETTINGS}
-
-    def _plan(self, rows: int) -> dict[str, Any]:
-        made: dict[str, Any] = {"model": builder_to_dict(self.model), "rows": rows}
-        return made | settings_to_json(self._settings())
 
     def _fitted(self) -> Fitted:
         if not hasattr(self, "model_"):
             raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
         return Fitted(self.codec_, self.model_)
+
+
+def _refuse_labels(y: object) -> None:
+    if y is not None:
+        raise DataError(
+            f"`y` must be None, found {type(y).__name__}: labels are columns of the log, named by "
+            "the schema; a simulator's truth is passed by name, `fit(log, truth=truth)`"
+        )

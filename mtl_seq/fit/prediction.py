@@ -1,4 +1,4 @@
-"""What a network says of many rows."""
+"""Predictions of a network or a fitted model for many rows."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ from mtl_seq.nn import FunnelNetwork
 from mtl_seq.nn.forward import batched_forward
 from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction, Scores
 
-__all__ = ["predict_frame", "rank_rows", "score_labelled", "score_rows"]
+__all__ = ["joint_probabilities", "predict_frame", "rank_rows", "score_labelled", "score_rows"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,11 +34,7 @@ def score_rows(
         rows: The rows.
         arithmetic: In what the network computes.
     """
-    return Scores(
-        *_columns(
-            network, rows, arithmetic, lambda output: (output.pctr, output.pcvr, output.pctcvr)
-        )
-    )
+    return Scores(*_columns(network, rows, arithmetic, lambda x: (x.pctr, x.pcvr, x.pctcvr)))
 
 
 def score_labelled(
@@ -74,10 +70,32 @@ def rank_rows(
         rows: The rows.
         arithmetic: In what the network computes.
     """
-    (score,) = _columns(
-        network, rows, arithmetic, lambda output: (output.joint_logit[output.stages[-1]],)
-    )
+    (score,) = _columns(network, rows, arithmetic, lambda x: (x.joint_logit[x.stages[-1]],))
     return score
+
+
+def joint_probabilities(
+    model: FunnelModel, rows: FunnelBatch, run: TrainingResult, predicted: pd.DataFrame
+) -> dict[str, FloatArray]:
+    """By stage, ``(N,)`` probabilities that an impression reaches it.
+
+    Args:
+        model: The fitted model; it gives the stages between the first and the last.
+        rows: The rows, in memory.
+        run: The model's training result.
+        predicted: What `predict_frame` gave for the rows; it gives the first and the last stage.
+    """
+    first, *between, last = model.network.funnel.names
+    joint = {first: predicted["pctr"].to_numpy(), last: predicted["pctcvr"].to_numpy()}
+    if between:
+        columns = _columns(
+            model.network,
+            rows,
+            run.arithmetic,
+            lambda prediction: tuple(prediction.log_joint[stage].exp() for stage in between),
+        )
+        joint |= dict(zip(between, columns, strict=True))
+    return joint
 
 
 def _columns(

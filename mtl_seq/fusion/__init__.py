@@ -1,4 +1,4 @@
-"""Fusing the scores of several models into one, and searching its weights."""
+"""Fusion of the scores of several models into one, and the search of its weights."""
 
 from mtl_seq.fusion.fusion import Kind, ScoreFusion
 from mtl_seq.fusion.order import order_within, pareto_front

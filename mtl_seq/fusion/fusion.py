@@ -1,4 +1,4 @@
-"""One score from several."""
+"""Fusion of several models' scores into one."""
 
 import math
 from collections.abc import Mapping
@@ -22,22 +22,23 @@ _LEAST = 1e-8
 
 @dataclass(frozen=True)
 class ScoreFusion:
-    """Several models' scores of the same impressions, fused into one.
+    """Weighted fusion of several models' scores of the same impressions.
 
-    The fused score orders impressions; it is no probability, also where its parts are. Multiplying
-    all weights by one number leaves its order as it was.
+    The fused score orders impressions; it is no probability, even if its components are. Its order
+    does not change if all weights are multiplied by the same number.
 
     Attributes:
         weights: Weight a_k of each component, at least 0 and not all 0.
-        kind: ``"geometric"``: ``prod p_k^a_k``, whose order does not change with the scale of a
+        kind: ``"geometric"``: ``prod p_k^a_k``, whose order does not depend on the scale of a
             component; weights of 1 on pCTR and pCVR give the order of pCTCVR. ``"arithmetic"``:
-            ``sum a_k p_k``, in which a component that is inflated speaks louder: calibrate first.
-            ``"rank"``: ``sum a_k / (c + rank_k)`` within the group (reciprocal rank fusion, Cormack
-            et al., SIGIR 2009), which uses nothing of a component but its order.
-        constant: c of rank fusion; 60 in the paper.
+            ``sum a_k p_k``, in which a component that is too high counts for more: calibrate
+            first. ``"rank"``: ``sum a_k / (c + rank_k)`` within the group (reciprocal rank fusion,
+            Cormack et al., SIGIR 2009), which uses only the order of each component.
+        constant: The constant c of rank fusion; 60 in the paper.
 
     Raises:
-        CompositionError: Another kind, a negative weight, none above 0, or a negative constant.
+        CompositionError: An unknown kind, a negative weight, no weight above 0, or a negative
+            constant.
 
     >>> scores = {"ctr": pd.Series([0.1, 0.4]), "cvr": pd.Series([0.5, 0.2])}
     >>> ScoreFusion({"ctr": 1, "cvr": 1}).fuse(scores)["score"].round(3).tolist()
@@ -58,8 +59,8 @@ class ScoreFusion:
                 )
         if not any(self.weights.values()):
             raise CompositionError(
-                f"`weights` must hold one above 0, found {dict(self.weights)}: nothing would order "
-                "anything"
+                f"`weights` must hold one above 0, found {dict(self.weights)}: without one, all "
+                "scores are equal"
             )
         if not self.constant >= 0:
             raise CompositionError(f"`constant` must be at least 0, found {self.constant}")
@@ -67,22 +68,22 @@ class ScoreFusion:
     def fuse(
         self, components: Mapping[str, pd.Series], group: pd.Series | None = None
     ) -> pd.DataFrame:
-        """Fuse.
+        """Fuse the components into one score.
 
         Args:
-            components: By name, one score per impression, the higher the better: a column of some
-                model's prediction. All on the same index. Of a geometric fusion probabilities;
+            components: By name, one score per impression, the higher the better: a column of a
+                model's prediction. All have the same index. For a geometric fusion, probabilities;
                 those below 1e-8 count as 1e-8.
-            group: The user or request of each impression, on the same index; ranks of a rank fusion
-                are within it. None for all impressions in one.
+            group: The user or request of each impression, on the same index, within which a rank
+                fusion ranks; None for one group.
 
         Returns:
-            One column ``score``, on the components' index: what a report takes of a ranker.
+            One column ``score``, on the components' index, as a model that only ranks predicts it.
 
         Raises:
-            DataError: Components of different rows, that are no numbers, or of a geometric fusion
-                negative.
-            CompositionError: Other components than those that have weights.
+            DataError: Components with different rows, that are no numbers, or negative in a
+                geometric fusion.
+            CompositionError: The components are not those that have weights.
         """
         if set(components) != set(self.weights):
             raise CompositionError(
@@ -97,7 +98,7 @@ class ScoreFusion:
     def combine(
         self, components: Mapping[str, FloatArray], group: pd.Series | None = None
     ) -> FloatArray:
-        """`fuse` on arrays that were checked."""
+        """`fuse`, of arrays that `checked` returned."""
         parts = {name: components[name] for name in self.weights}
         if self.kind == "geometric":
             logs = [a * np.log(np.maximum(parts[name], _LEAST)) for name, a in self.weights.items()]
@@ -112,16 +113,16 @@ class ScoreFusion:
 def checked(
     components: Mapping[str, pd.Series], *, positive: bool
 ) -> tuple[dict[str, FloatArray], pd.Index]:
-    """Components as arrays, and the index they share.
+    """Components as arrays, and their common index.
 
     Args:
         components: By name, one score per impression.
-        positive: Whether they must not be negative.
+        positive: Whether negative scores are refused.
 
     Raises:
-        DataError: None, rows that differ, or values that cannot be fused.
+        DataError: No components, different rows, or values that cannot be fused.
     """
-    found: dict[str, FloatArray] = {}
+    arrays: dict[str, FloatArray] = {}
     index: pd.Index | None = None
     first = next(iter(components), "")
     for name, column in components.items():
@@ -140,25 +141,25 @@ def checked(
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         bad = ~np.isfinite(values) | (positive & (values < 0))
         if bad.any():
-            asked = "finite numbers of at least 0" if positive else "finite numbers"
+            required = "finite numbers of at least 0" if positive else "finite numbers"
             raise DataError(
-                f"component {name!r} must hold {asked}, which it does not in "
+                f"component {name!r} must hold {required}, which it does not in "
                 f"{rows_text(index[bad], int(bad.sum()))}"
                 + (": fuse scores that are no probabilities by rank" if positive else "")
             )
-        found[name] = values
+        arrays[name] = values
     if index is None:
-        raise DataError("there must be at least one component to fuse, found none")
-    return found, index
+        raise DataError("`components` must hold at least one component to fuse, found none")
+    return arrays, index
 
 
 def _rank(values: FloatArray, group: pd.Series | None) -> FloatArray:
-    """From 1 for the highest; ties share their mean rank."""
+    """Ranks from 1 for the highest score; ties share their mean rank."""
     column = pd.Series(values)
     if group is None:
         ranks = column.rank(ascending=False)
     else:
         codes = pd.factorize(group, use_na_sentinel=False)[0]
         ranks = column.groupby(codes).rank(ascending=False)
-    found: FloatArray = ranks.to_numpy(dtype=np.float64)
-    return found
+    array: FloatArray = ranks.to_numpy(dtype=np.float64)
+    return array

@@ -1,4 +1,4 @@
-"""How well a score orders impressions, and which of several trade-offs are worth having."""
+"""Grouped AUC of a score, and the Pareto front of trade-offs."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def order_within(score: FloatArray, label: FloatArray, group: NDArray[np.int64])
         group: ``(N,)`` codes from 0; all 0 for plain AUC.
 
     Returns:
-        The mean over groups with both labels; NaN where there is none.
+        The mean over groups with both labels; NaN if there is none.
     """
     rank = pd.Series(score).groupby(group).rank().to_numpy()
     rows = np.bincount(group)
@@ -26,16 +26,16 @@ def order_within(score: FloatArray, label: FloatArray, group: NDArray[np.int64])
     both = (positive > 0) & (positive < rows)
     if not both.any():
         return float("nan")
-    beaten = np.bincount(group, label * rank) - positive * (positive + 1) / 2
-    auc = beaten[both] / (positive * (rows - positive))[both]
+    pairs = np.bincount(group, label * rank) - positive * (positive + 1) / 2
+    auc = pairs[both] / (positive * (rows - positive))[both]
     return float(np.average(auc, weights=rows[both]))
 
 
 def pareto_front(points: FloatArray) -> NDArray[np.bool_]:
-    """Which points no other beats: ``(N, 2)`` -> ``(N,)``, both coordinates better when larger.
+    """The points that no other dominates: ``(N, 2)`` -> ``(N,)``; larger coordinates are better.
 
-    A point is beaten by one that is at least as good in both and better in one; equal points stand
-    side by side.
+    A point is dominated by one that is at least as good in both coordinates and better in one.
+    Equal points do not dominate each other.
     """
     order = np.lexsort((-points[:, 1], -points[:, 0]))
     best, kept = -np.inf, np.zeros(len(points), dtype=bool)

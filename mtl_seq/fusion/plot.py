@@ -1,4 +1,4 @@
-"""The front of a fusion's trade-offs, drawn without pyplot."""
+"""Plot of the Pareto front of a fusion, without pyplot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ _BLUE, _ORANGE, _INK, _FAINT = "#0072B2", "#D55E00", "#222222", "#BBBBBB"
 
 
 def front_figure(table: pd.DataFrame, names: Sequence[str], *, kind: str, grouped: bool) -> Figure:
-    """AUC of clicks against AUC of conversions: all trials, their front, and the best.
+    """AUC of clicks against AUC of conversions: all trials, their Pareto front, and the best.
 
     Args:
         table: The trials of a `FusionSearch`.
         names: The components.
-        kind: How they were fused.
+        kind: The kind of fusion.
         grouped: Whether AUCs are within users or requests.
     """
     figure = Figure(figsize=(6.8, 4.8))
@@ -62,7 +62,7 @@ def front_figure(table: pd.DataFrame, names: Sequence[str], *, kind: str, groupe
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure, whole or not at all; the suffix says whether PNG or SVG."""
-    undated: dict[str, Any] = {"Date": None} if Path(path).suffix == ".svg" else {}
+    """Write a figure as PNG or SVG, by its suffix, whole or not at all."""
+    metadata: dict[str, Any] = {"Date": None} if Path(path).suffix == ".svg" else {}
     with atomic_path(path) as aside:
-        figure.savefig(aside, dpi=160, bbox_inches="tight", metadata=undated)
+        figure.savefig(aside, dpi=160, bbox_inches="tight", metadata=metadata)

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from mtl_seq.errors import CompositionError, DataError
-from mtl_seq.functional import inverse_propensity, propensity_quantile, self_normalised
+from mtl_seq.functional import (
+    Array,
+    as_tensor,
+    inverse_propensity,
+    propensity_quantile,
+    self_normalised,
+)
 from mtl_seq.losses.base import Loss
 from mtl_seq.losses.propensity_sources import PropensitySource
 from mtl_seq.losses.weight_report import WeightReport
@@ -71,8 +77,8 @@ class PropensityPolicy:
         Raises:
             DataError: A propensity of the labels that is outside (0, 1).
         """
-        propensity = self._of(prediction, labels, clicked=True)
-        return inverse_propensity(labels.click, propensity, self._floor(propensity))
+        propensity = self.propensity_of(prediction, labels)
+        return inverse_propensity(labels.click, propensity, self.floor_of(propensity))
 
     def unclicked_weights(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """``(B,)`` weights ``(1 - o) / max(1 - p, floor)``, scaled if asked; 0 on the clicks.
@@ -82,9 +88,9 @@ class PropensityPolicy:
         Raises:
             DataError: A propensity of the labels that is outside (0, 1).
         """
-        missed = self._of(prediction, labels, clicked=False)
+        missed = self.propensity_of(prediction, labels, clicked=False)
         return self.scaled(
-            inverse_propensity(1 - labels.click, missed, self._floor(missed)), labels
+            inverse_propensity(1 - labels.click, missed, self.floor_of(missed)), labels
         )
 
     def scaled(self, weight: Tensor, labels: FunnelLabels) -> Tensor:
@@ -96,29 +102,40 @@ class PropensityPolicy:
     ) -> WeightReport:
         """How far the weights of a batch are to be trusted: those of its clicks, or of the rest."""
         with torch.no_grad():
-            propensity = self._of(prediction, labels, clicked=clicked)
-            floor = self._floor(propensity)
+            propensity = self.propensity_of(prediction, labels, clicked=clicked)
+            floor = self.floor_of(propensity)
             happened = labels.click if clicked else 1 - labels.click
             weight = inverse_propensity(happened, propensity, floor)
             return WeightReport.of(self.scaled(weight, labels), propensity < floor)
 
-    def _of(self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool) -> Tensor:
-        """P(click), or P(no click), of every row."""
+    def propensity_of(
+        self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool = True
+    ) -> Tensor:
+        """``(B,)`` P(click), or P(no click), of every row, at least the resolution of its type.
+
+        Raises:
+            DataError: A propensity of the labels that is outside (0, 1).
+        """
         dtype = prediction.pcvr_logit.dtype
         if labels.propensity is None:
             # 1 - p is formed from the logit: the difference would be 0 at p = 1 - 1e-8.
             logit = prediction.pctr_logit
-            found = prediction.pctr if clicked else torch.sigmoid(-logit)
+            propensity = prediction.pctr if clicked else torch.sigmoid(-logit)
         else:
             check_propensity(labels.propensity)
-            found = labels.propensity if clicked else 1 - labels.propensity
-        found = found.to(dtype).clamp_min(torch.finfo(dtype).eps)
-        return found.detach() if self.detach else found
+            propensity = labels.propensity if clicked else 1 - labels.propensity
+        propensity = propensity.to(dtype).clamp_min(torch.finfo(dtype).eps)
+        return propensity.detach() if self.detach else propensity
 
-    def _floor(self, propensity: Tensor) -> Tensor | float:
+    def floor_of(self, propensity: Array) -> Tensor | float:
+        """The value that smaller propensities are raised to: `floor`, else their quantile.
+
+        Args:
+            propensity: ``(N,)`` propensities of a batch or of a log.
+        """
         if self.floor is not None:
             return self.floor
-        return propensity_quantile(propensity.detach(), self.quantile)
+        return propensity_quantile(as_tensor(propensity), self.quantile)
 
 
 class PropensityLoss(Loss):

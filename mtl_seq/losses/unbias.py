@@ -6,7 +6,7 @@ from torch import Tensor
 from mtl_seq.errors import CompositionError
 from mtl_seq.functional import binary_cross_entropy, propensity_quantile
 from mtl_seq.losses.base import Loss
-from mtl_seq.losses.propensity import check_propensity
+from mtl_seq.losses.propensity import PropensityPolicy
 from mtl_seq.losses.row_sampling import Coins
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 
@@ -58,11 +58,7 @@ class Unbias(Loss):
         Raises:
             DataError: A propensity of the labels that is outside (0, 1).
         """
-        if labels.propensity is not None:
-            check_propensity(labels.propensity)
-        propensity = prediction.pctr if labels.propensity is None else labels.propensity
-        propensity = propensity.detach().to(prediction.pcvr_logit.dtype)
-        propensity = propensity.clamp_min(torch.finfo(propensity.dtype).eps)
+        propensity = PropensityPolicy().propensity_of(prediction, labels)
         clicked = labels.click > 0
         constant = propensity_quantile(propensity[clicked], self.quantile)
         accept = (constant / propensity).clamp(max=1)

@@ -1,4 +1,4 @@
-"""What a model makes of its experts, in numbers and as a picture."""
+"""Use of the experts by each tower: summary, warnings, plot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,40 +17,40 @@ __all__ = ["gate_summary", "gate_warnings", "plot_gates"]
 
 FloatArray = NDArray[np.float64]
 
-_ALL = "all impressions"
+_ALL = "all"
 _DEAD, _ALONE = 0.01, 0.95
 
 
 def gate_summary(
     towers: Sequence[str], share: FloatArray, segment: pd.Series | None = None
 ) -> pd.DataFrame:
-    """Mean shares, and how evenly they are spread.
+    """Mean gate weight of each expert by tower, and how even the weights are.
 
     Args:
         towers: Names of the T towers.
-        share: ``(N, T, E)`` shares; rows add up to 1.
-        segment: ``(N,)`` a column to part the rows by.
+        share: ``(N, T, E)`` gate weights; they sum to 1 over the experts.
+        segment: ``(N,)`` a column to group the rows by.
 
     Returns:
-        A row per segment and tower, ``all impressions`` first: the mean share of each expert,
-        ``entropy`` (mean over rows of the share's entropy over that of an even spread, 0 to 1; NaN
-        with one expert), ``busiest`` (the largest mean share) and ``rows``.
+        A row per segment and tower, all impressions (``"all"``) first: the mean share of each
+        expert, ``entropy`` (mean over rows of the share's entropy over that of an even spread, 0 to
+        1; NaN with one expert), ``busiest`` (the largest mean share) and ``rows``.
 
     Raises:
-        DataError: Shares of another shape, that do not add up to 1, or no rows.
+        DataError: Shares of another shape, that do not sum to 1, or no rows.
     """
     _check(towers, share, segment)
-    parts: dict[str, NDArray[np.bool_]] = {_ALL: np.ones(len(share), dtype=bool)}
+    segments: dict[str, NDArray[np.bool_]] = {_ALL: np.ones(len(share), dtype=bool)}
     if segment is not None:
         for value in segment.value_counts().index:
-            parts[f"{segment.name}={value}"] = (segment == value).to_numpy()
+            segments[f"{segment.name}={value}"] = (segment == value).to_numpy()
     records = []
-    for name, rows in parts.items():
+    for name, rows in segments.items():
         for index, tower in enumerate(towers):
-            own = share[rows, index]
-            mean = own.mean(0)
+            weights = share[rows, index]
+            mean = weights.mean(0)
             experts = {f"expert {e}": float(value) for e, value in enumerate(mean)}
-            spread = {"entropy": _entropy(own), "busiest": float(mean.max())}
+            spread = {"entropy": _entropy(weights), "busiest": float(mean.max())}
             records.append(
                 {"segment": name, "tower": tower, **experts, **spread, "rows": int(rows.sum())}
             )
@@ -58,7 +58,7 @@ def gate_summary(
 
 
 def gate_warnings(summary: pd.DataFrame) -> list[str]:
-    """What is wrong with the experts over all impressions, if anything.
+    """Warnings on the use of the experts over all impressions.
 
     Returns:
         A sentence for each expert whose share is below 1% in every tower, and for each tower that
@@ -66,52 +66,34 @@ def gate_warnings(summary: pd.DataFrame) -> list[str]:
     """
     rows = summary.loc[_ALL]
     experts = [column for column in rows if str(column).startswith("expert ")]
-    said = [
+    dead = [
         f"{expert} is dead: no tower gives it more than {rows[expert].max():.1%}; fewer experts, "
         "gate dropout or a higher temperature may help"
         for expert in experts
         if rows[expert].max() < _DEAD
     ]
-    return said + [
-        f"tower {tower!r} gives {max(experts, key=lambda e: row[e])} {row['busiest']:.1%}: it "
-        "takes all, so the others are of no use to this tower"
+    return dead + [
+        f"tower {tower!r} gives {max(experts, key=lambda e: row[e])} {row['busiest']:.1%}: the "
+        "other experts are not used by this tower"
         for tower, row in rows.iterrows()
         if row["busiest"] > _ALONE and len(experts) > 1
     ]
 
 
-def plot_gates(summary: pd.DataFrame, path: str | Path) -> None:
-    """Draw a heat map, tower by expert, one panel per segment, into a file."""
+def plot_gates(summary: pd.DataFrame, path: str | Path | None = None) -> "Figure":
+    """Draw a heat map, tower by expert, one panel per segment.
+
+    Args:
+        summary: Output of `gate_summary`.
+        path: PNG or SVG file to write too; None for none.
+
+    Returns:
+        The Matplotlib figure.
+    """
     from mtl_seq.report.render.plot_bias import save
+    from mtl_seq.report.render.plot_gates import gate_figure
 
-    save(_heat_map(summary), path)
-
-
-def _heat_map(summary: pd.DataFrame) -> "Figure":
-    from matplotlib.figure import Figure
-
-    segments = list(dict.fromkeys(summary.index.get_level_values("segment")))[:7]
-    experts = [column for column in summary if str(column).startswith("expert ")]
-    towers = list(summary.loc[segments[0]].index)
-    height = 0.9 + 0.42 * len(towers)
-    figure = Figure(figsize=(2.4 + 0.75 * len(experts), height * len(segments)))
-    panels = figure.subplots(len(segments), 1, squeeze=False)[:, 0]
-    for panel, segment in zip(panels, segments, strict=True):
-        values = summary.loc[segment, experts].to_numpy(dtype=np.float64)
-        panel.imshow(values, vmin=0, vmax=1, cmap="Blues", aspect="auto")
-        for row, column in np.ndindex(*values.shape):
-            colour = "white" if values[row, column] > 0.55 else "#222222"
-            text = f"{values[row, column]:.0%}"
-            panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-        panel.set_yticks(range(len(towers)), towers)
-        panel.set_xticks(range(len(experts)), experts if panel is panels[-1] else [])
-        count = int(summary.loc[segment, "rows"].iloc[0])
-        panel.set_title(f"{segment} ({count:,} rows)", loc="left", fontsize=10)
-        panel.spines[:].set_visible(False)
-        panel.tick_params(length=0)
-    figure.suptitle("Mean share of each expert, by tower", x=0.02, ha="left", fontsize=11)
-    figure.tight_layout()
-    return figure
+    return save(gate_figure(summary), path)
 
 
 def _entropy(share: FloatArray) -> float:

@@ -1,4 +1,4 @@
-"""Two regression tasks whose relatedness is one number (Ma et al., KDD 2018, section 3.2)."""
+"""Two synthetic regression tasks of known relatedness (Ma et al., KDD 2018, section 3.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,20 +31,21 @@ class MMoERegression:
     m = 4 and standard normal alpha and beta; pass them as values. In both, as here, the two tasks
     share alpha and beta, so that they are one task at p = 1.
 
-    It is no `Simulator`: there is no funnel in it, so nothing of a schema or of selection.
+    It is not a `Simulator`: it has no funnel, no schema and no selection.
 
     Attributes:
         d: Input features, at least 2.
         cosine: p, the cosine of w_1 and w_2, in [-1, 1].
         scale: c, the length of both, above 0. It moves the sines' frequencies too.
-        terms: m, how many sines, at least 0.
+        terms: m, number of sines, at least 0.
         alpha: Their frequencies, m of them; None for the port's.
         beta: Their phases, m of them; None for the port's.
         noise_std: Standard deviation of e_k, at least 0.
         seed: Seed of u_1 and u_2. Scenarios that differ only in `cosine` share both.
 
     Raises:
-        SimulationError: A parameter outside its range, or alpha or beta of another length than `terms`.
+        SimulationError: A parameter outside its range, or alpha or beta of another length than
+            `terms`.
 
     >>> x, y = MMoERegression(d=5, cosine=1.0, noise_std=0.0).sample(3, np.random.default_rng(0))
     >>> x.shape, bool(np.allclose(y[:, 0], y[:, 1]))
@@ -65,15 +66,15 @@ class MMoERegression:
     def __post_init__(self) -> None:
         self._check()
         for name in ("alpha", "beta"):
-            given = getattr(self, name)
-            if given is not None:
-                # Tuples, so that a scenario can be compared and hashed whatever it was given.
-                object.__setattr__(self, name, tuple(float(value) for value in given))
+            values = getattr(self, name)
+            if values is not None:
+                # Tuples, so that a scenario can be compared and hashed.
+                object.__setattr__(self, name, tuple(float(value) for value in values))
         alpha = np.arange(1, self.terms + 1) if self.alpha is None else self.alpha
         beta = np.arange(self.terms) ** 2 if self.beta is None else self.beta
         waves = np.array([alpha, beta], dtype=np.float64)
         rng = np.random.default_rng(self.seed)
-        # Columns of Q are orthonormal; u_2 is drawn whatever p is, so that p changes nothing else.
+        # Columns of Q are orthonormal; u_2 is drawn for every p, so that p changes nothing else.
         u, _ = np.linalg.qr(rng.standard_normal((self.d, 2)))
         mix = np.sqrt((1 - self.cosine) * (1 + self.cosine))
         weights = self.scale * np.stack([u[:, 0], self.cosine * u[:, 0] + mix * u[:, 1]])
@@ -108,7 +109,7 @@ class MMoERegression:
         Args:
             n: How many, at least 1.
             rng: The only source of randomness. x and the noise drawn from it do not depend on any
-                parameter but `d`, so two scenarios that differ in `cosine` can be compared row by row.
+                parameter but `d`, so scenarios that differ in `cosine` can be compared row by row.
 
         Returns:
             x ``(n, d)`` and y ``(n, 2)``, task 1 first.
@@ -136,13 +137,13 @@ class MMoERegression:
                 "standard deviation, not a variance"
             )
         for name in ("alpha", "beta"):
-            given = getattr(self, name)
-            if given is None:
+            values = getattr(self, name)
+            if values is None:
                 continue
-            if len(given) != self.terms:
+            if len(values) != self.terms:
                 raise SimulationError(
                     f"`{name}` must have one value for each of the {self.terms} `terms`, found "
-                    f"{len(given)}: set `terms` to its length"
+                    f"{len(values)}: set `terms` to its length"
                 )
-            if not np.isfinite(given).all():
-                raise SimulationError(f"`{name}` must be finite, found {list(given)}")
+            if not np.isfinite(values).all():
+                raise SimulationError(f"`{name}` must be finite, found {list(values)}")

@@ -1,4 +1,4 @@
-"""The funnel with probit links: Heckman's scenario, where every rate has a closed form."""
+"""The probit funnel: Heckman's selection model, with closed forms for every rate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from mtl_seq.errors import SchemaError, SimulationError
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
-from mtl_seq.simulate.common.normal import bivariate, cumulative, quantile
+from mtl_seq.simulate.common.normal import bivariate_cdf
 from mtl_seq.simulate.common.parameter_checks import (
     ParameterError,
     check_choice,
@@ -25,7 +26,7 @@ FloatArray = NDArray[np.float64]
 
 
 class ProbitRates(NamedTuple):
-    """Rates of a `ProbitFunnel`, exact.
+    """Exact rates of a `ProbitFunnel`.
 
     Attributes:
         ctr: P(o = 1).
@@ -68,9 +69,9 @@ class ProbitFunnel:
         r* = (rho click_slope conversion_slope + error_correlation)
              / sqrt((1 + click_slope^2) (1 + conversion_slope^2))
 
-    so `rates` needs no simulation. The log shows x as ``x_0``, ``x_1``, ... and w, where it has a
-    part, as ``instrument``: it moves clicks and nothing else (an exclusion restriction), and the
-    schema hides it from the conversion's tower. ``truth.hidden`` holds ``confounder`` (h).
+    so `rates` needs no simulation. The log shows x as ``x_0``, ``x_1``, ... and w, where its share
+    is positive, as ``instrument``: it moves clicks only (an exclusion restriction), and the schema
+    hides it from the conversion's tower. ``truth.hidden`` holds ``confounder`` (h).
 
     Attributes:
         features: d, in [2, 1000].
@@ -78,10 +79,10 @@ class ProbitFunnel:
         click_slope: In [0, 20].
         conversion_slope: In [0, 20].
         ctr: P(o = 1), in (0, 1).
-        cvr: What `cvr_over` says, in (0, 1).
+        cvr: The rate named by `cvr_over`, in (0, 1).
         cvr_over: ``"clicks"`` for P(r = 1 | o = 1), ``"impressions"`` for P(r = 1).
         error_correlation: In [-0.95, 0.95].
-        instrument: Share of the click score's variance, in [0, 1], that w carries.
+        instrument: Share of the click score's variance, in [0, 1], explained by w.
         hidden_from: For a stage, the features that models must hide from its tower.
         seed: Seed of u and v.
 
@@ -114,14 +115,14 @@ class ProbitFunnel:
         within = np.sqrt(1 - self.instrument)
         cosine = 0.0 if within == 0 else float(np.clip(self.rho / within, -1, 1))
         direction = cosine * u[:, 0] + np.sqrt((1 - cosine) * (1 + cosine)) * u[:, 1]
-        k = quantile(self.cvr) if self.cvr_over == "impressions" else self._solve()
-        simulator = _Scenario(
+        k = float(ndtri(self.cvr)) if self.cvr_over == "impressions" else self._solve()
+        scenario = _Scenario(
             u[:, 0],
             direction,
-            float(np.hypot(1, self.click_slope)) * quantile(self.ctr),
+            float(np.hypot(1, self.click_slope) * ndtri(self.ctr)),
             float(np.hypot(1, self.conversion_slope)) * k,
         )
-        object.__setattr__(self, "_scenario", simulator)
+        object.__setattr__(self, "_scenario", scenario)
 
     @property
     def schema(self) -> Schema:
@@ -138,7 +139,7 @@ class ProbitFunnel:
     def rates(self) -> ProbitRates:
         """The closed forms."""
         k = self._scenario.beta / float(np.hypot(1, self.conversion_slope))
-        both, cvr = self._both(k), float(cumulative(np.array(k)))
+        both, cvr = self._both(k), float(ndtr(k))
         return ProbitRates(self.ctr, cvr, both, both / self.ctr, (cvr - both) / (1 - self.ctr))
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FunnelTruth]:
@@ -153,29 +154,30 @@ class ProbitFunnel:
         """
         if n < 1:
             raise SimulationError(f"`n` must be at least 1, found {n}")
-        simulator, rho = self._scenario, self.error_correlation
+        scenario, rho = self._scenario, self.error_correlation
         x = rng.standard_normal((n, self.features))
         columns: dict[str, NDArray[np.generic]] = {f"x_{j}": v for j, v in enumerate(x.T)}
-        z = np.sqrt(1 - self.instrument) * (x @ simulator.click)
+        z = np.sqrt(1 - self.instrument) * (x @ scenario.click)
         if self.instrument:
             columns["instrument"] = rng.standard_normal(n)
             z += np.sqrt(self.instrument) * columns["instrument"]
-        a = simulator.alpha + self.click_slope * z
-        b = simulator.beta + self.conversion_slope * (x @ simulator.conversion)
-        pctr, pcvr = cumulative(a), cumulative(b)
-        pctcvr, given, hidden = pctr * pcvr, (pctr, pcvr), {}
-        own = 1.0
+        a = scenario.alpha + self.click_slope * z
+        b = scenario.beta + self.conversion_slope * (x @ scenario.conversion)
+        pctr, pcvr = ndtr(a), ndtr(b)
+        pctcvr, given_hidden, hidden = pctr * pcvr, (pctr, pcvr), {}
+        scale = 1.0
         if rho:
-            pctcvr = bivariate(a, b, rho)
-            loading, own = np.sqrt(abs(rho)), np.sqrt(1 - abs(rho))
+            pctcvr = bivariate_cdf(a, b, rho)
+            loading, scale = np.sqrt(abs(rho)), np.sqrt(1 - abs(rho))
             hidden["confounder"] = h = rng.standard_normal(n)
             a, b = a + loading * h, b + np.sign(rho) * loading * h
-            given = (cumulative(a / own), cumulative(b / own))
-        potential = b + own * rng.standard_normal(n) > 0
-        click = a + own * rng.standard_normal(n) > 0
+            given_hidden = (ndtr(a / scale), ndtr(b / scale))
+        potential = b + scale * rng.standard_normal(n) > 0
+        click = a + scale * rng.standard_normal(n) > 0
         columns["click"] = click.astype(np.int64)
         columns["conversion"] = (click & potential).astype(np.int64)
-        truth = FunnelTruth(pctr, pcvr, pctcvr, *given, potential.astype(np.float64), hidden=hidden)
+        drawn = potential.astype(np.float64)
+        truth = FunnelTruth(pctr, pcvr, pctcvr, *given_hidden, drawn, hidden=hidden)
         return pd.DataFrame(columns, copy=False), truth
 
     def _check(self) -> None:
@@ -193,7 +195,7 @@ class ProbitFunnel:
         if abs(self.rho) > most + 1e-12:
             raise ParameterError(
                 f"`rho` must lie in [{-most:.4g}, {most:.4g}] with an `instrument` of "
-                f"{self.instrument}, which conversions know nothing of; found {self.rho}",
+                f"{self.instrument}, which does not move conversions; found {self.rho}",
                 "rho",
             )
         try:
@@ -206,14 +208,12 @@ class ProbitFunnel:
         slopes = self.rho * self.click_slope * self.conversion_slope
         scale = np.hypot(1, self.click_slope) * np.hypot(1, self.conversion_slope)
         correlation = float((slopes + self.error_correlation) / scale)
-        return float(bivariate(np.array(quantile(self.ctr)), np.array(k), correlation))
+        return float(bivariate_cdf(ndtri(self.ctr), np.array(k), correlation))
 
     def _solve(self) -> float:
-        """The threshold that gives P(r = 1 | o = 1), by bisection."""
-        low, high = -38.0, 38.0
-        for _ in range(200):
-            middle = (low + high) / 2
-            low, high = (
-                (low, middle) if self._both(middle) > self.cvr * self.ctr else (middle, high)
-            )
-        return (low + high) / 2
+        """The conversion threshold that gives P(r = 1 | o = 1) = `cvr`."""
+        from scipy.optimize import brentq
+
+        goal = self.cvr * self.ctr
+        threshold: float = brentq(lambda k: self._both(k) - goal, -38.0, 38.0)
+        return threshold

@@ -1,4 +1,4 @@
-"""Scenarios by name, or from a file of one's own."""
+"""Named scenarios, and user-defined ones from a TOML file."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,13 +14,13 @@ from mtl_seq.simulate.scenario_file import ScenarioFile, read_scenario
 
 __all__ = ["scenario", "scenarios"]
 
-# Not a package: importing one of that name would put it in the place of the function.
+# Not a package: importing a package of that name would shadow the function.
 _FOLDER = resources.files("mtl_seq.simulate") / "scenarios"
 _KNOWN = tuple(field.name for field in fields(Parameters))
 
 
 def scenarios() -> dict[str, str]:
-    """The named scenarios, each with one line of what it is."""
+    """Names of the scenarios, each with its summary line."""
     files = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".toml"))
     return {name[:-5]: _read(name[:-5]).summary for name in files}
 
@@ -31,39 +31,39 @@ def scenario(name: str | Path, *, seed: int | None = None, **parameters: Any) ->
     A file is TOML::
 
         version = 1            # raised whenever the scenario changes
-        summary = "One line of what it is."
+        summary = "One-line summary."
 
-        [parameters]                # parameters of `LogisticFunnel`
+        [parameters]           # parameters of `LogisticFunnel`
         rho = 0.8
         days = 7
 
-        [parameters.delay]          # a mechanism: parameters of `Delay`
+        [parameters.delay]     # a mechanism: parameters of `Delay`
         mean = 2.0
 
     Args:
         name: One of `scenarios`, or a path that ends in ``.toml``.
         seed: Seed of the scenario's users and items; by default the file's, or 0.
-        parameters: Parameters to set otherwise. A mechanism's are ``**{"delay.mean": 2.0}``; a mapping gives
-            all of them, None takes the mechanism away.
+        parameters: Parameters that override the scenario's. A mechanism's are set by
+            ``**{"delay.mean": 2.0}``; a mapping replaces all of them, None removes the mechanism.
 
     Returns:
         The scenario.
 
     Raises:
-        SimulationError: No scenario of that name, no such file, a parameter that does not exist or lies
-            outside its range; for a parameter that a file sets, with the line.
+        SimulationError: No scenario of that name, no such file, a parameter that does not exist or
+            lies outside its range; for a parameter that a file sets, with the line.
 
     >>> scenario("dense", rho=-0.8).rho
     -0.8
     >>> scenario("delayed", **{"delay.mean": 1.5}).delay.mean
     1.5
     """
-    read = _read(name)
+    file = _read(name)
     if seed is not None:
         parameters["seed"] = seed
     settings: dict[str, Any] = {}
-    for parameter, value in read.parameters.items():
-        _check_known(parameter, value, read)
+    for parameter, value in file.parameters.items():
+        _check_known(parameter, value, file)
         settings[parameter] = dict(value) if isinstance(value, Mapping) else value
     for parameter, value in parameters.items():
         _check_known(parameter, value, None)
@@ -82,27 +82,27 @@ def scenario(name: str | Path, *, seed: int | None = None, **parameters: Any) ->
         group, _, inner = parameter.partition(".")
         if {group, parameter} & set(parameters) or not _is_file(name):
             raise
-        raise read.error(str(error), "parameters", group, *([inner] if inner else [])) from error
+        raise file.error(str(error), "parameters", group, *([inner] if inner else [])) from error
 
 
-def _check_known(parameter: str, value: object, read: ScenarioFile | None) -> None:
-    """The parameter, and where its value is a table each in it, exists."""
+def _check_known(parameter: str, value: object, file: ScenarioFile | None) -> None:
+    """Check that a parameter exists, and every parameter of a mechanism's table."""
     group, _, inner = parameter.partition(".")
     path: tuple[str, ...] = (parameter,)
     if group not in MECHANISMS or not (inner or isinstance(value, Mapping)):
-        asked, known = [parameter], _KNOWN
+        names, known = [parameter], _KNOWN
     else:
         path = (group,)
-        asked = [inner] if inner else [str(key) for key in cast("Mapping[str, Any]", value)]
+        names = [inner] if inner else [str(key) for key in cast("Mapping[str, Any]", value)]
         known = tuple(field.name for field in fields(MECHANISMS[group]))
-    for name in asked:
+    for name in names:
         if name in known:
             continue
         within = "" if known is _KNOWN else f" of {group}"
         message = f"no parameter {name!r}{within}: known are {', '.join(known)}"
-        if read is None:
+        if file is None:
             raise SimulationError(message)
-        raise read.error(message, "parameters", *path, *(() if known is _KNOWN else (name,)))
+        raise file.error(message, "parameters", *path, *(() if known is _KNOWN else (name,)))
 
 
 def _table(value: object) -> Mapping[str, Any]:
@@ -123,7 +123,7 @@ def _read(name: str | Path) -> ScenarioFile:
     if not file.is_file():
         raise SimulationError(
             f"no scenario {name!r}: known are {', '.join(scenarios())}; "
-            "a file of your own must end in .toml"
+            "the file of a user-defined scenario must end in .toml"
         )
     return read_scenario(file.read_text(encoding="utf-8"), f"scenario {name!r}")
 

@@ -1,4 +1,4 @@
-"""Reading a scenario from a TOML file, and finding the line at fault."""
+"""Read a scenario from a TOML file, with line numbers in errors."""
 
 import re
 import tomllib
@@ -15,14 +15,14 @@ _HEADED = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
 
 
 class ScenarioFile(NamedTuple):
-    """A scenario as a file describes it.
+    """A scenario file.
 
     Attributes:
         source: Where it was read from, for messages.
         text: The whole file.
-        version: Of the scenario's law; 0 where the file has none.
-        summary: One line of what it is.
-        parameters: Parameters of `LogisticFunnel`; those of a mechanism in a table of their own.
+        version: Version of the scenario; 0 where the file has none.
+        summary: One-line summary.
+        parameters: Parameters of `LogisticFunnel`; those of a mechanism in a nested table.
     """
 
     source: str
@@ -46,7 +46,7 @@ def read_scenario(text: str, source: str) -> ScenarioFile:
         source: Where it comes from, for messages.
 
     Raises:
-        SimulationError: It is no TOML, or its keys are not these; with the line.
+        SimulationError: It is not TOML, or has other keys; with the line.
     """
     try:
         content = tomllib.loads(text)
@@ -62,7 +62,8 @@ def read_scenario(text: str, source: str) -> ScenarioFile:
     for key in content:
         if key not in _KEYS:
             raise read.error(
-                f"no key {key!r}: known are {', '.join(_KEYS)}; parameters stand below [parameters]",
+                f"no key {key!r}: known are {', '.join(_KEYS)}; parameters belong below "
+                "[parameters]",
                 key,
             )
     if isinstance(read.version, bool) or not isinstance(read.version, int) or read.version < 1:
@@ -81,9 +82,10 @@ def read_scenario(text: str, source: str) -> ScenarioFile:
 
 
 def line_of(text: str, key: tuple[str, ...]) -> int | None:
-    r"""The line, from 1, on which a key is set, or else the table or value that it stands in.
+    r"""The line, from 1, on which a key is set, or else that of the table or value around it.
 
-    >>> line_of("[parameters]\nrho = 0.4\n[parameters.delay]\nmean = 3", ("parameters", "delay", "mean"))
+    >>> text = "[parameters]\nrho = 0.4\n[parameters.delay]\nmean = 3"
+    >>> line_of(text, ("parameters", "delay", "mean"))
     4
     """
     table: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""A real log with clicks and conversions of known truth."""
+"""Semi-synthetic data: a real log with simulated clicks and conversions of known truth."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,27 +17,27 @@ __all__ = ["SemiSynthetic", "Teacher"]
 FloatArray = NDArray[np.float64]
 
 Teacher = Mapping[str, FloatArray] | Callable[[pd.DataFrame], Mapping[str, FloatArray]]
-"""Probabilities by name, or what makes them of a log."""
+"""Probabilities by name, or a function of a log that returns them."""
 
 
 @dataclass(frozen=True, eq=False)
 class SemiSynthetic:
-    """The features and the exposure of a real log; its labels drawn anew from a teacher.
+    """Features and exposure of a real log, with labels drawn from a teacher's probabilities.
 
-    The teacher states, for every row of the log, each conditional of the schema's funnel by its
+    The teacher gives, for every row of the log, each conditional of the schema's funnel by its
     name: ``{"click": p, "conversion": q}`` for the common one, p = P(o = 1 | x) and
     q = P(r = 1 | x); ``Funnel.conditionals`` has the names of others, such as ``conversion|cart``.
     A model fitted on the real labels can be the teacher, so that the relabelled log looks like the
     real one. Given x, click and potential conversion are independent: nothing is hidden.
 
-    A draw holds the schema's features, group, time and weight; a logged propensity was one of the
+    A draw holds the schema's features, group, time and weight; a logged propensity belongs to the
     real clicks and is left out. ``truth.hidden`` has ``row``, the position in the real log, and
     ``potential_<stage>``; ``truth.further`` has P(stage | x) of the stages
     between and, for a mediator m of the last, ``m_then_<last>``.
 
     Attributes:
-        log: The real log. It is not changed.
-        real: The roles of its columns; label columns need not be there.
+        log: The real log; not modified.
+        real: The roles of its columns; label columns may be absent.
         teacher: The probabilities, ``(N,)`` each, or a function of the log that gives them.
         replace: Whether a row may be drawn more than once.
 
@@ -58,18 +58,20 @@ class SemiSynthetic:
     real: Schema
     teacher: Teacher
     replace: bool = False
-    _taught: dict[str, FloatArray] = field(init=False, repr=False)
+    _probabilities: dict[str, FloatArray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        given = self.teacher(self.log) if callable(self.teacher) else self.teacher
-        taught = {name: np.array(values, dtype=np.float64) for name, values in given.items()}
-        _check(taught, self.real.funnel, len(self.log))
+        stated = self.teacher(self.log) if callable(self.teacher) else self.teacher
+        probabilities = {
+            name: np.array(values, dtype=np.float64) for name, values in stated.items()
+        }
+        _check(probabilities, self.real.funnel, len(self.log))
         absent = [column for column in self._columns() if column not in self.log.columns]
         if absent:
             raise SimulationError(
                 f"`log` must hold the schema's columns {absent}, found {list(self.log.columns)}"
             )
-        object.__setattr__(self, "_taught", taught)
+        object.__setattr__(self, "_probabilities", probabilities)
 
     @property
     def schema(self) -> Schema:
@@ -93,22 +95,22 @@ class SemiSynthetic:
                 f"`n` must lie in [1, {most}], the rows of the log, found {n}: pass replace=True "
                 "to draw rows more than once"
             )
-        rows = np.arange(most) if n == most and not self.replace else self._some(n, rng)
-        chances = {name: values[rows] for name, values in self._taught.items()}
+        rows = np.arange(most) if n == most and not self.replace else self._draw_rows(n, rng)
+        probabilities = {name: values[rows] for name, values in self._probabilities.items()}
         funnel = self.real.funnel
-        draws = _potentials(funnel, chances, rng)
-        click = rng.random(n) < chances[funnel.first]
+        draws = _potentials(funnel, probabilities, rng)
+        click = rng.random(n) < probabilities[funnel.first]
         drawn = self.log[self._columns()].iloc[rows].reset_index(drop=True)
         for stage, column in self.real.labels.items():
             drawn[column] = (click * draws[stage]).astype(np.int64)
-        return drawn, _truth(funnel, chances, draws, rows)
+        return drawn, _truth(funnel, probabilities, draws, rows)
 
-    def _some(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _draw_rows(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         rows: NDArray[np.int64] = np.sort(rng.choice(len(self.log), size=n, replace=self.replace))
         return rows
 
     def _columns(self) -> list[str]:
-        """What of the log is kept."""
+        """Columns of the log that a draw keeps."""
         schema = self.real
         kept = [*schema.features, *schema.bag_weights.values()]
         kept += [c for c in (schema.group, schema.time, schema.weight) if c]
@@ -116,55 +118,59 @@ class SemiSynthetic:
 
 
 def _potentials(
-    funnel: Funnel, chances: Mapping[str, FloatArray], rng: np.random.Generator
+    funnel: Funnel, probabilities: Mapping[str, FloatArray], rng: np.random.Generator
 ) -> dict[str, FloatArray]:
-    """By stage, whether an impression would reach it were it clicked."""
-    n = len(chances[funnel.first])
-    passed: dict[str, FloatArray] = {}
+    """By stage, whether an impression would reach it if clicked."""
+    n = len(probabilities[funnel.first])
+    mediated: dict[str, FloatArray] = {}
     for stage in funnel.stages:
         # One uniform picks among exclusive mediators and none of them.
         uniform, below = rng.random(n) if stage.via else np.zeros(0), np.zeros(n)
         for name in stage.via:
-            passed[name] = ((uniform >= below) & (uniform < below + chances[name])).astype(float)
-            below += chances[name]
+            mediated[name] = ((uniform >= below) & (uniform < below + probabilities[name])).astype(
+                float
+            )
+            below += probabilities[name]
     reached = {funnel.first: np.ones(n)}
     for stage in funnel.stages[1:]:
-        if stage.name in passed:
-            happens = passed[stage.name]
+        if stage.name in mediated:
+            happens = mediated[stage.name]
         else:
-            happens = (rng.random(n) < _chance(stage, chances, passed)).astype(float)
+            happens = (rng.random(n) < _stage_probability(stage, probabilities, mediated)).astype(
+                float
+            )
         reached[stage.name] = reached[str(stage.after)] * happens
     return reached
 
 
-def _chance(
-    stage: Stage, chances: Mapping[str, FloatArray], ways: Mapping[str, FloatArray]
+def _stage_probability(
+    stage: Stage, probabilities: Mapping[str, FloatArray], mediators: Mapping[str, FloatArray]
 ) -> FloatArray:
-    """P(stage | its parent): mixed by the probabilities of its ways, or by which was taken."""
+    """P(stage | its parent): mixed over its mediators by their probabilities, or by their draws."""
     if not stage.via:
-        return chances[stage.name]
-    none = 1 - np.sum([ways[name] for name in stage.via], axis=0)
-    chance: FloatArray = none * chances[f"{stage.name}|{OTHER}"]
+        return probabilities[stage.name]
+    none = 1 - np.sum([mediators[name] for name in stage.via], axis=0)
+    probability: FloatArray = none * probabilities[f"{stage.name}|{OTHER}"]
     for name in stage.via:
-        chance += ways[name] * chances[f"{stage.name}|{name}"]
-    return chance
+        probability += mediators[name] * probabilities[f"{stage.name}|{name}"]
+    return probability
 
 
 def _truth(
     funnel: Funnel,
-    chances: Mapping[str, FloatArray],
+    probabilities: Mapping[str, FloatArray],
     draws: Mapping[str, FloatArray],
     rows: NDArray[np.int64],
 ) -> FunnelTruth:
     given_click = {funnel.first: np.ones(len(rows))}
     for stage in funnel.stages[1:]:
         parent = given_click[str(stage.after)]
-        given_click[stage.name] = parent * _chance(stage, chances, chances)
-    pctr, pcvr = chances[funnel.first], given_click[funnel.last]
+        given_click[stage.name] = parent * _stage_probability(stage, probabilities, probabilities)
+    pctr, pcvr = probabilities[funnel.first], given_click[funnel.last]
     between, last = funnel.names[1:-1], funnel.stages[-1]
     further = {name: pctr * given_click[name] for name in between}
     for name in last.via:
-        converts = chances[f"{last.name}|{name}"]
+        converts = probabilities[f"{last.name}|{name}"]
         further[f"{name}_then_{last.name}"] = further[name] * converts
     hidden = {f"potential_{name}": draws[name] for name in between}
     hidden["row"] = rows.astype(np.float64)
@@ -172,13 +178,13 @@ def _truth(
     return FunnelTruth(pctr, pcvr, pctr * pcvr, pctr, pcvr, potential, further, hidden)
 
 
-def _check(taught: Mapping[str, FloatArray], funnel: Funnel, rows: int) -> None:
+def _check(probabilities: Mapping[str, FloatArray], funnel: Funnel, rows: int) -> None:
     names = [conditional.name for conditional in funnel.conditionals]
-    if set(taught) != set(names):
+    if set(probabilities) != set(names):
         raise SimulationError(
-            f"`teacher` must give the funnel's conditionals {names}, found {list(taught)}"
+            f"`teacher` must give the funnel's conditionals {names}, found {list(probabilities)}"
         )
-    for name, values in taught.items():
+    for name, values in probabilities.items():
         if values.shape != (rows,):
             raise SimulationError(
                 f"`teacher` must give {name!r} one value for each of the {rows:,} rows of the log, "
@@ -194,7 +200,10 @@ def _check(taught: Mapping[str, FloatArray], funnel: Funnel, rows: int) -> None:
                 f"{values[~within][0]} in row {int(np.argmin(within))}"
             )
     for stage in funnel.stages:
-        if len(stage.via) > 1 and np.sum([taught[name] for name in stage.via], axis=0).max() > 1:
+        if (
+            len(stage.via) > 1
+            and np.sum([probabilities[name] for name in stage.via], axis=0).max() > 1
+        ):
             raise SimulationError(
                 f"`teacher` must give the exclusive actions {list(stage.via)} at most 1 together"
             )

@@ -1,4 +1,4 @@
-"""One shard: its rows, its two files, and how to tell that they are whole."""
+"""One shard: draw it, write its two files, and check that they are complete."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 MOST_SHARDS = 100_000
-"""As many as have their place in the order of the names."""
+"""The most that file names of five digits keep in order."""
 
 _MARK, _TOTALS = b"mtl_seq.shard", b"mtl_seq.totals"
 _ROW_GROUP = 262_144
@@ -35,11 +35,11 @@ _PROBE_ROWS = 1000
 
 
 class Plan(NamedTuple):
-    """Which rows go where.
+    """The plan of a sharded simulation.
 
     Attributes:
         folder: The folder of all shards.
-        rows: Impressions in all.
+        rows: Impressions in total.
         shard_rows: Impressions in each shard but the last.
         seed: Seed of the draws.
         stream: Which of the seed's streams.
@@ -53,30 +53,30 @@ class Plan(NamedTuple):
 
     @property
     def shards(self) -> int:
-        """How many there are."""
+        """Number of shards."""
         return -(-self.rows // self.shard_rows)
 
     def size(self, shard: int) -> int:
-        """Impressions in one."""
+        """Impressions in a shard."""
         return min(self.shard_rows, self.rows - shard * self.shard_rows)
 
     def rng(self, shard: int) -> np.random.Generator:
-        """Its only source of randomness."""
-        # A spawn key, unlike a longer list of seeds, meets no other key whatever the seed's length.
+        """The random generator of a shard."""
+        # A spawn key, unlike a longer list of seeds, collides with none for seeds of any length.
         return np.random.default_rng(
             np.random.SeedSequence(self.seed, spawn_key=(self.stream, shard))
         )
 
     def log(self, shard: int) -> Path:
-        """Its part of the log."""
+        """Path of a shard's log."""
         return self.folder / "log" / f"part-{shard:05d}.parquet"
 
     def truth(self, shard: int) -> Path:
-        """Its part of the truth."""
+        """Path of a shard's truth."""
         return self.folder / "truth" / f"part-{shard:05d}.parquet"
 
     def mark(self, shard: int, fingerprint: str) -> bytes:
-        """What its files say of themselves."""
+        """The mark in the metadata of a shard's files."""
         return f"{fingerprint} {self.seed} {self.stream} {shard} {self.size(shard)}".encode()
 
 
@@ -91,9 +91,7 @@ def write_shard(simulator: Simulator, plan: Plan, shard: int, fingerprint: str) 
     rows = plan.size(shard)
     log, truth = simulator.sample(rows, plan.rng(shard))
     if ROW_ID in log.columns:
-        raise SimulationError(
-            f"a scenario's log must have no column {ROW_ID!r}: shards add their own"
-        )
+        raise SimulationError(f"a simulator's log must have no column {ROW_ID!r}: shards add it")
     row_id = shard * plan.shard_rows + np.arange(rows, dtype=np.int64)
     known = {TRUTH_PREFIX + name: array for name, array in truth.arrays().items()}
     totals = {name: float(log[name].sum()) for name in simulator.schema.labels.values()}
@@ -102,8 +100,8 @@ def write_shard(simulator: Simulator, plan: Plan, shard: int, fingerprint: str) 
     truth_table = pa.table({ROW_ID: row_id, **known})
     log_table = pa.Table.from_pandas(log, preserve_index=False, nthreads=1)
     log_table = log_table.add_column(0, ROW_ID, pa.array(row_id))
-    # A log's columns hold few values over and over; a probability is hardly ever met twice, and
-    # compressing it costs more time than it saves bytes (docs/simulate_at_scale.md).
+    # A log's columns hold few distinct values; probabilities hardly repeat, and compressing them
+    # costs more time than the bytes are worth (docs/simulate_at_scale.md).
     whole = [name for name, array in known.items() if not (array[:999] % 1).any()]
     _write(truth_table, plan.truth(shard), metadata, dictionary=whole, compression="none")
     _write(log_table, plan.log(shard), metadata, dictionary=[*log.columns], compression="snappy")
@@ -132,7 +130,7 @@ def _write(
 
 
 def read_totals(plan: Plan, shard: int, fingerprint: str) -> dict[str, float] | None:
-    """The sums that `write_shard` returned; None where a file is absent, torn, or another's."""
+    """The sums that `write_shard` returned; None where a file is missing, incomplete or foreign."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -142,47 +140,49 @@ def read_totals(plan: Plan, shard: int, fingerprint: str) -> dict[str, float] | 
             footer = pq.read_metadata(path)
         except (OSError, pa.ArrowInvalid):
             return None
-        said = footer.metadata or {}
-        if said.get(_MARK) != plan.mark(shard, fingerprint) or footer.num_rows != plan.size(shard):
+        metadata = footer.metadata or {}
+        if metadata.get(_MARK) != plan.mark(shard, fingerprint) or footer.num_rows != plan.size(
+            shard
+        ):
             return None
-        totals = json.loads(said[_TOTALS])
+        totals = json.loads(metadata[_TOTALS])
     return totals
 
 
 def sweep(plan: Plan) -> None:
-    """Remove what a killed process left half-written beside the shards."""
+    """Remove temporary files that a killed process left beside the shards."""
     for name in ("log", "truth"):
         for path in (plan.folder / name).glob(".part-*.parquet"):
             path.unlink(missing_ok=True)
 
 
 def probe(simulator: Simulator, plan: Plan) -> str:
-    """Tell scenarios apart by what they draw: a hash of some rows and their truth."""
+    """Fingerprint a simulator: a hash of some rows that it draws and of their truth."""
     log, truth = simulator.sample(min(_PROBE_ROWS, plan.size(0)), plan._replace(stream=0).rng(0))
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, values in (*log.items(), *truth.arrays().items()):
         array = np.asarray(values)
-        found.update(f"{name} {array.dtype} ".encode())
+        digest.update(f"{name} {array.dtype} ".encode())
         exact = array.dtype.kind in "biufM"
-        found.update(array.tobytes() if exact else repr(array.tolist()).encode())
-    return found.hexdigest()[:32]
+        digest.update(array.tobytes() if exact else repr(array.tolist()).encode())
+    return digest.hexdigest()[:32]
 
 
 def differences(stated: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """How two settings differ, in words; a fingerprint only where nothing else does.
+    """How two settings differ, in words; the fingerprint only where nothing else does.
 
-    >>> differences({"seed": 0, "parameters": {"rho": 0.4}}, {"seed": 0, "parameters": {"rho": 0.8}})
+    >>> differences({"parameters": {"rho": 0.4}}, {"parameters": {"rho": 0.8}})
     ['parameters.rho is 0.4 there and 0.8 here']
     """
     there, here = dict(_flat(stated)), dict(_flat(asked))
     names = [name for name in {**there, **here} if name not in ("format", "fingerprint")]
-    said = [
+    different = [
         f"{name} is {_shown(there, name)} there and {_shown(here, name)} here"
         for name in names
         if not name.startswith("versions.") and _shown(there, name) != _shown(here, name)
     ]
-    if said or there.get("fingerprint") == here.get("fingerprint"):
-        return said
+    if different or there.get("fingerprint") == here.get("fingerprint"):
+        return different
     return [
         "the settings are the same, but this scenario draws other rows than the one written there "
         f"with {json.dumps(stated.get('versions'))}; here are {json.dumps(asked.get('versions'))}"

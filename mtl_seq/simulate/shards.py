@@ -1,4 +1,4 @@
-"""Logs larger than memory: parquet shards, each drawn from its own seed."""
+"""Simulated logs larger than memory: parquet shards, each drawn from its own seed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,13 +30,13 @@ _KILLED = "a worker was killed; if the system ran out of memory, take fewer `wor
 
 
 class Shards(NamedTuple):
-    """What stands in a folder after `write_shards`.
+    """A folder of shards after `write_shards`.
 
     Attributes:
-        folder: Where.
+        folder: The folder.
         rows: Impressions in all shards.
-        made: How many shards this call wrote.
-        kept: How many an earlier call had finished.
+        made: Number of shards that this call wrote.
+        kept: Number of shards that an earlier call had finished.
         totals: Sum over all impressions of each label column (``click``: how many clicks) and of
             each column of the truth (``true_pcvr``: expected conversions had all been clicked).
     """
@@ -59,45 +59,45 @@ def write_shards(
     stream: int = 1,
     metadata: Mapping[str, Any] | None = None,
 ) -> Shards:
-    """Draw a log of any size into a folder, in shards that are made one by one.
+    """Write a simulated log of any size to a folder, shard by shard.
 
-        folder/manifest.json            what is drawn, from which seed, in shards of which size
+        folder/manifest.json            the scenario, the seed, and the size of the shards
         folder/schema.json              the roles of the log's columns
         folder/log/part-00000.parquet   the log, as a real system would have written it
         folder/truth/part-00000.parquet the truth of the same rows
 
-    Both parts have the column ``row_id`` (int64, 0 to rows - 1), which joins them. The truth has a
-    folder of its own, so that nothing that reads the log trains on it.
+    Both parts have the column ``row_id`` (int64, 0 to rows - 1), which joins them. The truth is in
+    a separate folder, so that nothing that reads the log trains on it.
 
     Shard k is drawn from ``SeedSequence(seed, spawn_key=(stream, k))`` and nothing else: the rows
-    depend on the seed, `rows` and `shard_rows`, but not on who makes which shard when. Memory holds
-    one shard a worker. A shard is written aside and renamed: what an interruption leaves are
-    whole shards, and the same call once more makes those that are absent or torn. Until all are
-    there, an empty file ``_unfinished`` in both folders says so.
+    depend on the seed, `rows` and `shard_rows`, but not on which worker writes which shard when.
+    Memory holds one shard per worker. A shard is written to a temporary file and renamed: an
+    interruption leaves whole shards, and the same call again writes those that are missing or
+    incomplete. Until all are there, an empty file ``_unfinished`` in both folders marks it.
 
-    Shards are independent draws. Of a scenario that draws from a log without replacement, each shard
+    Shards are independent draws. Where a simulator draws from a log without replacement, each shard
     by itself is without replacement.
 
     Args:
         simulator: The simulator; more than one worker needs one that can be pickled.
         rows: How many impressions, at least 1.
-        folder: Where. It must be absent, empty, or hold the same simulation, finished or not.
-        seed: Seed of the draws, at least 0; the scenario has its own.
+        folder: The folder; absent, empty, or with the same simulation, finished or not.
+        seed: Seed of the draws, at least 0; the scenario's seed is separate.
         shard_rows: Impressions in a shard; the last may hold fewer.
         workers: Processes, by joblib; -1 for as many as there are cores. None leaves it to the
             ``joblib.parallel_config`` around the call, which may also name another backend, such
             as dask; without one it is 1.
         stream: Another number gives other rows of the same scenario and seed: 1 is meant for
             training, 2 for tests.
-        metadata: What else the manifest is to say, ready for JSON; a later call must say the same.
+        metadata: Further entries of the manifest, ready for JSON; a later call must pass the same.
 
     Returns:
-        What stands there now.
+        The folder's shards.
 
     Raises:
         SimulationError: `rows`, `shard_rows`, `seed` or `stream` outside its range.
-        ArtifactError: The folder holds something else or another simulation (it says what
-            differs), or cannot be written to; finished shards stay.
+        ArtifactError: The folder holds something else or another simulation (the message names the
+            difference), or cannot be written to; finished shards stay.
     """
     plan = _plan(rows, folder, seed=seed, shard_rows=shard_rows, stream=stream)
     mark = probe(simulator, plan)
@@ -127,7 +127,7 @@ def write_shards(
         why = f"{error}" if isinstance(error, OSError) else _KILLED
         raise ArtifactError(
             f"cannot finish {plan.folder}: {why}. {len(_finished(plan, mark))} of {plan.shards} "
-            "shards are finished and stay; once that is mended, the same call makes the others"
+            "shards are finished and stay; fix the cause and repeat the call to write the others"
         ) from error
     summed = {
         name: float(sum(totals[shard][name] for shard in range(plan.shards))) for name in totals[0]
@@ -138,17 +138,17 @@ def write_shards(
 def read_shards(
     folder: str | Path, *, batch_rows: int = 262_144
 ) -> Iterator[tuple[pd.DataFrame, FunnelTruth]]:
-    """Read back what `write_shards` wrote, some rows at a time.
+    """Read back what `write_shards` wrote, in batches.
 
     Args:
-        folder: What was given there.
-        batch_rows: Rows at a time, at most; memory holds no more.
+        folder: The folder of `write_shards`.
+        batch_rows: Rows per batch, at most; memory holds no more.
 
     Yields:
         Rows of the log, in order and with their ``row_id``, and the truth of the same rows.
 
     Raises:
-        ArtifactError: No such folder, one that is unfinished, or log and truth that do not match.
+        ArtifactError: No such folder, an unfinished one, or log and truth that do not match.
     """
     import pyarrow.parquet as pq
 
@@ -159,16 +159,16 @@ def read_shards(
     for shard in range(plan.shards):
         if read_totals(plan, shard, stated["fingerprint"]) is None:
             raise ArtifactError(
-                f"shard {shard} of {plan.shards} in {folder} is absent or torn: write them once "
-                "more with the same settings, and only such shards are made"
+                f"shard {shard} of {plan.shards} in {folder} is missing or incomplete: repeat "
+                "`write_shards` with the same settings, which writes only such shards"
             )
         with pq.ParquetFile(plan.log(shard)) as log, pq.ParquetFile(plan.truth(shard)) as truth:
             batches = (file.iter_batches(batch_rows, use_threads=False) for file in (log, truth))
             for rows, known in zip(*batches, strict=True):
                 if not rows[ROW_ID].equals(known[ROW_ID]):
                     raise ArtifactError(
-                        f"log and truth of shard {shard} in {folder} are of different rows: "
-                        "remove both files and write them once more"
+                        f"log and truth of shard {shard} in {folder} hold different rows: "
+                        "remove both files and write them again"
                     )
                 arrays = {
                     name.removeprefix(TRUTH_PREFIX): known[name].to_numpy(zero_copy_only=False)
@@ -197,27 +197,27 @@ def _plan(rows: int, folder: str | Path, *, seed: int, shard_rows: int, stream: 
 
 
 def _open(plan: Plan, settings: dict[str, Any], simulator: Simulator) -> None:
-    """Make the folder, or see that it holds this very simulation."""
+    """Create the folder, or check that it holds the same simulation."""
     manifest = plan.folder / "manifest.json"
     if manifest.exists():
         stated = read_json(manifest, kind=_KIND, version=_VERSION)
-        said = differences(stated, json.loads(json.dumps(settings)))
-        if said:
+        different = differences(stated, json.loads(json.dumps(settings)))
+        if different:
             raise ArtifactError(
-                f"the folder {plan.folder} holds another simulation: {'; '.join(said)}. Name "
-                "another folder, or give the same settings"
+                f"the folder {plan.folder} holds another simulation: {'; '.join(different)}. Name "
+                "another folder, or pass the same settings"
             )
     else:
         check_folder(plan.folder, ())
-        # First, and whole: from here on the folder is known as ours.
+        # First and atomically: it marks the folder as a simulation.
         write_json(manifest, settings, kind=_KIND, version=_VERSION)
     simulator.schema.to_json(plan.folder / "schema.json")
 
 
 def _finished(plan: Plan, mark: str) -> dict[int, dict[str, float]]:
-    """Sums of the shards that are there and whole."""
-    found = ((shard, read_totals(plan, shard, mark)) for shard in range(plan.shards))
-    return {shard: totals for shard, totals in found if totals is not None}
+    """Totals of the finished shards."""
+    totals = {shard: read_totals(plan, shard, mark) for shard in range(plan.shards)}
+    return {shard: sums for shard, sums in totals.items() if sums is not None}
 
 
 def _make(
@@ -231,10 +231,10 @@ def _make(
         (folder / UNFINISHED).touch()
     sweep(plan)
     try:
-        # More than one worker takes the next shard as soon as it is free; a batch would wait.
-        made = joblib.Parallel(n_jobs=workers, batch_size=1)(
+        # With batches of one, a worker takes the next shard as soon as it is free.
+        totals = joblib.Parallel(n_jobs=workers, batch_size=1)(
             joblib.delayed(write_shard)(simulator, plan, shard, mark) for shard in shards
         )
     finally:
         sweep(plan)
-    return dict(zip(shards, made, strict=True))
+    return dict(zip(shards, totals, strict=True))

@@ -42,7 +42,7 @@ def check_estimator(
         require(False, "predicting before fitting must be an error")
     before = log.copy(deep=True)
     with keeps_global_random_state("`fit`"):
-        fitted = estimator.fit(log, truth)
+        fitted = estimator.fit(log, truth=truth)
     require(fitted is estimator, "`fit` must return the estimator")
     require(log.equals(before), "`fit` must not change the frame")
     unlabelled = log[list(simulator.schema.features)]
@@ -89,5 +89,5 @@ def _check_saved(estimator: FunnelEstimator, rows: pd.DataFrame, scores: pd.Data
 def _check_again(
     estimator: FunnelEstimator, log: pd.DataFrame, truth: FunnelTruth, scores: pd.DataFrame
 ) -> None:
-    again = estimator.fit(log, truth).predict(log)
+    again = estimator.fit(log, truth=truth).predict(log)
     require(again.equals(scores), "one seed must give one fit")

@@ -1,10 +1,9 @@
-"""The objective of a search: the log loss of pCVR beyond the clicks.
+"""The objective of a search: the log loss of pCVR over all impressions.
 
-It is that of all impressions of held-out rows, estimated from their clicks
-(`mtl_seq.functional.log_estimates`). Its propensities, and the imputed conversions of the doubly
-robust estimate, come from one reference that all trials share, never from the model that is tried:
-a model that raises its own pCTR would lower its own loss. A loss on clicks alone, or a click AUC,
-would choose models that are right on clicks.
+It is estimated from the clicks of held-out rows. Its propensities, and the imputed conversions of
+the doubly robust estimate, come from one reference that all trials share and never from the model
+of a trial, which could lower its loss by raising its pCTR. A loss or an AUC on clicks alone would
+prefer models that are right on clicks only.
 """
 
 from pathlib import Path
@@ -18,6 +17,7 @@ from mtl_seq.data import write_frame
 from mtl_seq.errors import ArtifactError
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.functional import dr_log_loss, ips_log_loss, snips_log_loss
+from mtl_seq.losses import PropensityPolicy
 from mtl_seq.models import multitask
 from mtl_seq.schema import Schema
 
@@ -26,23 +26,21 @@ __all__ = ["OBJECTIVES", "Estimate", "Reference", "entire_space_loss"]
 FloatArray = NDArray[np.float64]
 
 Estimate = Literal["dr", "snips", "ips"]
-"""How the loss off the clicks is estimated: doubly robust, self-normalised, or plain IPS."""
+"""Estimator of the loss over all impressions: doubly robust, self-normalised IPS, or IPS."""
 
 OBJECTIVES: dict[Estimate, str] = {
     "dr": "doubly robust estimate of the log loss of pCVR over all impressions",
     "snips": "self-normalised IPS estimate of the log loss of pCVR over all impressions",
     "ips": "IPS estimate of the log loss of pCVR over all impressions",
 }
-"""What is minimised, in words."""
-
-_FLOOR_QUANTILE = 0.01
+"""Descriptions of the objective, by estimator."""
 
 
 class Reference(NamedTuple):
-    """What the objective knows of the held-out rows besides their labels, ``(N,)`` each.
+    """Propensities and imputed conversions of the held-out rows, ``(N,)`` each.
 
     Attributes:
-        propensity: Propensities of a click, floored at their 1% quantile.
+        propensity: Click propensities, floored at their 1% quantile.
         imputation: Conversion probabilities.
     """
 
@@ -53,10 +51,10 @@ class Reference(NamedTuple):
     def fit(
         cls, schema: Schema, rows: pd.DataFrame, held: pd.DataFrame, *, seed: int
     ) -> "Reference":
-        """From the control, `models.multitask` as it is by default, fitted to the training rows.
+        """Fit the control, `models.multitask` with default settings, and predict held-out rows.
 
         Args:
-            schema: The roles of the columns; a logged propensity takes the place of the control's.
+            schema: The roles of the columns; a logged propensity replaces the control's pCTR.
             rows: Training rows.
             held: Held-out rows.
             seed: Seed of the fit.
@@ -64,13 +62,13 @@ class Reference(NamedTuple):
         control = FunnelEstimator(multitask, schema, seed=seed).fit(rows, validation=held)
         scores = control.predict(held)
         logged = schema.propensity
-        known = scores["pctr"] if logged is None else held[logged]
-        propensity = known.to_numpy(dtype=np.float64)
-        floor = np.quantile(propensity, _FLOOR_QUANTILE, method="inverted_cdf")
+        column = scores["pctr"] if logged is None else held[logged]
+        propensity = column.to_numpy(dtype=np.float64)
+        floor = float(PropensityPolicy().floor_of(propensity))
         return cls(np.maximum(propensity, floor), scores["pcvr"].to_numpy())
 
     def save(self, path: str | Path) -> None:
-        """Write it to a parquet file."""
+        """Write the reference to a parquet file."""
         write_frame(pd.DataFrame(self._asdict()), path)
 
     @classmethod
@@ -78,7 +76,7 @@ class Reference(NamedTuple):
         """Read what `save` wrote.
 
         Raises:
-            ArtifactError: It is of another number of rows, or no such file.
+            ArtifactError: The file is missing or holds another number of rows.
         """
         try:
             frame = pd.read_parquet(path, columns=list(cls._fields))
@@ -86,8 +84,8 @@ class Reference(NamedTuple):
             raise ArtifactError(f"{path} cannot be read: {error}") from error
         if len(frame) != rows:
             raise ArtifactError(
-                f"{path} must hold the {rows:,} held-out rows, found {len(frame):,}: give the log "
-                "the study began with, or another folder"
+                f"{path} must hold the {rows:,} held-out rows, found {len(frame):,}: resume the "
+                "study with its log, or name another folder"
             )
         return cls(*(frame[name].to_numpy() for name in cls._fields))
 
@@ -100,15 +98,15 @@ def entire_space_loss(
     reference: Reference,
     weight: FloatArray | None = None,
 ) -> float:
-    """The log loss of pCVR over all impressions, estimated from the clicks; in nats.
+    """The log loss of pCVR over all impressions, estimated from the clicks, in nats.
 
     Args:
-        estimate: How.
+        estimate: The estimator: ``"dr"``, ``"snips"`` or ``"ips"``.
         pcvr: ``(N,)`` predictions.
         click: ``(N,)`` clicks.
         conversion: ``(N,)`` conversions, 0 off the clicks.
         reference: Propensities and imputed conversions.
-        weight: ``(N,)`` weights of the rows; None for equal ones.
+        weight: ``(N,)`` weights of the rows; None for equal weights.
     """
     rows = (pcvr, conversion, click, reference.propensity)
     if estimate == "dr":

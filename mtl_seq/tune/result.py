@@ -1,4 +1,4 @@
-"""What a search of hyper-parameters turns besides the model, and what it found."""
+"""Result of a hyper-parameter search, and the training settings that it searches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_seq._files import read_json, write_json
+from mtl_seq.data import Encoding
 from mtl_seq.errors import ArtifactError
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
@@ -24,25 +25,24 @@ TRAINING: SearchSpace = {
     "batch_size": Choice((128, 256, 512)),
     "embedding": Choice((8, 16, 32)),
 }
-"""What is searched beside a builder's own arguments: arguments of `FunnelEstimator`."""
+"""The training settings that are searched by default: arguments of `FunnelEstimator`."""
 
 SETTINGS = frozenset((*TRAINING, "id_dropout"))
-"""Names that a space of one's own may hold of `FunnelEstimator`; others are the builder's."""
+"""Names in a search space that are arguments of `FunnelEstimator`, not of the builder."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search found.
+    """Result of a hyper-parameter search.
 
     Attributes:
-        model: The builder with the arguments that were found.
-        settings: Arguments of `FunnelEstimator` that were found; empty where nothing beat the
-            defaults.
-        value: The objective, in nats. The least of many trials looks better on the rows it was
-            chosen on than it is: measure it on other rows.
-        default: The objective of the builder as it was given, with default settings.
-        estimate: How the objective is estimated.
-        trials: A row per finished trial: ``value`` and what was tried.
+        model: The builder with the best arguments.
+        settings: The best arguments of `FunnelEstimator`; empty if no trial beat the defaults.
+        value: The objective, in nats. On the rows it was chosen on, the best of many trials looks
+            better than it is: evaluate it on other rows.
+        default: The objective of the given builder with default settings.
+        estimate: The estimator of the objective.
+        trials: A row per finished trial: ``value`` and the parameters.
     """
 
     model: Builder
@@ -53,29 +53,31 @@ class Tuned:
     trials: pd.DataFrame
 
     def apply(self, estimator: FunnelEstimator) -> FunnelEstimator:
-        """Give an unfitted estimator the model and settings that were found.
+        """Set the best model and settings on an estimator that is not fitted.
 
         Args:
-            estimator: It is changed; what was not searched stays.
+            estimator: It is changed in place; parameters that were not searched are kept.
         """
         settings = dict(self.settings)
         estimator.model = self.model
         if "embedding" in settings:
-            estimator.encoding = replace(estimator.encoding, embedding=settings.pop("embedding"))
+            estimator.encoding = replace(
+                estimator.encoding or Encoding(), embedding=settings.pop("embedding")
+            )
         for name, value in settings.items():
             setattr(estimator, name, value)
         return estimator
 
     def to_json(self, path: str | Path) -> None:
-        """Write model, settings and objective to a file, which ``mtl-seq fit --settings`` takes.
+        """Write model, settings and objective to a file for ``mtl-seq fit --settings``.
 
         Raises:
-            ArtifactError: The builder is one's own, and no file holds code.
+            ArtifactError: The builder is user-defined, and files hold no code.
         """
         model = builder_to_dict(self.model)
         if model is None:
             raise ArtifactError(
-                "the builder is one's own, and no file holds code: read `settings` and `trials`"
+                "the builder is user-defined, and files hold no code: read `settings` and `trials`"
             )
         content = {
             "model": model,
@@ -88,10 +90,10 @@ class Tuned:
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Tuned":
-        """Read what `to_json` wrote; the trials stay with the study.
+        """Read what `to_json` wrote, without the trials.
 
         Raises:
-            ArtifactError: No such file, one of a newer version, or a model this package lacks.
+            ArtifactError: The file is missing, from a newer version, or names an unknown model.
         """
         content = read_json(path, kind=_KIND, version=_VERSION)
         try:

@@ -23,7 +23,8 @@ def simulator(tmp_path_factory):
 def scores(simulator):
     model = simulator.parent / "model"
     files = [str(simulator / "log.parquet"), "--schema", str(simulator / "schema.json")]
-    assert main(["fit", *files, "--out", str(model), "--epochs", "1", "--quiet"]) == 0
+    small = ["--model", "esmm", "--epochs", "1", "--quiet"]
+    assert main(["fit", *files, "--out", str(model), *small]) == 0
     out = simulator.parent / "scores.parquet"
     assert main(["predict", str(model), str(simulator / "log.parquet"), "--out", str(out)]) == 0
     return out
@@ -169,7 +170,7 @@ def test_every_help_shows_an_example_and_the_common_options(command, capsys):
 def test_fit_tells_the_unsure_what_to_try(capsys):
     assert main(["fit", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Where unsure, try `--model default`" in shown
+    assert "Compare `targeted`, the default, with `multitask`, the control" in shown
     assert "docs/choosing.md" in shown
 
 
@@ -185,6 +186,7 @@ def test_fit_says_where_a_constant_would_do_better(tmp_path, capsys):
     Schema(labels=labels, ids=["user_id"]).to_json(tmp_path / "schema.json")
     files = [str(tmp_path / "log.parquet"), "--schema", str(tmp_path / "schema.json")]
     arguments = ["fit", *files, "--out", str(tmp_path / "m"), "--epochs", "3", "--lr", "0.05"]
+    arguments += ["--model", "esmm"]
     assert main(arguments) == 0
     said = capsys.readouterr().err
     assert "warning: the validation log loss of pctr, " in said

@@ -96,10 +96,11 @@ def test_an_earlier_report_is_compared_even_where_it_is_replaced(simulator, tmp_
     assert run(simulator, tmp_path, f"m={simulator / 'theirs.parquet'}", *mapped, *older) == 0
     printed = capsys.readouterr().out
     content = json.loads((tmp_path / "report.json").read_text())
-    changed = {row["figure"]: row for row in content["changes"]["figures"]}
-    at = changed["CTCVR PCOC, all"]
+    rows = content["changes"]["metrics"]
+    changed = {(row["quantity"], row["space"], row["metric"]): row for row in rows}
+    at = changed["pctcvr", "all", "pcoc"]
     assert at["after"] == pytest.approx(1.3 * at["before"], rel=1e-9)
-    assert changed["CTR AUC, all"]["change"] == 0
+    assert changed["pctr", "all", "auc"]["change"] == 0
     row = " ".join(next(line for line in printed.splitlines() if "CTCVR PCOC, all" in line).split())
     assert row.startswith(
         f"CTCVR PCOC, all m {at['before']:.3f} {at['after']:.3f} {at['change']:+.3f}"

@@ -22,8 +22,8 @@ from mtl_seq.errors import DataError
 from mtl_seq.fit.storage.model_folder import FILES
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=40, items=30, seed=0)
-SMALL = ["--bottom", "shared", "--epochs", "3", "--batch-size", "100", "--quiet"]
+SIMULATOR = LogisticFunnel(users=40, items=30, seed=0)
+SMALL = ["--model", "esmm", "--bottom", "shared", "--epochs", "3", "--batch-size", "100", "--quiet"]
 # A copy of the interpreter that has everything loaded is forked for each attempt, since loading
 # takes longer than the fits. While a checkpoint is written it dawdles, so that it is hit there too.
 SERVER = """
@@ -33,7 +33,8 @@ torch.set_num_threads(1)
 import lightning, torchmetrics
 from mtl_seq import _files
 from mtl_seq.cli import main
-import mtl_seq.fit.train.trainer, mtl_seq.fit.train.lightning_module, mtl_seq.fit.train.cross_fitting
+import mtl_seq.fit.train.trainer, mtl_seq.fit.train.lightning_module
+import mtl_seq.fit.train.cross_fitting
 plain = _files._sync
 def slow(path):
     time.sleep(float(os.environ["DAWDLE"]))
@@ -82,9 +83,9 @@ class Server:
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenario")
-    log, _ = WORLD.sample(2000, np.random.default_rng(5))
+    log, _ = SIMULATOR.sample(2000, np.random.default_rng(5))
     log.to_parquet(folder / "log.parquet")
-    WORLD.schema.to_json(folder / "schema.json")
+    SIMULATOR.schema.to_json(folder / "schema.json")
     start = ["fit", "log.parquet", "--schema", "schema.json", *SMALL, "--checkpoint-every", "2"]
     server = Server(folder, 0.004)
     with server.process:
@@ -165,7 +166,7 @@ def test_sigterm_saves_and_says_how_to_go_on(simulator, tmp_path):
     assert code == 143
     said = server.said.read_text().removeprefix(before)
     assert said.startswith("stopped by SIGTERM after ")
-    assert said.endswith(f"go on with `mtl-seq fit --resume {out}`\n")
+    assert said.endswith(f"resume with `mtl-seq fit --resume {out}`\n")
     assert server.run(["fit", "--resume", str(out), "--quiet"]) == 0
     same(out, place / "whole")
 
@@ -185,7 +186,7 @@ def test_what_cannot_go_on_is_refused(simulator, tmp_path, capsys, monkeypatch):
     out = tmp_path / "run"
     server.run([*start, "--out", str(out)], partial(wait_for, out / "checkpoint" / "state.pt"))
     said = fails([*start, "--out", out], capsys)
-    assert "holds an unfinished fit: go on with it, `mtl-seq fit --resume" in said
+    assert "holds an unfinished fit: resume it, `mtl-seq fit --resume" in said
 
 
 def test_a_fit_that_never_began_leaves_nothing(simulator, tmp_path, capsys, monkeypatch):
@@ -210,7 +211,7 @@ def test_a_warm_start_takes_over_the_model(simulator, tmp_path, capsys, monkeypa
     files = ["fit", str(tmp_path / "later.parquet"), "--schema", "schema.json", "--epochs", "1"]
     on = [*files, "--warm-start", "whole", "--out", str(tmp_path / "on"), "--json"]
     said = fails([*on, "--bottom", "mmoe"], capsys)
-    assert "`--warm-start` takes over the model as it is, so --bottom cannot be given" in said
+    assert "`--warm-start` keeps the model as it is, so --bottom cannot be given" in said
     assert main([*on, "--quiet"]) == 0
     before, after = (FunnelEstimator.load(path) for path in ("whole", tmp_path / "on"))
     known, more = (one.codec_.vocabularies["user_id"].keys for one in (before, after))
@@ -221,7 +222,16 @@ def test_a_warm_start_takes_over_the_model(simulator, tmp_path, capsys, monkeypa
 def test_figures_are_logged_beside_the_model(simulator, tmp_path, monkeypatch):
     place, start, *_ = simulator
     monkeypatch.chdir(place)
-    more = ["--logger", "csv", "--clip", "1", "--accumulate", "2", "--patience", "9"]
+    more = [
+        "--logger",
+        "csv",
+        "--gradient-clip-val",
+        "1",
+        "--accumulate-grad-batches",
+        "2",
+        "--patience",
+        "9",
+    ]
     assert main([*start, *more, "--out", str(tmp_path / "run")]) == 0
     log = pd.read_csv(tmp_path / "run-logs" / "version_0" / "metrics.csv")
     run = FunnelEstimator.load(tmp_path / "run").run_

@@ -9,7 +9,7 @@ import pytest
 
 from mtl_seq import FunnelEstimator, Schema, models
 from mtl_seq.cli import main
-from mtl_seq.cli.fitting import balance_named
+from mtl_seq.cli.fit_options import balance_named
 from mtl_seq.fit import DWA, GradNorm, JacobianDescent, Uncertainty
 from mtl_seq.models import CalibrationConfig
 
@@ -25,7 +25,8 @@ def simulator(tmp_path_factory):
 def fit(simulator, out, *more):
     log, schema = str(simulator / "log.parquet"), str(simulator / "schema.json")
     fixed = ["--schema", schema, "--out", str(out), "--epochs", "1", "--validation", "0.3"]
-    return main(["fit", log, *fixed, *more])
+    model = [] if "--model" in more else ["--model", "esmm"]
+    return main(["fit", log, *fixed, *model, *more])
 
 
 def fails(simulator, out, capsys, *more):
@@ -59,7 +60,7 @@ def test_a_calibrated_fit_is_that_of_python_and_says_so(simulator, tmp_path, cap
 def test_nothing_is_calibrated_or_balanced_unasked(simulator, tmp_path, capsys):
     assert fit(simulator, tmp_path / "m", "--json", "--quiet") == 0
     content = json.loads(capsys.readouterr().out)
-    assert (content["calibration"], content["balance"]) == (None, None)
+    assert (content["calibration"], content["settings"]["balance"]) == (None, None)
     loaded = FunnelEstimator.load(tmp_path / "m")
     assert (loaded.calibration_, loaded.balance) == (None, None)
 
@@ -116,7 +117,10 @@ def test_a_balanced_fit_is_that_of_python(name, expected, simulator, tmp_path, c
     if name == "PCGrad":
         pytest.importorskip("torchjd")
     assert fit(simulator, tmp_path / "m", "--balance", name, "--json", "--quiet") == 0
-    assert json.loads(capsys.readouterr().out)["balance"] == name
+    balance = json.loads(capsys.readouterr().out)["settings"]["balance"]
+    own = {"uncertainty": "Uncertainty", "dwa": "DWA", "gradnorm": "GradNorm"}
+    assert balance["name"] == f"mtl_seq.fit.balance.{own.get(name, 'JacobianDescent')}"
+    assert balance.get("partial", {}).get("aggregator", name) == name
     log = pd.read_parquet(simulator / "log.parquet")
     scores = FunnelEstimator.load(tmp_path / "m").predict(log)
     wanted = in_python(simulator, models.esmm, balance=expected)

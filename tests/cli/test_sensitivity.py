@@ -44,7 +44,7 @@ def run(folder, *more, models=("clicks", "truth", "middle")):
 
 
 def test_it_finds_where_each_model_is_right(folder, truth, capsys):
-    """The CVR on clicks is right at 1, that over all impressions at the scenario's own odds ratio."""
+    """CVR on clicks is unbiased at 1, CVR over all impressions at the scenario's odds ratio."""
     assert run(folder, "--bias", "0.2", "--json") == 0
     content = json.loads(capsys.readouterr().out)
     models = {row["model"]: row for row in content["models"]}

@@ -15,7 +15,7 @@ import pytest
 from mtl_seq import Schema, simulate
 from mtl_seq.cli import main
 from mtl_seq.data import read_frame, truth_from_frame
-from mtl_seq.report import describe
+from mtl_seq.report import SimulationSummary
 
 SHARDED = ["simulate", "--scenario", "clean", "--rows", "9000", "--shard-rows", "2000"]
 
@@ -157,14 +157,14 @@ def test_a_look_at_a_scenario_is_one_picture_and_one_table(tmp_path, capsys, sha
     name = "{}" if shards else "{}.parquet"
     log, truth = (read_frame(tmp_path / "b" / name.format(part)) for part in ("log", "truth"))
     schema = Schema.from_json(tmp_path / "b" / "schema.json")
-    expected = describe(log, truth_from_frame(truth), schema)
+    expected = SimulationSummary.from_log(log, truth_from_frame(truth), schema)
     for row in content["description"]["table"]:
         for column in ("drawn", "expected"):
-            value = expected.table.loc[row["figure"], column]
+            value = expected.table.loc[row["name"], column]
             assert row[column] == (None if np.isnan(value) else pytest.approx(value, rel=1e-9))
     for figure in expected.table.index:
         assert figure in printed
-        assert expected.shown(figure, "drawn") in printed
+        assert expected.formatted(figure, "drawn") in printed
     for folder in ("a", "b"):
         assert (tmp_path / folder / "describe.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -188,7 +188,7 @@ ON = {
     "PathLoss": {"funnel": models.CLICK_ACTION_PURCHASE},
     "esm2": {"funnel": models.CLICK_ACTION_PURCHASE},
 }
-WORLDS = {"esm2": WithAction(users=60, items=40), "esmm_dependent": positioned()}
+SCENARIOS = {"esm2": WithAction(users=60, items=40), "esmm_dependent": positioned()}
 
 
 @cache
@@ -199,6 +199,6 @@ def simulator(name):
 
 def exported(room, kind):
     """Public concrete classes of a kind in a room."""
-    found = (getattr(room, name) for name in room.__all__)
-    found = (c for c in found if inspect.isclass(c) and issubclass(c, kind))
-    return {c for c in found if not inspect.isabstract(c)}
+    result = (getattr(room, name) for name in room.__all__)
+    result = (c for c in result if inspect.isclass(c) and issubclass(c, kind))
+    return {c for c in result if not inspect.isabstract(c)}

@@ -113,7 +113,7 @@ class OtherWhenCompiled(nn.SharedBottom):
 
 
 @pytest.mark.parametrize(
-    ("bottom", "said"),
+    ("bottom", "message"),
     [
         (NoEmptyBatch, "a batch of 0 rows: RuntimeError"),
         (ReadsTheRowNumber, "permuted rows must give permuted outputs"),
@@ -134,6 +134,6 @@ class OtherWhenCompiled(nn.SharedBottom):
         (OtherWhenCompiled, "the compiled module must say the same"),
     ],
 )
-def test_a_broken_bottom_is_named(bottom, said):
-    with pytest.raises(ContractError, match=said):
+def test_a_broken_bottom_is_named(bottom, message):
+    with pytest.raises(ContractError, match=message):
         check_bottom(bottom)

@@ -23,7 +23,7 @@ def test_the_inductor_backend_says_the_same():
     }
     with torch.no_grad():
         expected = network(features)
-        found = torch.compile(network, fullgraph=True)(features)
+        result = torch.compile(network, fullgraph=True)(features)
     torch.compiler.reset()
-    torch.testing.assert_close(found.pctcvr, expected.pctcvr, rtol=1e-5, atol=1e-7)
-    torch.testing.assert_close(found.pcvr_logit, expected.pcvr_logit, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(result.pctcvr, expected.pctcvr, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(result.pcvr_logit, expected.pcvr_logit, rtol=1e-5, atol=1e-5)

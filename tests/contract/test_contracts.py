@@ -30,8 +30,8 @@ def named(table):
 
 def placed(table):
     """Parts with where they are checked."""
-    found = [(part, rows.ON.get(name, {})) for name, part in table.items()]
-    return pytest.mark.parametrize(("part", "on"), found, ids=list(table))
+    result = [(part, rows.ON.get(name, {})) for name, part in table.items()]
+    return pytest.mark.parametrize(("part", "on"), result, ids=list(table))
 
 
 @named(rows.BOTTOMS)
@@ -93,7 +93,7 @@ def test_estimators(name):
     part = rows.MODELS[name]
     check_estimator(
         lambda schema: FunnelEstimator(part, schema, epochs=1, batch_size=64, seed=5),
-        simulator=rows.WORLDS.get(name),
+        simulator=rows.SCENARIOS.get(name),
     )
 
 

@@ -7,7 +7,7 @@ from contract import rows
 from contract.rows import exported
 
 from mtl_seq import simulate
-from mtl_seq.report import describe_chunks
+from mtl_seq.report import SimulationSummary
 from mtl_seq.simulate import read_shards, write_shards
 from mtl_seq.testing import ContractError, check_simulator
 
@@ -29,7 +29,7 @@ def test_every_simulator_can_be_written_in_shards_and_described(name, tmp_path):
     assert second["row_id"].tolist() == list(range(300, 500))
     for column, array in known.arrays().items():
         np.testing.assert_array_equal(truth.arrays()[column], array)
-    table = describe_chunks(read_shards(tmp_path), simulator.schema).table
+    table = SimulationSummary.from_chunks(read_shards(tmp_path), simulator.schema).table
     stages = simulator.schema.labels
     for stage, column in stages.items():
         drawn = first[column].sum() + second[column].sum()

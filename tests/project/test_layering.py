@@ -32,7 +32,8 @@ LAYERS = {
     ],
     "data": [{"validate"}, {"csv"}, {"parquet"}, {"encode"}, {"loaders"}, {"__init__"}],
     "fit": [
-        {"balance", "optim", "config"},
+        {"balance", "optim", "parameters", "score"},
+        {"config"},
         {"prepare", "sharded"},
         {"train"},
         {"prediction", "storage"},

@@ -43,7 +43,7 @@ def test_what_the_readme_says_of_its_scenario_is_so(ran):
     _, names = ran
     report = names["report"]
     assert report.estimate("esmm", "pcvr", "all", "relative_bias").low > 0.1
-    losses = report.table["log loss, all"]
+    losses = report.table["log loss", "all"]
     assert losses.idxmin() in ("oracle", "truth", "P(r | x, click)")
     assert losses[list(names["scores"])].idxmin() == "oracle"
 

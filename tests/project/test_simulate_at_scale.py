@@ -34,6 +34,6 @@ def test_its_commands_run_on_fewer_rows(tmp_path, monkeypatch, capsys):
         # The rates of Ali-CCP leave next to no conversions in so few rows.
         line = line.replace("--scenario aliccp", "--scenario clean")
         assert main(shlex.split(line, comments=True)[1:]) == 0, line
-    assert sum(len(log) for log, _ in read_shards("scenario")) == 9000
+    assert sum(len(log) for log, _ in read_shards("simulated")) == 9000
     assert Path("report/report.html").is_file()
     assert Path("look/describe.png").is_file()

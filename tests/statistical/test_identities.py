@@ -100,11 +100,11 @@ def test_ips_is_unbiased_and_its_standard_error_is_its_spread():
     error = entropy(np.full(20_000, 0.2), truth.potential)
     p = truth.pctr
     rng = np.random.default_rng(13)
-    found = np.array([np.mean((rng.random(20_000) < p) * error / p) for _ in range(400)])
+    result = np.array([np.mean((rng.random(20_000) < p) * error / p) for _ in range(400)])
     spread = np.sqrt(np.mean((1 - p) / p * error**2) / 20_000)
-    assert abs(found.mean() - error.mean()) <= K * spread / np.sqrt(400)
+    assert abs(result.mean() - error.mean()) <= K * spread / np.sqrt(400)
     # The relative standard error of a spread from 400 draws is 1 / sqrt(800).
-    assert found.std() == pytest.approx(spread, rel=K / np.sqrt(800))
+    assert result.std() == pytest.approx(spread, rel=K / np.sqrt(800))
 
 
 def test_the_bias_of_the_naive_loss_is_its_covariance_with_the_propensity(ignorable):
@@ -221,8 +221,8 @@ def test_a_users_confounder_is_integrated_out_or_known_with_the_id():
         ("pcvr", conversion),
         ("pctcvr", click * conversion),
     ):
-        found = truth.further[f"{name}_without_confounder"]
-        np.testing.assert_allclose(found, values @ density, atol=2e-6)
+        result = truth.further[f"{name}_without_confounder"]
+        np.testing.assert_allclose(result, values @ density, atol=2e-6)
 
 
 def test_a_users_confounder_is_the_same_in_every_row():
@@ -255,7 +255,7 @@ def test_curvature_is_the_second_hermite_polynomial_of_the_click_score(kappa):
         seed=11,
     )
     _, truth = simulator.sample(5000, np.random.default_rng(12))
-    intercepts = simulator._scenario.happening.law.intercepts
+    intercepts = simulator._scenario.outcomes.logit_model.intercepts
     a, b = (np.log(p) - np.log1p(-p) for p in (truth.pctr, truth.pcvr))
     z = (a - intercepts.click) / 1.3
     expected = intercepts.conversion + 0.7 * z + kappa * (z**2 - 1) / np.sqrt(2)

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import expit
 from scipy.stats import norm
 
 from mtl_seq.errors import SimulationError
 from mtl_seq.simulate import LogisticFunnel, scenario
 from mtl_seq.simulate.logistic.latent_effects import draw_entities, further_effects, zipf
-from mtl_seq.simulate.logistic.outcome_probabilities import marginal, outcome, sigmoid
+from mtl_seq.simulate.logistic.outcome_probabilities import (
+    conditional_probabilities,
+    marginal_probabilities,
+)
 
 ROWS = 200_000
-WORLDS = {
+SCENARIOS = {
     "plain": {},
     "selected": {"rho": 0.8},
     "sparse": {"rho": 0.8, "ctr": 0.04, "cvr": 0.02},
@@ -24,9 +28,9 @@ WORLDS = {
 }
 
 
-@pytest.fixture(scope="module", params=WORLDS, ids=list(WORLDS))
+@pytest.fixture(scope="module", params=SCENARIOS, ids=list(SCENARIOS))
 def drawn(request):
-    simulator = LogisticFunnel(**WORLDS[request.param], seed=3)
+    simulator = LogisticFunnel(**SCENARIOS[request.param], seed=3)
     return (simulator, *simulator.sample(ROWS, np.random.default_rng(4)))
 
 
@@ -90,33 +94,33 @@ def test_rho_is_the_correlation_of_the_utilities(rho):
 )
 def test_the_marginal_is_the_integral_over_the_confounder(mnar, loadings):
     a, b = np.array([-2.5, -1.0, 0.5]), np.array([-1.5, 0.0, -3.0])
-    found = marginal(a, b, mnar, loadings)
+    result = marginal_probabilities(a, b, mnar, loadings)
     for row in range(3):
         for name, index in (("click", 0), ("conversion", 1), ("both", 2)):
 
             def integrand(h, row=row, index=index):
-                given = outcome(a[row] + loadings[0] * h, b[row] + loadings[1] * h, mnar)
+                given = conditional_probabilities(
+                    a[row] + loadings[0] * h, b[row] + loadings[1] * h, mnar
+                )
                 return given[index] * norm.pdf(h)
 
             exact, _ = quad(integrand, -9, 9, epsabs=1e-12, limit=400, points=(-1, 0, 1))
-            assert getattr(found, name)[row] == pytest.approx(exact, abs=1e-6)
+            assert getattr(result, name)[row] == pytest.approx(exact, abs=1e-6)
 
 
 def test_mnar_adds_to_the_click_logit_where_a_conversion_would_follow():
     a, b, delta = np.array([-1.0, 0.3]), np.array([-2.0, 1.0]), 1.5
-    q = sigmoid(b)
-    found = outcome(a, b, delta)
-    np.testing.assert_allclose(found.both, q * sigmoid(a + delta), rtol=1e-14)
-    np.testing.assert_allclose(
-        found.click, q * sigmoid(a + delta) + (1 - q) * sigmoid(a), rtol=1e-14
-    )
+    q = expit(b)
+    result = conditional_probabilities(a, b, delta)
+    np.testing.assert_allclose(result.both, q * expit(a + delta), rtol=1e-14)
+    np.testing.assert_allclose(result.click, q * expit(a + delta) + (1 - q) * expit(a), rtol=1e-14)
 
 
 def test_effects_have_exact_moments_under_the_popularity():
-    found = draw_entities(500, (6, 4), 5, id_share=0.3, exponent=0.8, rng=np.random.default_rng(0))
-    weight = found.popularity
-    np.testing.assert_allclose(weight @ found.effects, 0, atol=1e-12)
-    covariance = found.effects.T @ (weight[:, None] * found.effects)
+    result = draw_entities(500, (6, 4), 5, id_share=0.3, exponent=0.8, rng=np.random.default_rng(0))
+    weight = result.popularity
+    np.testing.assert_allclose(weight @ result.effects, 0, atol=1e-12)
+    covariance = result.effects.T @ (weight[:, None] * result.effects)
     np.testing.assert_allclose(covariance, np.eye(5), atol=1e-12)
     np.testing.assert_allclose(weight, zipf(500, 0.8))
     assert weight[0] / weight[9] == pytest.approx(10**0.8)
@@ -136,15 +140,15 @@ def test_further_effects_are_uncorrelated_with_those_there_were():
 def test_attributes_tell_the_stated_share_of_the_effects(id_effects):
     """R^2 of effects on attributes: 1 - id_effects, but for what 20,000 entities blur."""
     rng = np.random.default_rng(1)
-    found = draw_entities(20_000, (5, 5), 2, id_share=id_effects, exponent=0.0, rng=rng)
-    levels = [np.eye(5)[found.attributes[:, k]] for k in (0, 1)]
+    result = draw_entities(20_000, (5, 5), 2, id_share=id_effects, exponent=0.0, rng=rng)
+    levels = [np.eye(5)[result.attributes[:, k]] for k in (0, 1)]
     design = np.concatenate(levels, axis=1)
-    fitted = design @ np.linalg.lstsq(design, found.effects, rcond=None)[0]
+    fitted = design @ np.linalg.lstsq(design, result.effects, rcond=None)[0]
     # Effects of 10 drawn levels have a variance of their own, so the share is compared to theirs.
-    told = fitted.var(axis=0)
-    assert told == pytest.approx(1 - id_effects, abs=0.25)
+    explained = fitted.var(axis=0)
+    assert explained == pytest.approx(1 - id_effects, abs=0.25)
     if id_effects in (0.0, 1.0):
-        assert told == pytest.approx(1 - id_effects, abs=0.002)
+        assert explained == pytest.approx(1 - id_effects, abs=0.002)
 
 
 def test_attributes_and_tastes_can_be_had_in_any_number():
@@ -175,7 +179,7 @@ def test_a_log_looks_like_a_log():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"rho": 1.5}, "`rho` must lie in"),
         ({"ctr": 0.0}, "`ctr` must lie in"),
@@ -198,8 +202,8 @@ def test_a_log_looks_like_a_log():
         ({"hidden_from": {"conversion": ["mood"]}}, "must name features"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(SimulationError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(SimulationError, match=message):
         LogisticFunnel(**parameters)
 
 

@@ -25,19 +25,19 @@ def test_the_cosine_of_the_weights_is_exact(cosine, scale):
 
 @pytest.mark.parametrize("cosine", COSINES)
 def test_the_linear_part_alone_has_that_correlation(cosine):
-    found = correlation(MMoERegression(cosine=cosine, terms=0, noise_std=0.0))
+    result = correlation(MMoERegression(cosine=cosine, terms=0, noise_std=0.0))
     # Of a bivariate normal sample the standard error is (1 - rho^2) / sqrt(n).
-    assert found == pytest.approx(cosine, abs=5 * (1 - cosine**2) / np.sqrt(ROWS) + 1e-12)
+    assert result == pytest.approx(cosine, abs=5 * (1 - cosine**2) / np.sqrt(ROWS) + 1e-12)
 
 
 def test_the_correlation_of_the_labels_grows_with_the_cosine_but_is_not_it():
-    found = [correlation(MMoERegression(cosine=p)) for p in (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)]
+    result = [correlation(MMoERegression(cosine=p)) for p in (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)]
     # Neighbours differ by far more than the standard error of a correlation, 1/sqrt(n).
-    assert (np.diff(found) > 5 * np.sqrt(2 / ROWS)).all()
-    assert found[0] == pytest.approx(0, abs=5 / np.sqrt(ROWS))
-    assert found[2] < 0.45
+    assert (np.diff(result) > 5 * np.sqrt(2 / ROWS)).all()
+    assert result[0] == pytest.approx(0, abs=5 / np.sqrt(ROWS))
+    assert result[2] < 0.45
     # The labels of one task twice differ by noise alone: corr = 1 - var(e) / var(y).
-    assert found[-1] == pytest.approx(1, abs=1e-3)
+    assert result[-1] == pytest.approx(1, abs=1e-3)
 
 
 def test_labels_are_the_formula():
@@ -103,7 +103,7 @@ def test_scenarios_are_values():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"cosine": 1.1}, "`cosine` must lie in"),
         ({"cosine": float("nan")}, "`cosine` must lie in"),
@@ -115,8 +115,8 @@ def test_scenarios_are_values():
         ({"terms": 1, "beta": (float("inf"),)}, "`beta` must be finite"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(SimulationError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(SimulationError, match=message):
         MMoERegression(**parameters)
 
 

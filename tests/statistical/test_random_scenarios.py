@@ -1,4 +1,4 @@
-"""Whatever valid parameters a scenario has, what it draws is a log, and its truth one of probabilities."""
+"""With any valid parameters a scenario draws a valid log, and its truth holds probabilities."""
 
 import numpy as np
 from hypothesis import HealthCheck, assume, given, settings

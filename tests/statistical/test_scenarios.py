@@ -1,4 +1,4 @@
-"""The named scenarios are what they say, realise their rates, and give nothing of the truth away."""
+"""The named scenarios have their parameters and rates, and their logs do not leak the truth."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from mtl_seq.simulate import scenario, scenarios
 from mtl_seq.simulate.registry import _read
 
 ROWS = 60_000
-KNOBS = {
+PARAMETERS = {
     "clean": {"users": 200, "items": 100, "id_effects": 0.0, "rho": 0.8, "ctr": 0.2, "cvr": 0.2},
     "dense": {"users": 5000, "items": 1000, "ctr": 0.2, "cvr": 0.2},
     "sparse": {"ctr": 0.04, "cvr": 0.02, "rho": 0.8},
@@ -27,8 +27,8 @@ KNOBS = {
     "position": {"ctr": 0.2},
     "drift": {"days": 14},
 }
-# Of the integer columns of 20,000 rows drawn at seed 3 from the scenario of seed 0. A change of a law
-# is a change of version, and of the figures that were measured on it.
+# Hashes of the integer columns of 20,000 rows drawn at seed 3 from the scenario of seed 0. If draws
+# change, the scenario needs a new version, and what was measured on it must be measured again.
 DRAWS = {
     "aliccp": (1, "15a166f4ddbf1acc"),
     "clean": (1, "64e55fd53b7fb678"),
@@ -47,24 +47,26 @@ DRAWS = {
 }
 
 
-@pytest.fixture(scope="module", params=KNOBS)
+@pytest.fixture(scope="module", params=PARAMETERS)
 def drawn(request):
     simulator = scenario(request.param)
     return (request.param, simulator, *simulator.sample(ROWS, np.random.default_rng(5)))
 
 
-def test_every_scenario_is_here():
-    assert set(scenarios()) == set(KNOBS)
+def test_every_scenario_is_tested():
+    assert set(scenarios()) == set(PARAMETERS)
     assert all(len(line) <= 100 for line in scenarios().values())
 
 
-@pytest.mark.parametrize("name", KNOBS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_scenarios_have_their_parameters(name):
     simulator = scenario(name)
-    assert {parameter: getattr(simulator, parameter) for parameter in KNOBS[name]} == KNOBS[name]
+    assert {
+        parameter: getattr(simulator, parameter) for parameter in PARAMETERS[name]
+    } == PARAMETERS[name]
 
 
-def test_blind_towers_do_not_see_the_user():
+def test_user_features_are_hidden_from_blind_towers():
     user = ("user_id", "user_segment", "user_tier")
     assert scenario("cvr_blind").schema.hidden == {"conversion": user}
     assert scenario("ctr_blind").schema.hidden == {"click": user}
@@ -85,8 +87,8 @@ def test_a_log_is_drawn_as_it_was_in_this_version(drawn):
     name, simulator, *_ = drawn
     log, _ = simulator.sample(20_000, np.random.default_rng(3))
     whole = log.select_dtypes("int64").to_numpy()
-    found = hashlib.sha256(np.ascontiguousarray(whole).tobytes()).hexdigest()[:16]
-    assert (_read(name).version, found) == DRAWS[name]
+    result = hashlib.sha256(np.ascontiguousarray(whole).tobytes()).hexdigest()[:16]
+    assert (_read(name).version, result) == DRAWS[name]
 
 
 def classified(features, label, rows):
@@ -109,7 +111,7 @@ def advantage(features, label, optimum):
 
 
 def test_no_classifier_on_the_log_beats_the_truth(drawn):
-    """Were a column to carry the draw or the confounder, boosted trees would find it."""
+    """If a column carried the draw or the confounder, boosted trees would detect it."""
     _, _, log, truth = drawn
     features = log.drop(columns=[*drawn[1].schema.labels.values()]).to_numpy(float)
     click = log["click"].to_numpy()
@@ -121,14 +123,18 @@ def test_no_classifier_on_the_log_beats_the_truth(drawn):
 
 
 @pytest.mark.parametrize("planted", ["confounder", "potential"])
-def test_that_check_sees_a_column_that_tells(planted):
+def test_that_check_detects_a_leaking_column(planted):
     simulator = scenario("hidden", users=300, items=100, confounder=2.0, mnar=3.0)
     log, truth = simulator.sample(ROWS, np.random.default_rng(5))
-    told = truth.hidden["confounder"] if planted == "confounder" else truth.potential
-    features = log.drop(columns=["click", "conversion"]).assign(told=told).to_numpy(float)
+    planted_column = truth.hidden["confounder"] if planted == "confounder" else truth.potential
+    features = (
+        log.drop(columns=["click", "conversion"])
+        .assign(planted_column=planted_column)
+        .to_numpy(float)
+    )
     assert advantage(features, log["click"].to_numpy(), truth.pctr) > 3
 
 
-def test_two_seeds_are_two_scenarios():
+def test_another_seed_gives_another_scenario():
     rows = [scenario("clean", seed=s).sample(100, np.random.default_rng(0))[0] for s in (0, 1)]
     assert not pd.DataFrame.equals(*rows)

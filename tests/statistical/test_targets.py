@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mtl_seq.simulate import Actions, Context, Drift, Exposure, LogisticFunnel, ParameterError
-from mtl_seq.simulate.logistic.outcome_probabilities import Classes, marginal
-from mtl_seq.simulate.logistic.sample_impressions import Shown
+from mtl_seq.simulate.logistic.outcome_probabilities import ActionClasses, marginal_probabilities
+from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
 USERS, ITEMS = 60, 40
-WORLDS = {
+SCENARIOS = {
     "plain": {},
     "curved": {"curvature": -0.9, "rho": 0.8},
     "over impressions": {"cvr_over": "impressions", "rho": 0.8, "cvr": 0.05},
@@ -42,18 +42,18 @@ def enumerated(simulator):
     days = max(simulator.days, 1)
     grids = [np.arange(USERS), np.arange(ITEMS), np.arange(slots) + 1, np.arange(days)]
     nodes, mass = np.zeros((1, 0)), np.ones(1)
-    law = simulator._scenario.happening.law
+    logit_model = simulator._scenario.outcomes.logit_model
     if simulator.context is not None:
         t, w = np.polynomial.hermite_e.hermegauss(31)
         w = w / w.sum()
         plane = np.stack([part.ravel() for part in np.meshgrid(t, t, indexing="ij")], axis=1)
-        nodes, mass = plane @ law.directions.plane.T, np.outer(w, w).ravel()
+        nodes, mass = plane @ logit_model.directions.plane.T, np.outer(w, w).ravel()
     user, item, position, day, node = (
         part.ravel() for part in np.meshgrid(*grids, np.arange(len(mass)), indexing="ij")
     )
     zipf = [np.arange(1.0, n + 1) ** -e for n, e in ((USERS, simulator.user_zipf), (ITEMS, 0.8))]
     weight = zipf[0][user] * zipf[1][item] * mass[node]
-    shown = Shown(
+    impressions = Impressions(
         user,
         item,
         position if simulator.exposure is not None else None,
@@ -61,32 +61,32 @@ def enumerated(simulator):
         day + 0.5 if simulator.days else None,
         nodes[node] if simulator.context is not None else None,
     )
-    return shown, weight / weight.sum()
+    return impressions, weight / weight.sum()
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_rates_are_met_to_a_thousandth(name):
-    simulator = LogisticFunnel(**{"users": USERS, "items": ITEMS, "seed": 6, **WORLDS[name]})
-    shown, weight = enumerated(simulator)
-    happening = simulator._scenario.happening
-    logits = happening.law.logits(shown)
+    simulator = LogisticFunnel(**{"users": USERS, "items": ITEMS, "seed": 6, **SCENARIOS[name]})
+    impressions, weight = enumerated(simulator)
+    outcome_sampler = simulator._scenario.outcomes
+    logits = outcome_sampler.logit_model.logits(impressions)
     a, b = logits.click, logits.conversion
-    loadings = happening.loadings
-    if happening.by_user is not None:
-        h = happening.by_user[shown.user]
+    loadings = outcome_sampler.loadings
+    if outcome_sampler.user_confounder is not None:
+        h = outcome_sampler.user_confounder[impressions.user]
         a, b, loadings = a + loadings[0] * h, b + loadings[1] * h, (0.0, 0.0)
     classes = None
     if simulator.actions is not None:
         odds = np.exp(np.concatenate([np.zeros((1, len(a))), logits.actions]))
         lift = [-np.inf if simulator.actions.required else 0.0, *simulator.actions.lift]
-        classes = Classes(odds / odds.sum(axis=0), np.array(lift))
-    given = marginal(a, b, simulator.mnar, loadings, classes)
+        classes = ActionClasses(odds / odds.sum(axis=0), np.array(lift))
+    given = marginal_probabilities(a, b, simulator.mnar, loadings, classes)
     ctr = weight @ given.click
     over = given.conversion if simulator.cvr_over == "impressions" else given.both / ctr
     assert ctr == pytest.approx(simulator.ctr, rel=1e-3)
     assert weight @ over == pytest.approx(simulator.cvr, rel=1e-3)
     if simulator.actions is not None:
-        for reached, rate in zip(given.ways[0], simulator.actions.rates, strict=True):
+        for reached, rate in zip(given.by_action[0], simulator.actions.rates, strict=True):
             assert weight @ reached / ctr == pytest.approx(rate, rel=1e-3)
 
 
@@ -123,6 +123,6 @@ def test_rates_of_a_scenario_with_many_ids_are_met():
     ],
 )
 def test_a_rate_that_slopes_do_not_allow_says_what_they_do(parameter, parameters):
-    said = rf"`{parameter}` must lie in \[.*\] in this scenario, found 0.9999"
-    with pytest.raises(ParameterError, match=said):
+    message = rf"`{parameter}` must lie in \[.*\] in this scenario, found 0.9999"
+    with pytest.raises(ParameterError, match=message):
         LogisticFunnel(users=USERS, items=ITEMS, **parameters, **{parameter: 0.9999})

@@ -37,7 +37,7 @@ def test_the_default_repairs_it_for_either_sign(rho):
     report = compared("cvr_blind", "multitask", "targeted", rho=rho)
     assert abs(bias(report, "multitask").value) > 0.15
     assert abs(bias(report, "targeted").value) < 0.1
-    losses = report.table["log loss, all"]
+    losses = report.table["log loss", "all"]
     assert losses["targeted"] < losses["multitask"]
 
 

@@ -1,4 +1,4 @@
-"""What every balancing of tasks promises."""
+"""Base class of loss balancing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ __all__ = ["Balance", "BalanceFactory"]
 class Balance(nn.Module, ABC):
     """Turns the losses of K tasks into the gradient of one step.
 
-    Losses come as the objective weighs them: fixed weights are those of the objective.
+    Losses come with the objective's fixed weights applied.
 
     Args:
         losses: Names of the objective's losses.
@@ -24,37 +24,38 @@ class Balance(nn.Module, ABC):
             ``models.escm2_ips``, for example, ``{"ctr": ["ctr"], "cvr": ["cvr", "ctcvr"]}``.
 
     Attributes:
-        parted: Whether it is right where the rows of a batch are parted over processes: it looks at
-            losses, which are those of all rows, and not at gradients, which are reduced later.
+        distributed: Whether it works where the rows of a batch are split over processes: it reads
+            losses, which are those of all rows, and not gradients, which are reduced later.
 
     Raises:
-        CompositionError: Fewer than two tasks, or tasks that do not part the losses.
+        CompositionError: Fewer than two tasks, or a loss that is in no task or in several.
     """
 
-    parted: ClassVar[bool] = False
+    distributed: ClassVar[bool] = False
 
     def __init__(
         self, losses: Sequence[str], *, tasks: Mapping[str, Sequence[str]] | None = None
     ) -> None:
         super().__init__()
-        found = {name: (name,) for name in losses} if tasks is None else dict(tasks)
-        named = [name for some in found.values() for name in some]
+        by_task = {name: (name,) for name in losses} if tasks is None else dict(tasks)
+        named = [name for names in by_task.values() for name in names]
         if sorted(named) != sorted(losses):
             raise CompositionError(
                 f"`tasks` must name each of the objective's losses {tuple(losses)} once, found "
                 f"{named}"
             )
-        if len(found) < 2:
+        if len(by_task) < 2:
             raise CompositionError(
-                f"there must be at least two tasks to balance, found {tuple(found)}: leave "
+                f"there must be at least two tasks to balance, found {tuple(by_task)}: leave "
                 "`balance` out"
             )
-        self.tasks = {name: tuple(some) for name, some in found.items()}
+        self.tasks = {name: tuple(names) for name, names in by_task.items()}
 
     def gather(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Scalar losses by loss -> ``(K,)`` losses by task."""
-        sums = [torch.stack([losses[name] for name in some]).sum() for some in self.tasks.values()]
-        return torch.stack(sums)
+        return torch.stack(
+            [torch.stack([losses[name] for name in names]).sum() for names in self.tasks.values()]
+        )
 
     @abstractmethod
     def backward(self, losses: Tensor, parts: Parts) -> None:
@@ -66,22 +67,22 @@ class Balance(nn.Module, ABC):
         """
 
     def end_epoch(self) -> None:
-        """Take note that an epoch is over."""
+        """Hook at the end of an epoch."""
 
     def learned(self) -> list[nn.Parameter]:
-        """Parameters that the model's optimiser is to train beside the network's."""
+        """Parameters that the model's optimiser trains beside the network's."""
         return []
 
     def weights(self) -> Tensor | None:
-        """``(K,)`` present weights of the tasks; None where a step has no such weights."""
+        """``(K,)`` current weights of the tasks; None for a balance without weights."""
         return None
 
     def figures(self) -> dict[str, float]:
-        """The present weights as ``balance/<task>``."""
-        found = self.weights()
-        if found is None:
+        """The current weights as ``balance/<task>``."""
+        weights = self.weights()
+        if weights is None:
             return {}
-        return {f"balance/{name}": float(w) for name, w in zip(self.tasks, found, strict=True)}
+        return {f"balance/{name}": float(w) for name, w in zip(self.tasks, weights, strict=True)}
 
 
 BalanceFactory = Callable[[Sequence[str]], Balance]

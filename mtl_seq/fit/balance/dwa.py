@@ -16,8 +16,8 @@ class DWA(Balance):
     """Weights ``K softmax(r / T)`` with ``r_k = L_k(t - 1) / L_k(t - 2)``, means over periods.
 
     A task whose loss fell less in the last period has more weight in this one; the weights of the
-    first two are 1. The paper's period is an epoch; a log that is passed once has but one, in which
-    nothing would be balanced, so a period can also be a number of steps.
+    first two are 1. The paper's period is an epoch; training for one epoch would balance nothing,
+    so a period can also be a number of steps.
 
     Args:
         losses: Names of the objective's losses.
@@ -29,7 +29,7 @@ class DWA(Balance):
         CompositionError: A temperature that is not positive, or a period without a step.
     """
 
-    parted = True
+    distributed = True
     present: Tensor
 
     def __init__(

@@ -16,12 +16,12 @@ _LEAST = 1e-3
 
 
 class GradNorm(Balance):
-    """Weights under which tasks pull equally hard, harder where training lags.
+    """Weights under which tasks have gradients of equal norm, larger where training lags.
 
-    With W the shared parameters that are looked at, ``G_k = w_k |grad_W L_k|`` and
+    With W the shared parameters whose gradients are compared, ``G_k = w_k |grad_W L_k|`` and
     ``r_k = (L_k / L_k(0)) / mean_j (L_j / L_j(0))``, the weights take a step down
     ``sum_k |G_k - c_k|`` with the target ``c_k = mean_j G_j * r_k^alpha`` held constant, and are
-    then scaled to add up to K. The paper looks at the last shared layer; here W is the whole bottom
+    then scaled to add up to K. The paper takes the last shared layer; here W is the whole bottom
     (its experts and gates), or the embedding where each tower has a bottom of its own.
 
     The first batch's losses are ``L_k(0)``. A task whose loss was 0 there, for want of a click, has
@@ -29,9 +29,9 @@ class GradNorm(Balance):
 
     Args:
         losses: Names of the objective's losses.
-        alpha: How strongly a task that lags is pulled; the paper has 1.5, and 0.12 for tasks that
+        alpha: How strongly a task that lags is favoured; the paper has 1.5, and 0.12 for tasks that
             are alike.
-        lr: Learning rate of the weights, which have an Adam of their own.
+        lr: Learning rate of the weights' Adam.
         tasks: By task, the losses whose sum is its loss.
 
     Raises:
@@ -64,13 +64,13 @@ class GradNorm(Balance):
         Raises:
             CompositionError: A network whose towers share nothing.
         """
-        looked_at = list(parts.bottom or parts.embedding)
-        if not looked_at:
+        shared = list(parts.bottom or parts.embedding)
+        if not shared:
             raise CompositionError(
                 "GradNorm balances gradients of shared parameters, but the towers of this network "
                 "share none: leave `balance` out"
             )
-        norms = torch.stack([_norm(loss, looked_at) for loss in losses])
+        norms = torch.stack([_norm(loss, shared) for loss in losses])
         (losses * self.weight.detach()).sum().backward()  # type: ignore[no-untyped-call]
         self._step(losses.detach(), norms)
 
@@ -101,6 +101,6 @@ class GradNorm(Balance):
 
 
 def _norm(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    squares = [torch.square(g).sum() for g in found if g is not None]
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    squares = [torch.square(g).sum() for g in gradients if g is not None]
     return torch.stack(squares).sum().sqrt() if squares else torch.zeros_like(loss)

@@ -13,22 +13,22 @@ from mtl_seq.fit.balance.parts import Parts
 
 __all__ = ["JacobianDescent"]
 
-_WAY_OUT = "install the extra, `pip install 'mtl_seq[balance]'`"
+_INSTALL = "install the extra, `pip install 'mtl_seq[balance]'`"
 
 
 class JacobianDescent(Balance):
-    """Shared parameters take what an aggregator makes of the tasks' gradients, towers their sum.
+    """An aggregator combines the tasks' gradients of shared parameters; towers take their sum.
 
     The gradients of the K losses by the shared parameters are the rows of a ``(K, P)`` matrix; see
     `parts_of` for what is shared. Every task costs a backward pass, and a dense row as long as all
-    embedding tables. It is for one process: gradients are not reduced over several.
+    embedding tables. It works in one process only: gradients are not reduced over several.
 
     Args:
         losses: Names of the objective's losses.
         aggregator: Name of an aggregator of TorchJD, such as ``"UPGrad"`` (Quinton and Rey, 2024),
             ``"PCGrad"`` (NeurIPS 2020), ``"CAGrad"`` (NeurIPS 2021), ``"GradVac"`` (ICLR 2021) or
-            ``"NashMTL"`` (ICML 2022); or any function of one's own from ``(K, P)`` to ``(P,)``,
-            which needs no extra.
+            ``"NashMTL"`` (ICML 2022); or any function from ``(K, P)`` to ``(P,)``, which
+            needs no extra.
         settings: Arguments of a named aggregator, such as ``{"c": 0.4}`` for CAGrad; the number of
             tasks is filled in where it takes one.
         tasks: By task, the losses whose sum is its loss.
@@ -49,8 +49,8 @@ class JacobianDescent(Balance):
         super().__init__(losses, tasks=tasks)
         count = len(self.tasks)
         if isinstance(aggregator, str):
-            # Some find out only when called that a library is missing, and remember the call.
-            _tried(_named(aggregator, settings or {}, count), aggregator, count)
+            # Some notice only when called that a library is missing, and keep state of the call.
+            _try_out(_named(aggregator, settings or {}, count), aggregator, count)
             aggregator = _named(aggregator, settings or {}, count)
         elif settings:
             raise CompositionError(
@@ -75,12 +75,14 @@ class JacobianDescent(Balance):
         rows, sums = [], [torch.zeros_like(p) for p in own]
         reached = [False] * len(own)
         for loss in losses:
-            found = torch.autograd.grad(loss, [*shared, *own], retain_graph=True, allow_unused=True)
-            pairs = zip(found[: len(shared)], shared, strict=True)
+            gradients = torch.autograd.grad(
+                loss, [*shared, *own], retain_graph=True, allow_unused=True
+            )
+            pairs = zip(gradients[: len(shared)], shared, strict=True)
             rows.append(
                 torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
             )
-            for index, gradient in enumerate(found[len(shared) :]):
+            for index, gradient in enumerate(gradients[len(shared) :]):
                 if gradient is not None:
                     sums[index] += gradient
                     reached[index] = True
@@ -94,8 +96,8 @@ class JacobianDescent(Balance):
 
     def _combined(self, rows: Tensor) -> Tensor:
         """``(K, P)`` gradients to ``(P,)``, also where some task has none, as without clicks."""
-        speaking = rows.abs().amax(1) > 0
-        if not bool(speaking.any()):
+        nonzero = rows.abs().amax(1) > 0
+        if not bool(nonzero.any()):
             return torch.zeros_like(rows[0])
         combined = self.aggregator(rows)
         if combined.shape != rows[0].shape:
@@ -103,11 +105,11 @@ class JacobianDescent(Balance):
                 f"`aggregator` must give one number per parameter, {tuple(rows[0].shape)}, found "
                 f"{tuple(combined.shape)}"
             )
-        if bool(speaking.all()) or bool(combined.any()):
+        if bool(nonzero.all()) or bool(combined.any()):
             return combined
-        # What asks for progress in every task would stand still: the others go on.
-        share = float(speaking.sum()) / len(rows)
-        return share * self.aggregator(rows[speaking])
+        # An aggregator that wants progress in every task gives 0: combine the other tasks.
+        share = float(nonzero.sum()) / len(rows)
+        return share * self.aggregator(rows[nonzero])
 
 
 def _named(name: str, settings: Mapping[str, Any], count: int) -> Callable[[Tensor], Tensor]:
@@ -115,7 +117,7 @@ def _named(name: str, settings: Mapping[str, Any], count: int) -> Callable[[Tens
         from torchjd import aggregation
     except ImportError as error:
         raise CompositionError(
-            f"`aggregator` {name!r} needs TorchJD, which is not installed: {_WAY_OUT}"
+            f"`aggregator` {name!r} needs TorchJD, which is not installed: {_INSTALL}"
         ) from error
     kind = getattr(aggregation, name, None)
     if not (inspect.isclass(kind) and issubclass(kind, aggregation.Aggregator)):
@@ -129,7 +131,7 @@ def _named(name: str, settings: Mapping[str, Any], count: int) -> Callable[[Tens
     try:
         built: Callable[[Tensor], Tensor] = kind(**filled)
     except ImportError as error:
-        raise CompositionError(f"`aggregator` {name!r}: {error}: {_WAY_OUT}") from error
+        raise CompositionError(f"`aggregator` {name!r}: {error}: {_INSTALL}") from error
     except (TypeError, ValueError) as error:
         raise CompositionError(
             f"`settings` {dict(settings)} do not fit the aggregator {name!r}: {error}"
@@ -137,11 +139,11 @@ def _named(name: str, settings: Mapping[str, Any], count: int) -> Callable[[Tens
     return built
 
 
-def _tried(aggregator: Callable[[Tensor], Tensor], name: str, count: int) -> None:
+def _try_out(aggregator: Callable[[Tensor], Tensor], name: str, count: int) -> None:
     try:
         aggregator(torch.eye(count))
     except ImportError as error:
-        raise CompositionError(f"`aggregator` {name!r}: {error}: {_WAY_OUT}") from error
+        raise CompositionError(f"`aggregator` {name!r}: {error}: {_INSTALL}") from error
 
 
 def _add(parameter: torch.nn.Parameter, gradient: Tensor) -> None:

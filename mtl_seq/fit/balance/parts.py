@@ -1,4 +1,4 @@
-"""Which parameters several tasks share."""
+"""Parameters that tasks share, and those of single towers."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Parts(NamedTuple):
     Attributes:
         embedding: Tables that all towers read; empty where every tower has its own.
         bottom: Experts and gates, or a shared stack; empty where every tower has its own.
-        own: Everything behind: a tower and what only that tower reads.
+        own: All others: towers, and inputs that only one tower reads.
     """
 
     embedding: tuple[Parameter, ...]
@@ -29,14 +29,14 @@ class Parts(NamedTuple):
 
 
 def parts_of(network: FunnelNetwork) -> Parts:
-    """Part a network's parameters by whether its towers share them.
+    """Split a network's parameters by whether its towers share them.
 
-    The textbook gives every task parameters of its own: its head. Here tasks share towers: the
-    CTCVR loss reaches the click tower and the conversion tower, and both losses of ESMM reach the
-    click tower. What is balanced or projected is therefore the gradient of the embedding and the
-    experts only; a tower has the plain sum of what the losses say to it, since there is no conflict
-    between tasks in a tower that only one conditional of the funnel reads. A gate of MMoE belongs
-    to one tower but lies in one matrix with the others: it counts as part of the bottom.
+    In the literature every task has a head to itself. Here tasks share towers: the CTCVR loss
+    reaches the click tower and the conversion tower, and both losses of ESMM reach the click tower.
+    What is balanced or projected is therefore the gradient of the embedding and the experts only; a
+    tower takes the plain sum of the losses' gradients, since tasks do not conflict in a tower that
+    only one conditional of the funnel reads. A gate of MMoE belongs to one tower but is stored in
+    one matrix with the others: it counts as part of the bottom.
 
     Args:
         network: The network.

@@ -16,9 +16,9 @@ __all__ = ["Uncertainty"]
 class Uncertainty(Balance):
     """``sum_k L_k exp(-s_k) / 2 + s_k / 2`` with learned ``s_k``, which start at 0.
 
-    For a fixed loss the best weight is ``1 / (2 L_k)``: every task ends up with the same part of
-    the total, however small its loss is because it is masked to clicks or because conversions are
-    rare. As a loss goes to 0 its weight grows without bound.
+    For a fixed loss the best weight is ``1 / (2 L_k)``: every task ends up with the same share of
+    the total, however small its loss is, masked to clicks or of rare conversions. As a loss goes to
+    0 its weight grows without bound.
 
     Args:
         losses: Names of the objective's losses.
@@ -29,7 +29,7 @@ class Uncertainty(Balance):
         CompositionError: A bound of at most 1/2, where weights start.
     """
 
-    parted = True
+    distributed = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Optimisers: one for embedding tables, one for all else, in one object that Lightning can drive.
+"""Optimisers with separate rules for embedding tables and for all else, as Lightning takes them.
 
 Tables are the weights of every `nn.Embedding` of a network.
 """

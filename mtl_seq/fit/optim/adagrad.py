@@ -12,11 +12,10 @@ __all__ = ["RowWiseAdagrad"]
 
 @dataclass(frozen=True)
 class RowWiseAdagrad(RowWise):
-    """A row moves by its gradient over the root of all its squared gradients, summed over time.
+    """Divides a row's gradient by the root of its squared gradients, summed over time.
 
-    ``s += mean(g^2); w -= lr g / (sqrt(s) + eps)``, with one s for each row. What a row has
-    learned holds: its steps shrink as it is seen more often, and nothing is forgotten. Adam
-    forgets, and its steps do not shrink but for the learning rate.
+    ``s += mean(g^2); w -= lr g / (sqrt(s) + eps)``, with one s for each row. A
+    row's steps shrink as it is seen more often; Adam's shrink by the learning rate only.
 
     Attributes:
         rate: The tables' learning rate over that of everything else, above 0.

@@ -12,12 +12,12 @@ __all__ = ["RowWiseAdam"]
 
 @dataclass(frozen=True)
 class RowWiseAdam(RowWise):
-    """A row moves by its gradient over the root of its mean squared gradient, as Adam's does.
+    """Divides a row's gradient by the root of its mean squared gradient, as Adam does.
 
     ``v = beta^k v + (1 - beta) mean(g^2); w -= lr g / (sqrt(v / (1 - beta^t)) + eps)``, with one v
     for each row, k steps since the row was last touched and t steps in all: v is what dense Adam
-    would hold, averaged over the row. There is no first moment: it would have to move every row at
-    every step. Momentum spreads a gradient over some ten steps; here it acts at once and in full.
+    would hold, averaged over the row. There is no first moment, which would update every row at
+    every step: a gradient acts at once and in full instead of over some ten steps.
 
     Attributes:
         rate: The tables' learning rate over that of everything else, above 0.

@@ -1,4 +1,4 @@
-"""What every optimiser of a network is built from."""
+"""Protocol of optimiser factories, and the split of parameters they use."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-__all__ = ["OptimizerFactory", "part_tables"]
+__all__ = ["OptimizerFactory", "split_tables"]
 
 
 class OptimizerFactory(Protocol):
@@ -16,7 +16,7 @@ class OptimizerFactory(Protocol):
         """The network, its learning rate, and the decoupled decay of all but tables."""
 
 
-def part_tables(network: nn.Module) -> tuple[list[Parameter], list[Parameter]]:
+def split_tables(network: nn.Module) -> tuple[list[Parameter], list[Parameter]]:
     """All parameters but embedding tables, and the tables."""
     tables = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
     parameters = list(network.parameters())

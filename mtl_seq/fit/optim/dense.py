@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from mtl_seq.fit.optim.base import part_tables
+from mtl_seq.fit.optim.base import split_tables
 
 __all__ = ["DenseAdam"]
 
@@ -23,12 +23,12 @@ class DenseAdam:
         """Build the optimiser.
 
         Args:
-            network: What to train.
+            network: The network to train.
             lr: Learning rate.
             weight_decay: Decoupled decay of everything but embedding tables, whose rarely seen rows
                 it would pull to zero.
         """
-        rest, tables = part_tables(network)
+        rest, tables = split_tables(network)
         groups = [
             {"params": rest, "weight_decay": weight_decay},
             {"params": tables, "weight_decay": 0.0},

@@ -1,4 +1,4 @@
-"""Tables by the rows that a step touched, everything else by fused AdamW, in one optimiser.
+"""Optimiser that updates only the table rows a step touched, and all else by fused AdamW.
 
 Shapes: V rows of a table, D width, U rows that a step touched.
 """
@@ -15,16 +15,16 @@ from torch.optim import Optimizer
 from torch.optim.adam import adam
 
 from mtl_seq.errors import CompositionError, DataError
-from mtl_seq.fit.optim.base import OptimizerFactory, part_tables
+from mtl_seq.fit.optim.base import OptimizerFactory, split_tables
 
 __all__ = ["RowOptimizer", "RowWise", "table_gradients"]
 
 
 class RowWise(ABC):
-    """How the touched rows of a table move; calling it builds the optimiser of a network.
+    """Update rule of touched table rows; calling it builds the optimiser of a network.
 
     A row that no id of a batch names is neither read nor written, so a step costs what the batch
-    holds and not what the table holds. Dense Adam goes on moving such a row by its momentum.
+    holds and not what the table holds. Dense Adam keeps updating such a row by its momentum.
 
     Attributes:
         rate: The tables' learning rate over that of everything else.
@@ -34,16 +34,16 @@ class RowWise(ABC):
 
     @abstractmethod
     def start(self, table: Tensor) -> dict[str, Tensor]:
-        """What is remembered of a table ``(V, D)``, by name, before its first step."""
+        """State of a table ``(V, D)``, by name, before its first step."""
 
     @abstractmethod
     def move(self, rows: Tensor, gradient: Tensor, memory: dict[str, Tensor], step: int) -> Tensor:
-        """Remember the gradient of rows, and say how they move.
+        """Update the state of rows by their gradient, and compute their update.
 
         Args:
             rows: ``(U,)`` int64, each once.
             gradient: ``(U, D)``, summed over a row's occurrences in the batch.
-            memory: Of the table; changed in place.
+            memory: State of the table; changed in place.
             step: Steps taken, this one included.
 
         Returns:
@@ -56,7 +56,7 @@ class RowWise(ABC):
         """Build the optimiser.
 
         Args:
-            network: What to train; see `table_gradients`.
+            network: The network to train; see `table_gradients`.
             lr: Learning rate of all but tables.
             weight_decay: Decoupled decay of all but tables.
 
@@ -73,9 +73,9 @@ class RowOptimizer(Optimizer):
     """A `RowWise` rule for tables and fused AdamW for the rest, with one state and one schedule.
 
     Args:
-        network: What to train. Gradients of tables may be sparse (`table_gradients`) or dense; of a
-            dense one the rows that are not 0 count as touched.
-        rule: How rows move.
+        network: The network to train. Gradients of tables may be sparse (`table_gradients`)
+            or dense; of a dense one the rows that are not 0 count as touched.
+        rule: The update rule of rows.
         lr: Learning rate of all but tables.
         weight_decay: Decoupled decay of all but tables.
 
@@ -86,9 +86,9 @@ class RowOptimizer(Optimizer):
     def __init__(
         self, network: nn.Module, rule: RowWise, *, lr: float, weight_decay: float
     ) -> None:
-        from torch.distributed.tensor import DTensor  # slow to import, and rarely there
+        from torch.distributed.tensor import DTensor  # slow to import
 
-        rest, tables = part_tables(network)
+        rest, tables = split_tables(network)
         if any(isinstance(table, DTensor) for table in tables):
             raise CompositionError(
                 f"{type(rule).__name__} moves single rows of a table and cannot reach those of a "
@@ -111,7 +111,7 @@ class RowOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Move every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -145,8 +145,8 @@ class RowOptimizer(Optimizer):
     def _summed(self, table: Parameter, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """``(U,)`` rows, each once, and their ``(U, D)`` gradients in at least float32.
 
-        Neither the gradient is coalesced nor the ids made unique, since both would sort them: every
-        occurrence writes its number into its row's place, and the one still there stands for all.
+        Coalescing the gradient or making ids unique would sort them: instead every occurrence
+        writes its number to its row's slot, and the number that is left represents the row.
         """
         index, values = gradient._indices()[0], gradient._values()
         number = torch.arange(len(index), device=index.device)
@@ -186,14 +186,14 @@ class RowOptimizer(Optimizer):
 
 @contextmanager
 def table_gradients(network: nn.Module, optimizer: OptimizerFactory) -> Iterator[None]:
-    """For a row-wise optimiser tables have sparse gradients, and dense ones again at the end.
+    """Give tables sparse gradients for a row-wise optimiser, and dense ones again at the end.
 
     A dense gradient has as many numbers as its table, nearly all of them 0; filling it costs more
-    than the rest of a small network's step.
+    time than the rest of a small network's step.
 
     Args:
-        network: What is trained.
-        optimizer: Whether it is a `RowWise` one decides.
+        network: The network to train.
+        optimizer: Its optimiser; nothing happens unless it is a `RowWise` one.
     """
     row_wise = isinstance(optimizer, RowWise)
     tables = [m for m in network.modules() if row_wise and isinstance(m, nn.Embedding)]

@@ -1,6 +1,5 @@
-"""From a log on disk to what a training run is made of, without reading it into memory."""
+"""Training data from a log on disk, without reading it into memory."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +7,6 @@ import torch
 
 from mtl_seq.data import (
     Codec,
-    Encoding,
     Source,
     check_leaks,
     check_population,
@@ -19,97 +17,78 @@ from mtl_seq.data import (
     split_source,
 )
 from mtl_seq.errors import DataError
-from mtl_seq.fit.prepare.base_rates import base_rates, quantity_rates
+from mtl_seq.fit.config import FitConfig
+from mtl_seq.fit.prepare.base_rates import quantity_rates
+from mtl_seq.fit.prepare.build_model import build_model, initialise
 from mtl_seq.fit.prepare.rows import Rows, Streamed, is_streamed
-from mtl_seq.fit.prepare.training_data import Prepared, check_rows
-from mtl_seq.fit.prepare.warm_start import Fitted, grow
-from mtl_seq.models import Builder, CalibrationConfig
-from mtl_seq.schema import Schema
+from mtl_seq.fit.prepare.training_data import TrainingData, check_rows
+from mtl_seq.fit.prepare.warm_start import Fitted
 
 __all__ = ["prepare_stream"]
 
 
 def prepare_stream(
-    builder: Builder,
-    schema: Schema,
-    place: str | Path,
+    config: FitConfig,
+    log: str | Path,
     validation: pd.DataFrame | str | Path | None,
-    *,
-    encoding: Encoding,
-    share: float,
-    calibrate: CalibrationConfig | None,
-    allow_leak: Collection[str],
-    seed: int,
-    start: Fitted | None = None,
-) -> Prepared:
-    """Part a log on disk, learn its codec in one pass that checks every row, and build the model.
+    start: Fitted | None,
+) -> TrainingData:
+    """Split a log on disk, check it and fit its codec in one read, and build the model.
 
-    With ``schema.time`` the latest rows are held out; without, rows by a hash of their number. A
-    feature that gives a label away is looked for in a sample.
+    With ``schema.time`` the latest rows are held out; without, rows by a hash of their number.
+    Features that predict a label almost perfectly are searched in a sample.
 
     Args:
-        builder: Builds the model.
-        schema: The roles of the columns.
-        place: A parquet file, a folder, a glob, or a URL.
+        config: The settings.
+        log: A parquet file, a folder, a glob, or a URL.
         validation: Rows for the checkpoint rule; None for a share of the log.
-        encoding: How columns become vectors.
-        share: Share of the log to hold out.
-        calibrate: How pCVR is to be calibrated; refused early where it cannot be.
-        allow_leak: Features that may predict a label almost perfectly.
-        seed: Seed of the weights and of the parting.
-        start: A fit to earlier rows, to go on from; None to begin with nothing.
+        start: A fit to earlier rows, for a warm start; None without one.
 
     Raises:
         SchemaError: A declared column is absent, or of another type in one of the files.
         ArtifactError: A file that cannot be read.
         DataError: Rows that cannot be trained on; or a model that trains on potential outcomes.
     """
-    log = Source.open(place)
+    schema, share = config.schema, config.validation
+    source = Source.open(log)
     if validation is None:
         if not 0 < share < 1:
             raise DataError(f"`validation` must lie in (0, 1), found {share}")
-        rows, held = split_source(log, share, time=schema.time, seed=seed)
+        rows, held = split_source(source, share, time=schema.time, seed=config.seed)
     else:
-        rows, held = log, None
-    learned = fit_source(schema, rows, encoding)
+        rows, held = source, None
+    learned = fit_source(schema, rows, config.encoding)
     codec, folds = learned.codec, learned.folds
     check_population(schema, pd.DataFrame(learned.stages, columns=[*schema.labels.values()]))
-    check_leaks(schema, learned.sample, allow_leak)
+    check_leaks(schema, learned.sample, config.allow_leak)
     if start is not None:
         codec = extended(start.codec, codec)
         folds = fold_tables(codec, rows)
-    model = builder(encoding.applied(codec.spec), funnel=schema.funnel, seed=seed)
-    if calibrate is not None:
-        calibrate.weighted_for(model.objective)
+    model = build_model(config, codec)
     if model.objective.needs_potential:
         raise DataError(
-            "this model trains on potential outcomes, which only a simulator knows: hand in a "
+            "this model trains on potential outcomes, which only a simulator knows: pass a "
             "frame in memory, `fit(log, truth=truth)`"
         )
     stages, counts = torch.from_numpy(learned.stages), torch.from_numpy(learned.counts)
-    if start is None:
-        model.network.start_at(base_rates(schema.funnel, stages, counts))
-    else:
-        grow(start, codec, model)
-    kept: Rows
+    initialise(model, codec, start, stages, counts)
+    validation_rows: Rows
     if held is not None:
-        kept = Streamed(held, codec)
+        validation_rows = Streamed(held, codec)
     else:
         assert validation is not None
-        kept = _held(validation, codec, encoding, allow_leak)
+        validation_rows = _validation_rows(config, codec, validation)
     rates = {} if schema.weight else quantity_rates(schema.funnel, stages, counts)
-    return Prepared(codec, model, Streamed(rows, codec, folds), kept, rows.rows, rates)
+    training_rows = Streamed(rows, codec, folds)
+    return TrainingData(codec, model, training_rows, validation_rows, rows.rows, rates)
 
 
-def _held(
-    validation: pd.DataFrame | str | Path,
-    codec: Codec,
-    encoding: Encoding,
-    allow_leak: Collection[str],
+def _validation_rows(
+    config: FitConfig, codec: Codec, validation: pd.DataFrame | str | Path
 ) -> Rows:
     if is_streamed(validation):
         assert not isinstance(validation, pd.DataFrame)
         return Streamed(Source.open(validation), codec)
     frame = read_frame(validation)
-    check_rows(codec.schema, frame, encoding, allow_leak)
+    check_rows(codec.schema, frame, config.encoding, config.allow_leak)
     return codec.encode(frame)

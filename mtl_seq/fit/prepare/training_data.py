@@ -1,4 +1,4 @@
-"""What a training run is made of."""
+"""Codec, model and rows of one training run."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -19,21 +19,19 @@ from mtl_seq.fit.prepare.rows import Rows
 from mtl_seq.models import FunnelModel
 from mtl_seq.schema import Schema
 
-__all__ = ["Prepared", "check_rows", "epochs_of"]
-
-_FEWEST_STEPS = 100
+__all__ = ["TrainingData", "check_rows"]
 
 
-class Prepared(NamedTuple):
-    """What a training run is made of.
+class TrainingData(NamedTuple):
+    """Codec, model and rows of one training run.
 
     Attributes:
         codec: Fitted to the training rows.
         model: Before its first step.
-        rows: Rows to train on.
+        rows: Training rows.
         validation: Rows for the checkpoint rule.
-        size: How many rows to train on there are.
-        rates: How often clicks and conversions happen among them, by quantity.
+        size: Number of training rows.
+        rates: Base rates of clicks and conversions among them, by quantity.
     """
 
     codec: Codec
@@ -42,11 +40,6 @@ class Prepared(NamedTuple):
     validation: Rows
     size: int
     rates: dict[str, float]
-
-
-def epochs_of(given: int | None, rows: int, batch_size: int) -> int:
-    """What is given; else one pass, or on a small log as many as make 100 steps."""
-    return -(-_FEWEST_STEPS * batch_size // rows) if given is None else given
 
 
 def check_rows(

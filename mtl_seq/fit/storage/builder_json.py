@@ -1,4 +1,4 @@
-"""Builders to JSON and back, without running code from a file."""
+"""JSON form of builders, read without running code from the file."""
 
 import dataclasses
 import importlib
@@ -8,9 +8,9 @@ from typing import Any
 
 from mtl_seq.errors import ArtifactError
 
-__all__ = ["builder_from_dict", "builder_to_dict", "name_of"]
+__all__ = ["builder_from_dict", "builder_to_dict"]
 
-_ROOMS = (
+_PACKAGES = (
     "mtl_seq.models",
     "mtl_seq.nn",
     "mtl_seq.losses",
@@ -20,13 +20,8 @@ _ROOMS = (
 )
 
 
-def name_of(builder: Callable[..., Any]) -> str:
-    """A builder's name, also where it is a partial."""
-    return str(getattr(getattr(builder, "func", builder), "__name__", "model"))
-
-
 def builder_to_dict(builder: Callable[..., Any]) -> dict[str, Any] | None:
-    """A builder of this package, or a partial of one, as JSON; None for one's own."""
+    """A builder of this package, or a partial of one, as JSON; None for a user-defined one."""
     try:
         encoded: dict[str, Any] = _encode(builder)
         return encoded
@@ -45,7 +40,9 @@ def builder_from_dict(content: dict[str, Any]) -> Callable[..., Any]:
     except (TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(f"the builder {content} cannot be read: {error}") from error
     if not callable(decoded):
-        raise ArtifactError(f"a builder must be a public function of {_ROOMS[0]}, found {content}")
+        raise ArtifactError(
+            f"a builder must be a public function of {_PACKAGES[0]}, found {content}"
+        )
     return decoded
 
 
@@ -54,8 +51,8 @@ def _encode_callable(value: Callable[..., Any]) -> dict[str, Any]:
         if value.args:
             raise LookupError("positional arguments of a partial have no names")
         inner = _encode_callable(value.func)
-        given = {name: _encode(argument) for name, argument in value.keywords.items()}
-        return {"name": inner["name"], "partial": {**inner.get("partial", {}), **given}}
+        arguments = {name: _encode(argument) for name, argument in value.keywords.items()}
+        return {"name": inner["name"], "partial": {**inner.get("partial", {}), **arguments}}
     return {"name": _public_name(value)}
 
 
@@ -81,28 +78,28 @@ def _decode(value: Any) -> Any:
         return value
     if "dict" in value:
         return {key: _decode(item) for key, item in value["dict"].items()}
-    found = _resolve(value.get("name"))
+    named = _resolve(value.get("name"))
     if "make" in value:
-        return found(**{name: _decode(item) for name, item in value["make"].items()})
+        return named(**{name: _decode(item) for name, item in value["make"].items()})
     if "partial" in value:
-        return partial(found, **{name: _decode(item) for name, item in value["partial"].items()})
-    return found
+        return partial(named, **{name: _decode(item) for name, item in value["partial"].items()})
+    return named
 
 
 def _public_name(value: Any) -> str:
     name = str(getattr(value, "__name__", None))
-    for room in _ROOMS:
-        module = importlib.import_module(room)
+    for package in _PACKAGES:
+        module = importlib.import_module(package)
         if name in module.__all__ and getattr(module, name) is value:
-            return f"{room}.{name}"
+            return f"{package}.{name}"
     raise LookupError(f"{value!r} is not public in this package")
 
 
 def _resolve(name: Any) -> Any:
-    room, _, attribute = str(name).rpartition(".")
-    if room not in _ROOMS or attribute not in importlib.import_module(room).__all__:
+    package, _, attribute = str(name).rpartition(".")
+    if package not in _PACKAGES or attribute not in importlib.import_module(package).__all__:
         raise ArtifactError(
-            f"the file names {name!r}, which is no public part of {', '.join(_ROOMS)}: if it is a "
-            "builder of your own, hand it in, `load(path, model=builder)`"
+            f"the file names {name!r}, which is no public part of {', '.join(_PACKAGES)}: if it is "
+            "a builder of yours, pass it, `load(path, model=builder)`"
         )
-    return getattr(importlib.import_module(room), attribute)
+    return getattr(importlib.import_module(package), attribute)

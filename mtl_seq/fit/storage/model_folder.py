@@ -1,6 +1,7 @@
-"""A fitted estimator as a folder, and back, without running code from it."""
+"""Folder of a fitted estimator: weights, codec and settings, read without running code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,69 +16,51 @@ from mtl_seq.data import Codec, Encoding
 from mtl_seq.dependence.correction import Correction
 from mtl_seq.errors import ArtifactError, CompositionError
 from mtl_seq.fit.balance import Balance
+from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
 from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.models import Builder, CalibrationConfig, FunnelModel
+from mtl_seq.schema import Schema
 
 __all__ = [
     "FILES",
-    "SETTINGS",
     "UNFINISHED_FIT",
-    "Saved",
+    "SavedModel",
+    "config_from_json",
+    "config_to_json",
     "load_folder",
     "load_weights",
     "save_folder",
-    "settings_to_json",
 ]
 
-_KIND, _VERSION = "mtl_seq.estimator", 2
-
-SETTINGS = (
-    "epochs",
-    "batch_size",
-    "lr",
-    "weight_decay",
-    "id_dropout",
-    "validation",
-    "patience",
-    "balance",
-    "calibrate",
-    "encoding",
-    "optimizer",
-    "precision",
-    "allow_leak",
-    "seed",
-)
-"""Arguments of `FunnelEstimator` that a folder keeps."""
+_KIND, _VERSION = "mtl_seq.estimator", 1
 
 FILES = ("model.safetensors", "codec.json", "estimator.json", "dependence.safetensors")
-"""What `FunnelEstimator.save` writes into its folder."""
+"""Files that `FunnelEstimator.save` writes."""
 
 UNFINISHED_FIT = "checkpoint"
-"""Folder, within a model's, of the checkpoints that lead to it; the model takes its place."""
+"""Folder of a fit's checkpoints within its model folder; the finished model replaces it."""
 
 
-class Saved(NamedTuple):
-    """What a folder holds, but for the weights.
+class SavedModel(NamedTuple):
+    """Content of a model folder, without the weights.
 
     Attributes:
-        builder: Builds the model.
+        config: The settings of the fit, with builder and schema.
         codec: Vocabularies and scaling.
-        settings: Arguments of the estimator.
-        run: What came of the training run.
-        calibration: How pCVR is calibrated; None if not.
-        dependence: What was found of a dependence; None where there is none.
+        run: The training result.
+        calibration: The calibration map of pCVR; None without one.
+        dependence: The fitted dependence of click and conversion; None without one.
     """
 
-    builder: Builder
+    config: FitConfig
     codec: Codec
-    settings: dict[str, Any]
     run: TrainingResult
     calibration: Calibration | None
-    dependence: Correction | None = None
+    dependence: Correction | None
 
 
-def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
+def save_folder(path: str | Path, saved: SavedModel, model: FunnelModel) -> None:
     """Write weights (safetensors), codec and settings (JSON), whole or not at all.
 
     Raises:
@@ -88,8 +71,7 @@ def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
         save_file(weights, folder / "model.safetensors")
         saved.codec.to_json(folder / "codec.json")
         content = {
-            "model": builder_to_dict(saved.builder),
-            "settings": settings_to_json(saved.settings),
+            **config_to_json(saved.config),
             "run": saved.run.to_dict(),
             "calibration": saved.calibration and saved.calibration.to_dict(),
             "dependence": saved.dependence and saved.dependence.to_dict(),
@@ -99,16 +81,16 @@ def save_folder(path: str | Path, saved: Saved, model: FunnelModel) -> None:
         write_json(folder / "estimator.json", content, kind=_KIND, version=_VERSION)
 
 
-def load_folder(path: str | Path, builder: Builder | None) -> Saved:
+def load_folder(path: str | Path, builder: Builder | None) -> SavedModel:
     """Read what `save_folder` wrote.
 
     Args:
         path: The folder.
-        builder: The builder, where it was one's own.
+        builder: The builder, if it is user-defined.
 
     Raises:
-        ArtifactError: The folder is incomplete, from a newer version, or holds a model that was
-            built by a function of somebody's own and `builder` is not given.
+        ArtifactError: The folder is incomplete, from a newer version, or its builder is
+            user-defined and `builder` is not given.
     """
     folder = Path(path)
     if not folder.exists():
@@ -119,23 +101,23 @@ def load_folder(path: str | Path, builder: Builder | None) -> Saved:
             "and checkpoints of other tools are not read"
         )
     content = read_json(folder / "estimator.json", kind=_KIND, version=_VERSION)
-    if builder is None:
-        if content["model"] is None:
+    codec = Codec.from_json(folder / "codec.json")
+    try:
+        if builder is None and content["model"] is None:
             raise ArtifactError(
-                f"{folder} holds a model of a builder outside this package: hand it in, "
+                f"{folder} holds a model of a builder outside this package: pass it, "
                 "`load(path, model=builder)`"
             )
-        builder = builder_from_dict(content["model"])
-    codec = Codec.from_json(folder / "codec.json")
-    found = content.get("calibration")
-    return Saved(
-        builder,
-        codec,
-        _from_json(content["settings"]),
-        TrainingResult.from_dict(content["run"]),
-        None if found is None else Calibration.from_dict(found),
-        _dependence(content.get("dependence"), folder / "dependence.safetensors"),
-    )
+        calibration = content["calibration"]
+        return SavedModel(
+            config_from_json(content, codec.schema, builder),
+            codec,
+            TrainingResult.from_dict(content["run"]),
+            calibration and Calibration.from_dict(calibration),
+            _dependence(content["dependence"], folder / "dependence.safetensors"),
+        )
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder / 'estimator.json'} cannot be read: {error!r}") from error
 
 
 def _dependence(content: dict[str, Any] | None, path: Path) -> Correction | None:
@@ -159,55 +141,63 @@ def load_weights(path: str | Path, model: FunnelModel) -> None:
         raise ArtifactError(f"{path}: the weights do not fit the model: {error}") from error
 
 
-def settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of an estimator as JSON values."""
-    balance, calibrate = settings["balance"], settings["calibrate"]
-    optimizer = settings["optimizer"]
-    return {
-        **settings,
-        "allow_leak": list(settings["allow_leak"]),
-        "encoding": settings["encoding"].to_dict(),
-        "balance": None if balance is None else builder_to_dict(balance) or {"name": None},
-        "calibrate": None if calibrate is None else vars(calibrate),
-        "optimizer": None if optimizer is None else builder_to_dict(optimizer) or {"name": None},
+def config_to_json(config: FitConfig) -> dict[str, Any]:
+    """Builder and settings as JSON values; None for a builder outside this package."""
+    settings = {
+        **config.settings,
+        "allow_leak": list(config.allow_leak),
+        "encoding": config.encoding.to_dict(),
+        "balance": _part_to_json(config.balance),
+        "calibrate": config.calibrate and asdict(config.calibrate),
+        "optimizer": _part_to_json(config.optimizer),
     }
+    return {"model": builder_to_dict(config.model), "settings": settings}
 
 
-def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
-    if "encoding" not in content:
-        content = _with_encoding(content)
-    balance, calibrate = content.get("balance"), content.get("calibrate")
-    optimizer = content.get("optimizer")
-    if optimizer is not None:
-        own = optimizer["name"] is None
-        optimizer = _lost_optimizer if own else builder_from_dict(optimizer)
-    if balance is not None:
-        balance = _lost_balance if balance["name"] is None else builder_from_dict(balance)
-    return {
-        **content,
-        "encoding": Encoding(**content["encoding"]),
-        "balance": balance,
-        "calibrate": None if calibrate is None else CalibrationConfig(**calibrate),
-        "optimizer": optimizer,
-    }
-
-
-def _with_encoding(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the first folders, which knew no `Encoding`: two of its fields stood alone."""
-    newer = dict(content)
-    alone = {name: newer.pop(name) for name in ("min_count", "impute")}
-    return {**newer, "encoding": Encoding(target_encoding=None, **alone).to_dict()}
-
-
-def _lost_optimizer(network: Module, *, lr: float, weight_decay: float) -> Optimizer:
-    raise CompositionError(
-        f"the `optimizer` of {type(network).__name__} (lr {lr}, weight decay {weight_decay}) was "
-        "one's own, and no file holds code: set `estimator.optimizer` before fitting again"
+def config_from_json(
+    content: Mapping[str, Any], schema: Schema, builder: Builder | None = None
+) -> FitConfig:
+    """Read what `config_to_json` returned; a user-defined builder must be given."""
+    return FitConfig(
+        model=builder or builder_from_dict(content["model"]),
+        schema=schema,
+        **_settings_from_json(content["settings"]),
     )
 
 
-def _lost_balance(losses: Sequence[str]) -> Balance:
+def _settings_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
+    calibrate = content["calibrate"]
+    return {
+        **content,
+        "encoding": Encoding(**content["encoding"]),
+        "balance": _part_from_json(content["balance"], _unknown_balance),
+        "calibrate": calibrate and CalibrationConfig(**calibrate),
+        "optimizer": _part_from_json(content["optimizer"], _unknown_optimizer),
+    }
+
+
+def _part_to_json(part: Callable[..., Any] | None) -> dict[str, Any] | None:
+    """A balance or an optimiser; without a name where it is user-defined."""
+    return None if part is None else builder_to_dict(part) or {"name": None}
+
+
+def _part_from_json(
+    content: dict[str, Any] | None, unknown: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    if content is None:
+        return None
+    return unknown if content["name"] is None else builder_from_dict(content)
+
+
+def _unknown_optimizer(network: Module, *, lr: float, weight_decay: float) -> Optimizer:
     raise CompositionError(
-        f"the `balance` of {tuple(losses)} was one's own, and no file holds code: set "
+        f"the `optimizer` of {type(network).__name__} (lr {lr}, weight decay {weight_decay}) was "
+        "user-defined, and no file holds code: set `estimator.optimizer` before fitting again"
+    )
+
+
+def _unknown_balance(losses: Sequence[str]) -> Balance:
+    raise CompositionError(
+        f"the `balance` of {tuple(losses)} was user-defined, and no file holds code: set "
         "`estimator.balance` before fitting again"
     )

@@ -1,4 +1,4 @@
-"""Losses that train in turns."""
+"""Alternating optimisation of losses."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from mtl_seq.models import FunnelModel, Schedule
 from mtl_seq.nn.tower_copy import copy_tower
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 
-__all__ = ["copy_towers", "take_turns"]
+__all__ = ["alternating_steps", "copy_towers"]
 
 
-def take_turns(
+def alternating_steps(
     module: LightningModule,
     model: FunnelModel,
     schedule: Schedule,
@@ -24,22 +24,22 @@ def take_turns(
     *,
     predict: Callable[[Mapping[str, Tensor]], FunnelPrediction],
 ) -> tuple[FunnelPrediction, dict[str, Tensor]]:
-    """Go through the turns with one batch: an optimiser step each, then one of the learning rate.
+    """Take an optimiser step for each turn of a schedule on one batch, then advance the rate.
 
-    A turn predicts anew, from the weights that the turn before it left. Parameters whose gradient
-    is 0 in a turn are not moved, not even by the optimiser's momentum: so one turn freezes what
-    only the other trains.
+    Each turn predicts from the weights after the turn before it. Parameters whose gradient is 0 in
+    a turn are not updated, not even by the optimiser's momentum: a turn freezes the parameters that
+    only another one trains.
 
     Args:
         module: In manual optimisation, with one optimiser.
-        model: What is trained.
+        model: The model to train.
         schedule: The turns.
         features: Of one batch.
         labels: Of the same rows.
-        predict: The model, in the arithmetic it trains in.
+        predict: The model's forward pass, in the arithmetic of training.
 
     Returns:
-        The last turn's prediction, and the weighted losses, each as of its own turn.
+        The last turn's prediction, and the weighted losses, each from its turn.
     """
     # One optimiser and one schedule were configured; Lightning types them as either or a list.
     optimizer: Any = module.optimizers()
@@ -47,19 +47,19 @@ def take_turns(
     losses: dict[str, Tensor] = {}
     for turn in schedule.turns:
         prediction = predict(features)
-        found = model.objective(prediction, labels)
-        active = {name: found[name] for name in turn}
+        every = model.objective(prediction, labels)
+        active = {name: every[name] for name in turn}
         optimizer.zero_grad()
         module.manual_backward(torch.stack(list(active.values())).sum())
-        _forget_zeros(model)
+        _drop_zero_gradients(model)
         optimizer.step()
         losses |= {name: loss.detach() for name, loss in active.items()}
     rate.step()
     return prediction, losses
 
 
-def _forget_zeros(model: FunnelModel) -> None:
-    """Towers lie in one tensor for a while, so the others' gradients are zeros and not absent."""
+def _drop_zero_gradients(model: FunnelModel) -> None:
+    """Drop gradients of 0: towers are stacked in one tensor, so those without a loss have zeros."""
     with_gradient = [p for p in model.parameters() if p.grad is not None]
     if not with_gradient:
         return
@@ -76,7 +76,7 @@ def _numbers(parameter: Parameter) -> Tensor:
 
 
 def copy_towers(model: FunnelModel) -> None:
-    """What a schedule has happen at the start of an epoch."""
+    """Copy towers as a model's schedule says for the start of an epoch."""
     if model.schedule is not None:
         for source, target in model.schedule.copies:
             copy_tower(model.network, source, target)

@@ -1,4 +1,4 @@
-"""What the Trainer calls back: the best weights, and a bar that moves."""
+"""Callbacks of the Trainer: the best epoch's weights, and a progress line."""
 
 import copy
 import math
@@ -21,7 +21,7 @@ _WIDTH = 120
 
 
 class KeepBest(Callback):
-    """Remembers the weights of the epoch that the checkpoint rule likes best; stops when it tires.
+    """Keeps the best epoch's weights; stops early after `patience` epochs without a better one.
 
     Args:
         patience: Epochs without a better value before training stops.
@@ -33,11 +33,11 @@ class KeepBest(Callback):
         self.epoch = -1
         self.values: list[float] = []
         self.state: dict[str, Tensor] = {}
-        self.figures: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """A fit that goes on after it had tired has nothing left to do."""
-        trainer.should_stop = trainer.should_stop or self._tired()
+        """Stop at once where a resumed fit had already stopped early."""
+        trainer.should_stop = trainer.should_stop or self._is_patience_over()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the epoch with the best so far."""
@@ -45,22 +45,22 @@ class KeepBest(Callback):
         self.values.append(value)
         if value < self.best or not self.state:
             self.best, self.epoch = value, len(self.values) - 1
-            self.figures = _validation(trainer.callback_metrics)
+            self.metrics = _validation_metrics(trainer.callback_metrics)
             self.state = copy.deepcopy(pl_module.model.state_dict())  # type: ignore[union-attr]
-        elif self._tired():
+        elif self._is_patience_over():
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        kept = ("best", "epoch", "values", "state", "figures")
-        return {name: getattr(self, name) for name in kept}
+        names = ("best", "epoch", "values", "state", "metrics")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Read what `state_dict` wrote."""
         for name, value in state_dict.items():
             setattr(self, name, value)
 
-    def _tired(self) -> bool:
+    def _is_patience_over(self) -> bool:
         return bool(self.values) and len(self.values) - 1 - self.epoch >= self.patience
 
 
@@ -68,7 +68,7 @@ class ProgressLine(Callback):
     """One line per model: epoch, bar, loss, and the checkpoint rule so far.
 
     Args:
-        title: What is being fitted.
+        title: Name of the model.
     """
 
     def __init__(self, title: str) -> None:
@@ -76,7 +76,7 @@ class ProgressLine(Callback):
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._rule = "-"
-        self._figures = Text("", style="dim")
+        self._metrics = Text("", style="dim")
         self._live: Live | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -85,13 +85,13 @@ class ProgressLine(Callback):
             TextColumn("{task.description:<14}"),
             BarColumn(bar_width=24),
             TextColumn("epoch {task.fields[epoch]:>5}  loss {task.fields[loss]}  "),
-            TextColumn("click-space rule {task.fields[rule]}"),
+            TextColumn("checkpoint rule {task.fields[rule]}"),
             TimeRemainingColumn(),
         )
         self._console = Console(stderr=True)
         if not self._console.is_terminal:
             self._console.width = _WIDTH
-        self._live = Live(Group(self._progress, self._figures), console=self._console)
+        self._live = Live(Group(self._progress, self._metrics), console=self._console)
         self._live.start()
         total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
         self._task = self._progress.add_task(
@@ -106,7 +106,7 @@ class ProgressLine(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Move the bar; read the loss rarely, since that waits for the device."""
+        """Advance the bar; read the loss rarely, since that waits for the device."""
         if self._progress is None:
             return
         fields: dict[str, Any] = {}
@@ -122,7 +122,7 @@ class ProgressLine(Callback):
         if self._progress is not None:
             value = float(trainer.callback_metrics["valid/rule"])
             self._progress.update(self._task, rule=f"{value:.4f}")
-            self._figures.plain = _figures(trainer.callback_metrics)
+            self._metrics.plain = _metrics_line(trainer.callback_metrics)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Fill the bar, since training may have stopped early."""
@@ -134,7 +134,7 @@ class ProgressLine(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         exception: BaseException,  # noqa: ARG002
     ) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._close(complete=False)
 
     def _close(self, *, complete: bool) -> None:
@@ -147,26 +147,26 @@ class ProgressLine(Callback):
             self._live.stop()
             self._live = None
             if not self._console.is_terminal:
-                self._console.line()  # which rich leaves to what follows on a terminal's screen
+                self._console.line()  # rich ends the line itself on a terminal only
 
 
-def _validation(found: Mapping[str, Tensor]) -> dict[str, float]:
-    """What is logged of the validation rows, but for the rule."""
+def _validation_metrics(logged: Mapping[str, Tensor]) -> dict[str, float]:
+    """The logged validation metrics, without the checkpoint rule."""
     return {
-        f"{quantity}/{name}": float(found[at])
+        f"{quantity}/{name}": float(logged[at])
         for quantity in SPACES
         for name in ("log_loss", "pcoc", "rate")
-        if (at := f"valid/{quantity}/{name}") in found
+        if (at := f"valid/{quantity}/{name}") in logged
     }
 
 
-def _figures(found: Mapping[str, Tensor]) -> str:
-    """What is logged of the three probabilities, in one line; empty for a ranker."""
+def _metrics_line(logged: Mapping[str, Tensor]) -> str:
+    """The logged metrics of the three probabilities in one line; empty for a ranker."""
     names = {"pctr": "pCTR", "pcvr": "pCVR", "pctcvr": "pCTCVR"}
     parts = [
-        f"{names[quantity]} {found[f'valid/{quantity}/log_loss']:.4f}, PCOC "
-        f"{found[f'valid/{quantity}/pcoc']:.2f} ({space})"
+        f"{names[quantity]} {logged[f'valid/{quantity}/log_loss']:.4f}, PCOC "
+        f"{logged[f'valid/{quantity}/pcoc']:.2f} ({space})"
         for quantity, space in SPACES.items()
-        if f"valid/{quantity}/pcoc" in found
+        if f"valid/{quantity}/pcoc" in logged
     ]
     return "validation log loss: " + "   ".join(parts) if parts else ""

@@ -1,4 +1,4 @@
-"""Propensities of every user from click models that did not see the user."""
+"""Cross-fitted click propensities: each user's from a model trained without that user."""
 
 import copy
 from collections.abc import Mapping
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mtl_seq.data import BatchLoader
 from mtl_seq.errors import DataError
-from mtl_seq.fit.optim import OptimizerFactory, table_gradients
-from mtl_seq.fit.train.propensity import inside
+from mtl_seq.fit.config import FitConfig
+from mtl_seq.fit.optim import DenseAdam, table_gradients
+from mtl_seq.fit.train.propensity import clip_open
 from mtl_seq.losses import EntireSpace, Objective
 from mtl_seq.nn import FunnelNetwork
 from mtl_seq.nn.forward import batched_forward
@@ -25,29 +26,19 @@ def cross_fitted(
     rows: FunnelBatch,
     folds: int,
     *,
+    config: FitConfig,
     epochs: int,
-    batch_size: int,
-    lr: float,
-    weight_decay: float,
-    id_dropout: float,
-    seed: int,
     settings: Mapping[str, Any],
-    optimizer: OptimizerFactory,
 ) -> FunnelBatch:
-    """The rows with ``labels.propensity``: each user's from a network trained on the other folds.
+    """Add ``labels.propensity``: each user's from a network trained on the other folds.
 
     Args:
         network: Where every fold's network starts; left as it is. Its click tower is trained.
         rows: Training rows.
-        folds: How many folds.
-        epochs: Passes of every fold's training.
-        batch_size: Rows per step.
-        lr: Learning rate, falling linearly to 0.
-        weight_decay: Decoupled weight decay of all but embedding tables.
-        id_dropout: Share of ids replaced by the unseen.
-        seed: Seed of the folds and of the order of the rows.
+        folds: Number of folds.
+        config: The settings of the fit.
+        epochs: Epochs of every fold's training.
         settings: Arguments of Lightning's Trainer.
-        optimizer: Builds the optimiser.
 
     Returns:
         The rows.
@@ -56,41 +47,40 @@ def cross_fitted(
         DataError: No users, or fewer than folds.
     """
     assert rows.labels is not None
-    fold = user_folds(rows.labels.group, folds, seed)
+    fold = user_folds(rows.labels.group, folds, config.seed)
     propensity = torch.empty(len(fold))
     for index in range(folds):
-        held = (fold == index).nonzero().squeeze(1)
-        others = (fold != index).nonzero().squeeze(1)
-        known = _take(rows, others)
-        module = _ClickModule(copy.deepcopy(network), lr, weight_decay, optimizer)
+        held_out = (fold == index).nonzero().squeeze(1)
+        others = _take(rows, (fold != index).nonzero().squeeze(1))
+        module = _ClickModule(copy.deepcopy(network), config)
         loader = BatchLoader(
-            known,
-            batch_size,
-            generator=torch.Generator().manual_seed(seed + index),
-            id_dropout=id_dropout,
+            others,
+            config.batch_size,
+            generator=torch.Generator().manual_seed(config.seed + index),
+            id_dropout=config.id_dropout,
         )
-        with table_gradients(module.network, optimizer):
+        with table_gradients(module.network, module.optimizer):
             Trainer(max_epochs=epochs, **settings).fit(module, loader)
-        unseen = _as_unseen(_take(rows, held), known)
-        (pctr,) = batched_forward(module.network, unseen.features, lambda output: (output.pctr,))
-        propensity[held] = inside(pctr.float())
+        masked = _with_unseen(_take(rows, held_out), others)
+        (pctr,) = batched_forward(module.network, masked.features, lambda x: (x.pctr,))
+        propensity[held_out] = clip_open(pctr.float())
     return rows._replace(labels=rows.labels._replace(propensity=propensity))
 
 
 def user_folds(group: Tensor | None, folds: int, seed: int) -> Tensor:
-    """``(N,)`` the fold of every row; all rows of a user are in one, and folds differ by one user.
+    """``(N,)`` folds of rows; a user's rows share a fold, and folds differ by at most one user.
 
     Args:
         group: ``(N,)`` codes of the user.
-        folds: How many.
-        seed: Seed of the parting.
+        folds: Number of folds.
+        seed: Seed of the split.
 
     Raises:
         DataError: No users, or fewer than folds.
     """
     if group is None:
         raise DataError(
-            "`CrossFit` parts the users into folds, but the rows have none: name their column as "
+            "`CrossFit` splits the users into folds, but the rows have none: name their column as "
             "`group` of the schema"
         )
     users, place = torch.unique(group, return_inverse=True)
@@ -101,14 +91,12 @@ def user_folds(group: Tensor | None, folds: int, seed: int) -> Tensor:
 
 
 class _ClickModule(LightningModule):
-    def __init__(
-        self, network: FunnelNetwork, lr: float, weight_decay: float, optimizer: OptimizerFactory
-    ) -> None:
+    def __init__(self, network: FunnelNetwork, config: FitConfig) -> None:
         super().__init__()
         self.network = network
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
+        self.lr = config.lr
+        self.weight_decay = config.weight_decay
+        self.optimizer = config.optimizer or DenseAdam()
         self.objective = Objective({"ctr": EntireSpace(network.funnel.first)})
 
     def training_step(self, batch: FunnelBatch, batch_index: int) -> Tensor:  # noqa: ARG002
@@ -128,11 +116,11 @@ def _take(rows: FunnelBatch, index: Tensor) -> FunnelBatch:
     return FunnelBatch({name: x[index] for name, x in rows.features.items()}, labels)
 
 
-def _as_unseen(rows: FunnelBatch, known: FunnelBatch) -> FunnelBatch:
-    """Ids that training never met have no trained vector: 0, the unseen, has."""
+def _with_unseen(rows: FunnelBatch, trained: FunnelBatch) -> FunnelBatch:
+    """The rows with row 0, the unseen, for ids that are absent from the training rows."""
     features = dict(rows.features)
     for name, column in features.items():
         if column.dtype == torch.int64:
-            met = torch.isin(column, torch.unique(known.features[name])) | (column < 0)
-            features[name] = column * met
+            known = torch.isin(column, torch.unique(trained.features[name])) | (column < 0)
+            features[name] = column * known
     return rows._replace(features=features)

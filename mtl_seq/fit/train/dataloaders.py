@@ -1,4 +1,4 @@
-"""Batches to train on, as a model's losses want them."""
+"""Training batches in the form that a model's losses need."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +8,7 @@ import torch
 
 from mtl_seq.data import BatchLoader, ListLoader, PairLoader, StreamLoader
 from mtl_seq.errors import CompositionError
+from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.prepare.rows import Rows, Streamed
 from mtl_seq.losses import DrawnPairs, RankingLoss
 from mtl_seq.models import FunnelModel
@@ -18,25 +19,16 @@ Loader = BatchLoader | PairLoader | ListLoader | StreamLoader
 
 
 def training_loader(
-    model: FunnelModel,
-    rows: Rows,
-    batch_size: int,
-    *,
-    seed: int,
-    id_dropout: float,
-    rank: int = 0,
-    world_size: int = 1,
+    config: FitConfig, model: FunnelModel, rows: Rows, *, rank: int = 0, world_size: int = 1
 ) -> Loader:
-    """All rows in random batches, or for a ranking loss the rows it compares.
+    """Training batches: all rows in random order, or for a ranking loss the rows it compares.
 
     Args:
-        model: What is trained.
+        config: The settings: batch size, id dropout, and the seed of all that is drawn.
+        model: The model to train.
         rows: Training rows.
-        batch_size: Rows per batch.
-        seed: Seed of the order and of all else that is drawn.
-        id_dropout: Share of ids replaced by the unseen.
-        rank: Which of several processes this is; each has a slice of every batch.
-        world_size: How many processes there are.
+        rank: Number of this process; each has a slice of every batch.
+        world_size: Number of processes.
 
     Raises:
         CompositionError: A ranking loss beside another loss, or on rows that are streamed.
@@ -44,40 +36,40 @@ def training_loader(
     """
     losses = list(model.objective.losses.values())
     ranking = [loss for loss in losses if isinstance(loss, RankingLoss)]
-    place: dict[str, Any] = {"rank": rank, "world_size": world_size}
+    process: dict[str, Any] = {"rank": rank, "world_size": world_size}
     if isinstance(rows, Streamed):
         if ranking:
             raise CompositionError(
-                "a ranker compares rows that stand anywhere in a log, which cannot be streamed: "
-                "hand in a frame that fits into memory"
+                "a ranker compares rows from all over a log, which cannot be streamed: pass a "
+                "frame that fits into memory"
             )
         return StreamLoader(
             rows.source,
             rows.codec,
-            batch_size,
-            seed=seed,
-            id_dropout=id_dropout,
+            config.batch_size,
+            seed=config.seed,
+            id_dropout=config.id_dropout,
             folds=rows.folds,
-            **place,
+            **process,
         )
     shared: dict[str, Any] = {
-        "generator": torch.Generator().manual_seed(seed),
-        "id_dropout": id_dropout,
+        "generator": torch.Generator().manual_seed(config.seed),
+        "id_dropout": config.id_dropout,
     }
     if not ranking:
-        return BatchLoader(rows, batch_size, **shared, **place)
+        return BatchLoader(rows, config.batch_size, **shared, **process)
     if len(losses) > 1:
         raise CompositionError(
-            f"a ranking loss must be the only one, since it has batches of its own, found "
-            f"{tuple(model.objective.losses)}: train the others in a model of their own"
+            f"a ranking loss must be the only one, since its batches are lists or pairs of rows, "
+            f"found {tuple(model.objective.losses)}: train the others in another model"
         )
     assert rows.labels is not None
     loss = ranking[0]
     grade = loss.grade(rows.labels, model.network.funnel.names)
-    made = loss.comparisons
+    comparisons = loss.comparisons
     build: Callable[..., Loader] = (
-        partial(PairLoader, per_group=made.per_group, pool=made.pool)
-        if isinstance(made, DrawnPairs)
-        else partial(ListLoader, longest=made.longest)
+        partial(PairLoader, per_group=comparisons.per_group, pool=comparisons.pool)
+        if isinstance(comparisons, DrawnPairs)
+        else partial(ListLoader, longest=comparisons.longest)
     )
-    return build(rows, grade, batch_size, **shared)
+    return build(rows, grade, config.batch_size, **shared)

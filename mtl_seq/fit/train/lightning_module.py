@@ -1,4 +1,4 @@
-"""A `FunnelModel` as a LightningModule, for `FunnelEstimator` or one's own Trainer."""
+"""A `FunnelModel` as a LightningModule, for `FunnelEstimator` or a user's Trainer."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -11,13 +11,13 @@ from torch import Tensor
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.balance import Balance, parts_of
 from mtl_seq.fit.optim import DenseAdam, OptimizerFactory, RowWise, table_gradients
-from mtl_seq.fit.train.alternating import copy_towers, take_turns
+from mtl_seq.fit.train.alternating import alternating_steps, copy_towers
 from mtl_seq.fit.train.dataloaders import Loader
-from mtl_seq.fit.train.distributed import Parted, check_parted
+from mtl_seq.fit.train.distributed import GatheredBatch, check_distributed
 from mtl_seq.fit.train.precision import Arithmetic, Precision, arithmetic_for, check_precision
 from mtl_seq.fit.train.propensity import NetworkPropensity
-from mtl_seq.fit.train.training_metrics import Tally
-from mtl_seq.fit.train.validation_metrics import ValidationFigures
+from mtl_seq.fit.train.training_metrics import TrainingMetrics
+from mtl_seq.fit.train.validation_metrics import ValidationMetrics
 from mtl_seq.metrics import ClickedLogLoss, MisrankedShare
 from mtl_seq.models import FunnelModel
 from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction
@@ -39,18 +39,18 @@ class FunnelModule(LightningModule):
         lr: Learning rate.
         weight_decay: Decoupled weight decay of all but embedding tables.
         propensity: Supplies ``labels.propensity``; None to leave the labels as they are.
-        balance: Makes the gradient of a step of the losses; None for that of their sum. Its weights
+        balance: Combines the losses' gradients; None for the gradient of their sum. Its weights
             are logged as ``balance/<task>``.
         optimizer: Builds the optimiser; by default `fit.DenseAdam()`.
         precision: In what the network computes: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for
             what its first batch finds fastest. Losses and metrics are float32 in any case.
 
     Raises:
-        CompositionError: A row-wise optimiser beside what needs dense gradients.
+        CompositionError: A row-wise optimiser with a balance, which needs dense gradients.
 
     Attributes:
-        tallies: What was logged after each epoch.
-        arithmetic: What the network computes in, once training has begun.
+        history: Training metrics of every epoch.
+        arithmetic: In what the network computes, once training has begun.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class FunnelModule(LightningModule):
         self._open = ExitStack()
         if isinstance(self.optimizer, RowWise) and balance is not None:
             raise CompositionError(
-                f"{type(self.optimizer).__name__} reads the rows a step touched off sparse "
-                "gradients, and a balance makes dense ones: leave `balance` out, or use "
+                f"{type(self.optimizer).__name__} needs sparse gradients, and a balance makes "
+                "dense ones: leave `balance` out, or use "
                 "`fit.DenseAdam()`"
             )
         self._losses: dict[str, Tensor] = {}
         self.rule = MisrankedShare() if model.objective.ranks_only else ClickedLogLoss()
-        self.figures = None if model.objective.ranks_only else ValidationFigures()
-        self.tallies: list[dict[str, float]] = []
-        self._tally = Tally()
+        self.validation_metrics = None if model.objective.ranks_only else ValidationMetrics()
+        self.history: list[dict[str, float]] = []
+        self._metrics = TrainingMetrics()
         self._position: dict[str, Any] | None = None
         self._steps: int | None = None
-        # Turns take an optimiser step each.
+        # Alternating losses take an optimiser step each.
         self.automatic_optimization = model.schedule is None
 
     def setup(self, stage: str) -> None:
@@ -110,13 +110,13 @@ class FunnelModule(LightningModule):
         """Choose the arithmetic by the first batch of a run."""
         if self.arithmetic is None:
             network, features = self.model.network, batch.features
-            found = arithmetic_for(self.precision, network, features, train=True)
-            # What one process measured may differ from what another did.
-            alone = self.precision != "auto" or self.trainer.world_size == 1
-            self.arithmetic = found if alone else self.trainer.strategy.broadcast(found)
+            chosen = arithmetic_for(self.precision, network, features, train=True)
+            # Measurements differ between processes: all take that of rank 0.
+            measured = self.precision == "auto" and self.trainer.world_size > 1
+            self.arithmetic = self.trainer.strategy.broadcast(chosen) if measured else chosen
 
     def on_train_epoch_start(self) -> None:
-        """Let towers take over the weights of others where the model's schedule says so."""
+        """Copy towers' weights where the model's schedule says so."""
         copy_towers(self.model)
 
     def training_step(self, batch: FunnelBatch, batch_index: int) -> Tensor:  # noqa: ARG002
@@ -125,30 +125,30 @@ class FunnelModule(LightningModule):
         if self.propensity is not None:
             labels = labels._replace(propensity=self.propensity(features))
         if self.model.schedule is not None:
-            prediction, losses = take_turns(
+            prediction, losses = alternating_steps(
                 self, self.model, self.model.schedule, features, labels, predict=self.predicted
             )
-            self._move_on()
+            self._update_average()
         else:
             prediction = self.predicted(features)
-            parted = Parted.of(labels)
-            if parted is not None:
-                prediction = parted.prediction(prediction, self.model.network)
-                labels = parted.labels
+            gathered = GatheredBatch.of(labels)
+            if gathered is not None:
+                prediction = gathered.prediction(prediction, self.model.network)
+                labels = gathered.labels
             losses = self.model.objective(prediction, labels)
             self._losses = losses
-        self._tally.add(self.model.objective, losses, prediction, labels)
+        self._metrics.update(self.model.objective, losses, prediction, labels)
         return torch.stack(list(losses.values())).sum()
 
     def predicted(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
-        """What the model says of a batch, in the arithmetic chosen."""
+        """The model's prediction of a batch, in the arithmetic chosen."""
         device = next(iter(features.values())).device
         with (self.arithmetic or Arithmetic.FLOAT32).network(device):
             prediction: FunnelPrediction = self.model(features)
         return prediction
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """The gradient of a step: of the total loss, or what the balance makes of its parts."""
+        """The gradient of a step: of the total loss, or the balance's combination of the losses."""
         with (self.arithmetic or Arithmetic.FLOAT32).backward():
             if self.balance is None:
                 loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -160,51 +160,51 @@ class FunnelModule(LightningModule):
     def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
         """A step, and the moving average of the weights after it."""
         super().optimizer_step(*arguments, **settings)
-        self._move_on()
+        self._update_average()
 
     def transfer_batch_to_device(
         self, batch: FunnelBatch, device: torch.device, dataloader_idx: int
     ) -> FunnelBatch:
-        """The batch on the device; as it is where it lies there, whatever it holds."""
+        """The batch on the device; the same object where it is there already."""
         if all(x.device == device for x in batch.features.values()):
             return batch
         moved: FunnelBatch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
     def on_train_batch_end(self, outputs: Any, *_: Any) -> None:
-        """Log the loss of a step where anybody logs."""
+        """Log the loss of a step where there is a logger."""
         if self.trainer.loggers:
             self.log("train/loss", outputs["loss"])
 
     def on_train_epoch_end(self) -> None:
-        """Log the losses and how far their weights are to be trusted."""
-        figures = self._tally.figures()
+        """Log the training metrics."""
+        metrics = self._metrics.compute()
         for name, loss in self.model.objective.losses.items():
-            figures |= {f"{name}/{key}": value for key, value in loss.figures().items()}
+            metrics |= {f"{name}/{key}": value for key, value in loss.figures().items()}
         if self.balance is not None:
             self.balance.end_epoch()
-            figures |= self.balance.figures()
-        self.tallies.append(figures)
-        self._tally = Tally()
-        for name, value in self.tallies[-1].items():
+            metrics |= self.balance.figures()
+        self.history.append(metrics)
+        self._metrics = TrainingMetrics()
+        for name, value in metrics.items():
             self.log(f"train/{name}", value)
 
     def validation_step(self, batch: FunnelBatch, batch_index: int) -> None:  # noqa: ARG002
         """Add a batch to the checkpoint rule."""
         features, labels = _parts(batch)
         prediction = self.predicted(features)
-        if self.figures is not None:
-            self.figures.update(prediction, labels)
+        if self.validation_metrics is not None:
+            self.validation_metrics.update(prediction, labels)
         self.rule.update(prediction, labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the checkpoint rule and start it anew."""
+        """Log the checkpoint rule and the validation metrics, and reset both."""
         self.log("valid/rule", self.rule.compute().float())
         self.rule.reset()
-        if self.figures is not None:
-            for name, value in self.figures.compute().items():
+        if self.validation_metrics is not None:
+            for name, value in self.validation_metrics.compute().items():
                 self.log(f"valid/{name}", value.float())
-            self.figures.reset()
+            self.validation_metrics.reset()
 
     def configure_optimizers(self) -> Any:
         """The optimiser; its rates fall linearly to 0 over the whole run."""
@@ -216,42 +216,42 @@ class FunnelModule(LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what was tallied, and where the loader's pass stands."""
-        checkpoint["tallies"] = self.tallies
-        checkpoint["tally"] = self._tally.state_dict()
+        """Add the training metrics, and the loader's position in the epoch."""
+        checkpoint["history"] = self.history
+        checkpoint["metrics"] = self._metrics.state_dict()
         checkpoint["arithmetic"] = None if self.arithmetic is None else self.arithmetic.value
         loader = self.trainer.train_dataloader
         if isinstance(loader, Loader):
             checkpoint["loader"] = loader.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with what was tallied."""
-        self.tallies = checkpoint["tallies"]
-        self._tally.load_state_dict(checkpoint["tally"], self.model.objective)
+        """Restore the training metrics."""
+        self.history = checkpoint["history"]
+        self._metrics.load_state_dict(checkpoint["metrics"], self.model.objective)
         self._position = checkpoint.get("loader")
         chosen = checkpoint["arithmetic"]
         self.arithmetic = None if chosen is None else Arithmetic(chosen)
 
     def on_fit_start(self) -> None:
-        """Refuse what cannot be trained by several processes.
+        """Refuse models that several processes cannot train.
 
         Raises:
-            CompositionError: There are several, and they cannot.
+            CompositionError: There are several, and the model is one of these.
         """
         if self.trainer.world_size > 1:
-            check_parted(self.model, self.balance)
+            check_distributed(self.model, self.balance)
 
     def on_train_start(self) -> None:
-        """Have the loader go on where it was."""
-        # Lightning (2.6) does so within an epoch but not between two, where passes would repeat.
+        """Restore the loader's position."""
+        # Lightning (2.6) does so within an epoch but not between two, which would repeat one.
         loader = self.trainer.train_dataloader
         if self._position is not None and isinstance(loader, Loader):
             loader.load_state_dict(self._position)
         self._position = None
 
     def _rate(self, step: int) -> float:
-        # How many steps there are is asked late: to ask while a checkpoint is being restored has
-        # Lightning (2.6) begin the epoch's rows anew and count on from the middle.
+        # The number of steps is read late: read while a checkpoint is restored, it makes Lightning
+        # (2.6) restart the epoch's rows but continue its count of them.
         if step == 0:
             self._steps = None
             return 1.0
@@ -259,7 +259,7 @@ class FunnelModule(LightningModule):
             self._steps = max(int(self.trainer.estimated_stepping_batches), 1)
         return 1 - step / self._steps
 
-    def _move_on(self) -> None:
+    def _update_average(self) -> None:
         if self.propensity is not None:
             self.propensity.update()
 

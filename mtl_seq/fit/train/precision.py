@@ -1,7 +1,7 @@
-"""In which arithmetic a network computes: float32, bfloat16, or whichever is fastest and right.
+"""Arithmetic of a network: float32, bfloat16, or the fastest that is accurate.
 
-Only a network's matrix products change. Weights, the optimiser, losses and metrics are float32 in
-every case: a prediction's logits are promoted before anything is made of them.
+Only matrix products change. Weights, the optimiser, losses and metrics are float32 in every case:
+logits are promoted before they are used.
 """
 
 import logging
@@ -10,17 +10,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
+from mtl_seq.fit.config import Precision
 
 __all__ = ["Arithmetic", "Precision", "arithmetic_for", "check_precision", "is_float32"]
-
-Precision = Literal["float32", "bfloat16", "auto"]
-"""What a caller asks for."""
 
 _LOGGER = logging.getLogger("mtl_seq")
 _ROUNDS = 3
@@ -35,19 +33,19 @@ class Arithmetic(Enum):
     """As torch does by default."""
 
     ONEDNN = "float32 through oneDNN"
-    """On some processors twice as fast; on others torch takes it for leave to use bfloat16."""
+    """On some processors twice as fast; on others torch then computes in bfloat16."""
 
     BFLOAT16 = "bfloat16"
     """Under autocast."""
 
     def network(self, device: torch.device) -> AbstractContextManager[object]:
-        """Around a network's forward pass, and nothing else."""
+        """Context of a network's forward pass."""
         if self is Arithmetic.BFLOAT16:
             return torch.autocast(device.type, torch.bfloat16)
         return self.backward()
 
     def backward(self) -> AbstractContextManager[object]:
-        """Around a backward pass; autocast has no part in it."""
+        """Context of a backward pass, without autocast."""
         return _through_onednn() if self is Arithmetic.ONEDNN else nullcontext()
 
 
@@ -57,15 +55,15 @@ def arithmetic_for(
     """The arithmetic to compute in.
 
     ``"auto"`` times the network itself on the batch in every arithmetic that the device computes
-    natively and to its name's accuracy, and leaves float32 only for what is at least a tenth
-    faster; it logs (logger ``mtl_seq``) what it chose. Near that mark two runs may choose
+    natively and to its name's accuracy, and leaves float32 only for one that is at least a
+    tenth faster; it logs its choice (logger ``mtl_seq``). Near that mark two runs may choose
     differently: name a precision where a run must repeat to the bit.
 
     Args:
-        precision: What was asked for.
-        network: What computes; its gradients and weights are left as they are.
-        features: A batch as it will come, on its device.
-        train: Whether a backward pass counts too.
+        precision: The setting.
+        network: The network; its gradients and weights are left as they are.
+        features: A typical batch, on its device.
+        train: Whether to time a backward pass too.
 
     Raises:
         CompositionError: Another precision.
@@ -92,10 +90,10 @@ def arithmetic_for(
 
 
 def check_precision(precision: str) -> None:
-    """Refuse what is no precision.
+    """Refuse an unknown precision.
 
     Raises:
-        CompositionError: It is none.
+        CompositionError: It is unknown.
     """
     if precision not in get_args(Precision):
         raise CompositionError(
@@ -108,9 +106,9 @@ def is_float32(arithmetic: Arithmetic, size: int = 256) -> bool:
     generator = torch.Generator().manual_seed(0)
     one, other = torch.randn(2, size, size, generator=generator)
     with arithmetic.network(one.device):
-        found = (one @ other).double()
+        product = (one @ other).double()
     exact: Tensor = one.double() @ other.double()
-    error: Tensor = (found - exact).abs().max() / exact.abs().max()
+    error: Tensor = (product - exact).abs().max() / exact.abs().max()
     return error.item() <= _FLOAT32_ERROR
 
 
@@ -125,17 +123,17 @@ def _through_onednn() -> Iterator[None]:
 
 
 def _computes_bfloat16(device: torch.device) -> bool:
-    """Natively: elsewhere it is emulated, at a loss."""
+    """Whether natively: elsewhere it is emulated, and slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    cpu = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
 
 
 def _seconds(
     arithmetic: Arithmetic, network: nn.Module, features: Mapping[str, Tensor], *, train: bool
 ) -> float:
-    """Median of a few passes after one that does not count; nothing is left of them."""
+    """Median of a few runs after a warm-up; gradients and RNG state are left as they were."""
     device = next(iter(features.values())).device
     devices = [device] if device.type == "cuda" else []
     trained = [p for p in network.parameters() if p.requires_grad]

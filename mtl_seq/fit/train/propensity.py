@@ -1,4 +1,4 @@
-"""Propensities that a policy has taken from elsewhere than the forward pass being trained."""
+"""Propensities from another source than the forward pass that is trained."""
 
 import copy
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from mtl_seq.losses import EvalMode, MovingAverage, Objective, PropensityLoss
 from mtl_seq.losses.propensity_sources import PropensitySource
 from mtl_seq.nn import FunnelNetwork
 
-__all__ = ["NetworkPropensity", "inside", "propensity_source"]
+__all__ = ["NetworkPropensity", "clip_open", "propensity_source"]
 
 
 def propensity_source(objective: Objective, *, logged: bool) -> PropensitySource | None:
-    """Where an objective's policies want propensities from.
+    """The propensity source that an objective's policies name.
 
     Args:
-        objective: Its losses state their policies.
-        logged: Whether the log has propensities of its own.
+        objective: The objective.
+        logged: Whether the log has propensities.
 
     Returns:
-        The source; None for the forward pass itself, or for what the labels carry.
+        The source; None for the forward pass itself, or for propensities of the labels.
 
     Raises:
         CompositionError: Policies that differ, or a source beside propensities of the log.
@@ -32,7 +32,7 @@ def propensity_source(objective: Objective, *, logged: bool) -> PropensitySource
     if len(sources) > 1:
         raise CompositionError(
             f"all losses of a model must have the same `source` of propensities, found {sources}: "
-            "labels hold one propensity a row"
+            "labels hold one propensity per row"
         )
     if not sources or sources[0] is None:
         return None
@@ -48,14 +48,14 @@ class NetworkPropensity(nn.Module):
     """pCTR of a network, or of the moving average of its weights, with dropout switched off.
 
     Args:
-        network: The network that is trained.
+        network: The network.
         source: `EvalMode` or `MovingAverage`.
     """
 
     def __init__(self, network: FunnelNetwork, source: EvalMode | MovingAverage) -> None:
         super().__init__()
         self.source = source
-        # In a tuple, so that the trained network is no part of this module.
+        # In a tuple, so that the trained network is not registered as a submodule.
         self._trained = (network,)
         self.average = copy.deepcopy(network) if isinstance(source, MovingAverage) else None
         if self.average is not None:
@@ -70,10 +70,10 @@ class NetworkPropensity(nn.Module):
         network.eval()
         pctr: Tensor = network(features).pctr
         network.train(before)
-        return inside(pctr)
+        return clip_open(pctr)
 
     def get_extra_state(self) -> dict[str, int]:
-        """For a checkpoint: how many steps were averaged."""
+        """For a checkpoint: the number of averaged steps."""
         return {"steps": self.steps}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
@@ -82,7 +82,7 @@ class NetworkPropensity(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights after an optimiser step into the average, where there is one."""
+        """Update the moving average, where there is one, after an optimiser step."""
         if self.average is None or not isinstance(self.source, MovingAverage):
             return
         self.steps += 1
@@ -92,7 +92,7 @@ class NetworkPropensity(nn.Module):
             mean.lerp_(current, 1 - decay)
 
 
-def inside(propensity: Tensor) -> Tensor:
-    """Propensities that saturated logits rounded to 0 or 1, moved to the next number inside."""
+def clip_open(propensity: Tensor) -> Tensor:
+    """Clip propensities of saturated logits to the float32 epsilon from 0 and 1."""
     eps = torch.finfo(propensity.dtype).eps
     return propensity.clamp(eps, 1 - eps)

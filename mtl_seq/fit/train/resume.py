@@ -10,7 +10,7 @@ from typing import Any
 from mtl_seq._files import read_json, write_json
 from mtl_seq.data import Codec
 from mtl_seq.errors import ArtifactError, DataError
-from mtl_seq.fit.train.distributed import is_first
+from mtl_seq.fit.train.distributed import is_rank_zero
 
 __all__ = ["Checkpoints"]
 
@@ -63,7 +63,7 @@ class Checkpoints:
         Raises:
             ArtifactError: The folder holds an unfinished fit and `resume` is False.
         """
-        if not is_first():
+        if not is_rank_zero():
             return
         folder = Path(self.folder)
         if not self.resume and any((folder / name).exists() for name in (_PLAN, _STATE)):
@@ -92,7 +92,7 @@ class Checkpoints:
         Raises:
             ArtifactError: The unfinished fit was made of something else.
         """
-        if not is_first():
+        if not is_rank_zero():
             return
         folder = Path(self.folder)
         path = folder / _PLAN

@@ -1,4 +1,4 @@
-"""Lightning's Trainer as a fit wants it."""
+"""Lightning's Trainer for a fit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from mtl_seq.fit.train.checkpoint_callback import AtomicIO, WriteCheckpoints
 from mtl_seq.fit.train.distributed import launched
 from mtl_seq.fit.train.resume import Checkpoints
 
-__all__ = ["build_engine", "engine_settings"]
+__all__ = ["build_trainer", "trainer_settings"]
 
 _QUIET = {
     "accelerator": "auto",
@@ -23,21 +23,21 @@ _QUIET = {
 }
 
 
-def engine_settings(given: Mapping[str, Any], *, finds_unused: bool) -> dict[str, Any]:
-    """Arguments of the Trainer: what is given, over the processes there are, over our own.
+def trainer_settings(given: Mapping[str, Any], *, finds_unused: bool) -> dict[str, Any]:
+    """Arguments of the Trainer: the given ones over those of the launched processes over defaults.
 
     Args:
-        given: Of one's own.
-        finds_unused: Whether parameters may go without a gradient, which several processes then
-            look for in every step.
+        given: The user's arguments.
+        finds_unused: Whether parameters may go without a gradient, for which several processes
+            search in every step.
     """
-    found = {**_QUIET, **launched(), **given}
-    if found.get("strategy") == "ddp" and finds_unused:
-        found["strategy"] = "ddp_find_unused_parameters_true"
-    return found
+    settings = {**_QUIET, **launched(), **given}
+    if settings.get("strategy") == "ddp" and finds_unused:
+        settings["strategy"] = "ddp_find_unused_parameters_true"
+    return settings
 
 
-def build_engine(
+def build_trainer(
     settings: Mapping[str, Any],
     callbacks: Sequence[Callback],
     checkpoints: Checkpoints | None,
@@ -47,27 +47,27 @@ def build_engine(
     """The Trainer of a fit.
 
     Args:
-        settings: What `engine_settings` made.
+        settings: From `trainer_settings`.
         callbacks: Further callbacks.
-        checkpoints: Where the fit is kept while it is unfinished; None for nowhere.
-        epochs: At most so many passes.
+        checkpoints: Folder from which the fit can be resumed; None for none.
+        epochs: Largest number of epochs.
 
     Raises:
         CompositionError: Processes that are forked from this one, whose weights would be lost.
     """
-    found = {**settings, "callbacks": [*settings.get("callbacks", ()), *callbacks]}
+    arguments = {**settings, "callbacks": [*settings.get("callbacks", ()), *callbacks]}
     if checkpoints is not None:
-        found["callbacks"].append(WriteCheckpoints(checkpoints))
-        found["enable_checkpointing"] = True
-        found["plugins"] = [*_listed(found.get("plugins")), AtomicIO()]
-    engine = Trainer(max_epochs=epochs, **found)
-    launcher = engine.strategy.launcher
-    if engine.world_size > 1 and type(launcher).__name__ == "_MultiProcessingLauncher":
+        arguments["callbacks"].append(WriteCheckpoints(checkpoints))
+        arguments["enable_checkpointing"] = True
+        arguments["plugins"] = [*_listed(arguments.get("plugins")), AtomicIO()]
+    trainer = Trainer(max_epochs=epochs, **arguments)
+    launcher = trainer.strategy.launcher
+    if trainer.world_size > 1 and type(launcher).__name__ == "_MultiProcessingLauncher":
         raise CompositionError(
             "`strategy` must not fork or spawn processes, which would keep the weights to "
             "themselves: start them with `torchrun --nproc-per-node N`, or use 'ddp'"
         )
-    return engine
+    return trainer
 
 
 def _listed(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What an epoch of training had: mean losses, and how far their weights are to be trusted."""
+"""Training metrics of an epoch: mean losses, and diagnostics of their propensity weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,15 +8,15 @@ from torch import Tensor
 from mtl_seq.losses import Objective, PropensityLoss, PropensityPolicy, WeightReport
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 
-__all__ = ["Tally"]
+__all__ = ["TrainingMetrics"]
 
 
 Weights = tuple[PropensityPolicy, bool]
-"""A policy, and whether it weighs clicks or what was not clicked."""
+"""A policy, and whether it weights clicks or non-clicks."""
 
 
-class Tally:
-    """Sums over the batches of an epoch; they stay on their device until `figures` is asked for."""
+class TrainingMetrics:
+    """Sums over the batches of an epoch; they stay on their device until `compute`."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -24,7 +24,7 @@ class Tally:
         self._weights: dict[str, Weights] = {}
         self._reports: dict[Weights, WeightReport] = {}
 
-    def add(
+    def update(
         self,
         objective: Objective,
         losses: Mapping[str, Tensor],
@@ -34,7 +34,7 @@ class Tally:
         """Add a batch.
 
         Args:
-            objective: What is trained on.
+            objective: The objective that is minimised.
             losses: Its weighted losses on the batch.
             prediction: Of the batch.
             labels: Of the batch.
@@ -51,16 +51,16 @@ class Tally:
             before = self._reports.get((policy, clicked))
             self._reports[policy, clicked] = report if before is None else before.merge(report)
 
-    def figures(self) -> dict[str, float]:
-        """Each loss's mean by its name; ``<loss>/effective_size`` and the like of its weights.
+    def compute(self) -> dict[str, float]:
+        """Each loss's mean by its name; ``<loss>/effective_size`` and so on of its weights.
 
-        Where a loss also weighs what was not clicked: ``<loss>/non-clicks/effective_size``.
+        Of a loss that also weights non-clicks: ``<loss>/non-clicks/effective_size``.
         """
-        found = {name: float(loss) / self._rows for name, loss in self._losses.items()}
+        metrics = {name: float(loss) / self._rows for name, loss in self._losses.items()}
         for name, weights in self._weights.items():
-            for figure, value in self._reports[weights].figures().items():
-                found[f"{name}/{figure}"] = value
-        return found
+            for diagnostic, value in self._reports[weights].figures().items():
+                metrics[f"{name}/{diagnostic}"] = value
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint in the middle of an epoch."""
@@ -76,11 +76,11 @@ class Tally:
 
 
 def _weights(objective: Objective) -> dict[str, Weights]:
-    """By name, the policies of an objective's losses, and whether they weigh clicks."""
-    found: dict[str, Weights] = {}
+    """By name, the policies of an objective's losses, and whether they weight clicks."""
+    weights: dict[str, Weights] = {}
     for name, loss in objective.losses.items():
         if isinstance(loss, PropensityLoss):
-            found[name] = (loss.propensity, True)
+            weights[name] = (loss.propensity, True)
             if loss.weighs_unclicked:
-                found[f"{name}/non-clicks"] = (loss.propensity, False)
-    return found
+                weights[f"{name}/non-clicks"] = (loss.propensity, False)
+    return weights

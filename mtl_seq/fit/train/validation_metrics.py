@@ -1,4 +1,4 @@
-"""How pCTR, pCVR and pCTCVR stand on validation rows, epoch by epoch."""
+"""Validation metrics of pCTR, pCVR and pCTCVR."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,16 @@ from torchmetrics import Metric
 
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 
-__all__ = ["SPACES", "ValidationFigures"]
+__all__ = ["SPACES", "ValidationMetrics"]
 
 SPACES = {"pctr": "all", "pcvr": "clicks", "pctcvr": "all"}
-"""By quantity, the impressions it is measured on: those that have a label of it."""
+"""By quantity, the impressions on which it is measured: those that have its label."""
 
 
-class ValidationFigures(Metric):
+class ValidationMetrics(Metric):
     """Log loss, PCOC and rate of pCTR and pCTCVR over all impressions, and of pCVR over clicks.
 
-    All nine in one pass, from logits; each is what the metric of its name gives.
+    All nine are computed together, from logits; each equals the metric of its name.
     """
 
     is_differentiable = False
@@ -45,7 +45,7 @@ class ValidationFigures(Metric):
     def compute(self) -> dict[str, Tensor]:
         """By ``<quantity>/log_loss``, ``/pcoc`` and ``/rate``; NaN where nothing is observed."""
         mass, target, predicted, loss = self.sums.unbind(1)
-        found = {
+        columns = {
             "log_loss": loss / mass,
             "pcoc": predicted / torch.where(target > 0, target, torch.nan),
             "rate": target / mass,
@@ -53,5 +53,5 @@ class ValidationFigures(Metric):
         return {
             f"{quantity}/{name}": column[index]
             for index, quantity in enumerate(SPACES)
-            for name, column in found.items()
+            for name, column in columns.items()
         }

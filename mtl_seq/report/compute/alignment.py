@@ -1,4 +1,4 @@
-"""Predictions from anywhere: read, their columns found, their rows put in the log's order."""
+"""Predictions of any source: read, with mapped columns, aligned to the rows of the log."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["QUANTITIES", "Columns", "Source", "aligned", "columns_of", "named", "stated_rule"]
+__all__ = [
+    *("QUANTITIES", "Columns", "Source", "align_rows", "checkpoint_rules", "column_names"),
+    "prediction_frame",
+]
 
 QUANTITIES = ("pctr", "pcvr", "pctcvr")
 
@@ -20,51 +23,49 @@ Source: TypeAlias = "pd.DataFrame | str | Path"
 Columns: TypeAlias = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 
 
-def columns_of(columns: Columns | None, models: "list[str]") -> dict[str, dict[str, str]]:
-    """By model, the column that holds each quantity.
+def column_names(columns: Columns | None, models: list[str]) -> dict[str, dict[str, str]]:
+    """By model, the column of each quantity.
 
     Args:
         columns: By quantity the column of every model, ``{"pcvr": "my_cvr"}``, or such a mapping by
-            model, ``{"lightgbm": {"pcvr": "my_cvr"}}``; what is not named keeps its own name.
+            model, ``{"lightgbm": {"pcvr": "my_cvr"}}``; by default the name of the quantity.
         models: The models.
 
     Returns:
         For each model all three quantities.
 
     Raises:
-        DataError: A quantity or a model that there is not.
+        DataError: An unknown quantity or model.
     """
-    given = dict(columns or {})
-    nested = any(isinstance(value, Mapping) for value in given.values())
-    own = {name: {quantity: quantity for quantity in QUANTITIES} for name in models}
-    for name, value in given.items():
+    mapping = dict(columns or {})
+    nested = any(isinstance(value, Mapping) for value in mapping.values())
+    names = {name: {quantity: quantity for quantity in QUANTITIES} for name in models}
+    for name, value in mapping.items():
         if nested != isinstance(value, Mapping):
             raise DataError(
                 "`columns` must map quantities to columns, or models to such mappings, found both: "
                 '{"pcvr": "my_cvr"} or {"my model": {"pcvr": "my_cvr"}}'
             )
-        if nested and name not in own:
+        if nested and name not in names:
             raise DataError(f"`columns` must name models {models}, found {name!r}")
-    by_model = given if nested else dict.fromkeys(models, given)
-    for name, mapping in by_model.items():
-        for quantity, column in cast("Mapping[str, str]", mapping).items():
+    by_model = mapping if nested else dict.fromkeys(models, mapping)
+    for name, own in by_model.items():
+        for quantity, column in cast("Mapping[str, str]", own).items():
             if quantity not in QUANTITIES:
                 raise DataError(
                     f"`columns` must map {QUANTITIES} to columns, found {quantity!r}: "
                     f"write the quantity first, {{'pcvr': {quantity!r}}}"
                 )
-            own[name][quantity] = column
-    return own
+            names[name][quantity] = column
+    return names
 
 
-def named(name: str, source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
-    """One model's predictions with the columns ``pctr``, ``pcvr``, ``pctcvr``.
-
-    Where just one of pCVR and pCTCVR is absent it follows from pCTCVR = pCTR x pCVR.
+def prediction_frame(name: str, source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Frame of one model's predictions; one of pCVR and pCTCVR may be absent.
 
     Raises:
-        DataError: No frame, a truth, or columns that are absent.
-        ArtifactError: A path that is no parquet file.
+        DataError: Not a frame, a truth, or absent columns.
+        ArtifactError: A path that is not a parquet file.
     """
     if not isinstance(source, pd.DataFrame | str | Path):
         raise DataError(
@@ -87,33 +88,33 @@ def named(name: str, source: Source, columns: Mapping[str, str]) -> pd.DataFrame
     return frame
 
 
-def aligned(
+def align_rows(
     name: str, frame: pd.DataFrame, log: pd.DataFrame, row_id: str | None
 ) -> NDArray[np.int64]:
-    """Which row of the predictions belongs to each row of the log: ``(N,)``.
+    """Row of the predictions for each row of the log, ``(N,)``.
 
     Args:
         name: The model.
         frame: Its predictions.
-        log: The rows they were made for.
-        row_id: Column of both that names a row; by default the index does, in the log's order.
+        log: The rows that were predicted.
+        row_id: Column of both that identifies a row; by default the index does, in the log's order.
 
     Raises:
-        DataError: Ids that stand twice, rows that are missing, or rows that the log does not hold.
+        DataError: Duplicate ids, missing rows, or rows that are not in the log.
     """
     if row_id is not None:
-        for what, one in (("the log", log), (f"predictions of {name!r}", frame)):
-            if row_id not in one.columns:
+        for what, table in (("the log", log), (f"predictions of {name!r}", frame)):
+            if row_id not in table.columns:
                 raise DataError(
-                    f"{what} must have the column `row_id` = {row_id!r}, found {list(one.columns)}"
+                    f"{what} must have the column `row_id` = {row_id!r}, "
+                    f"found {list(table.columns)}"
                 )
-        ours, theirs = pd.Index(log[row_id]), pd.Index(frame[row_id])
-        _unique("the log", row_id, ours)
-        _unique(f"predictions of {name!r}", row_id, theirs)
-        _same(name, ours, theirs)
-        return np.asarray(theirs.get_indexer(ours), dtype=np.int64)
+            _check_unique(what, row_id, pd.Index(table[row_id]))
+        log_ids, ids = pd.Index(log[row_id]), pd.Index(frame[row_id])
+        _check_same_rows(name, log_ids, ids)
+        return np.asarray(ids.get_indexer(log_ids), dtype=np.int64)
     if len(frame) != len(log):
-        _same(name, log.index, frame.index)
+        _check_same_rows(name, log.index, frame.index)
     if not frame.index.equals(log.index):
         other = np.flatnonzero(frame.index.to_numpy() != log.index.to_numpy())
         raise DataError(
@@ -124,8 +125,8 @@ def aligned(
     return np.arange(len(log), dtype=np.int64)
 
 
-def stated_rule(scores: Mapping[str, Source]) -> str:
-    """How checkpoints were picked, as the predictions say: those of our estimators carry it."""
+def checkpoint_rules(scores: Mapping[str, Source]) -> str:
+    """Checkpoint rules that predictions of a `FunnelEstimator` carry as metadata."""
     models: dict[str, list[str]] = {}
     for name, source in scores.items():
         models.setdefault(_rule(source), []).append(name)
@@ -153,32 +154,32 @@ def _is_truth(frame: pd.DataFrame) -> bool:
     return any(str(column).startswith("true_") for column in frame.columns)
 
 
-def _unique(what: str, column: str, ids: pd.Index) -> None:
-    twice = ids.duplicated()
-    if twice.any():
-        where = rows_text(ids[twice], int(twice.sum()))
+def _check_unique(what: str, column: str, ids: pd.Index) -> None:
+    duplicates = ids.duplicated()
+    if duplicates.any():
+        where = rows_text(ids[duplicates], int(duplicates.sum()))
         raise DataError(
-            f"{column!r} must name each row of {what} once, found ids again in {where}: drop the "
+            f"{column!r} must be unique in {what}, found duplicate ids in {where}: drop the "
             "duplicates"
         )
 
 
-def _same(name: str, ours: pd.Index, theirs: pd.Index) -> None:
-    """The two hold the same rows, in whatever order."""
-    missing, extra = ~ours.isin(theirs), ~theirs.isin(ours)
-    if len(ours) == len(theirs) and not missing.any() and not extra.any():
+def _check_same_rows(name: str, log_ids: pd.Index, ids: pd.Index) -> None:
+    """Check that both hold the same rows, in any order."""
+    missing, extra = ~log_ids.isin(ids), ~ids.isin(log_ids)
+    if len(log_ids) == len(ids) and not missing.any() and not extra.any():
         return
-    said = []
+    problems = []
     if missing.any():
-        said.append(f"missing {rows_text(ours[missing], int(missing.sum()))}")
+        problems.append(f"missing {rows_text(log_ids[missing], int(missing.sum()))}")
     if extra.any():
-        said.append(f"not in the log {rows_text(theirs[extra], int(extra.sum()))}")
-    if not said:
-        twice = theirs.duplicated()
-        said.append(f"standing twice {rows_text(theirs[twice], int(twice.sum()))}")
-    if missing.all() and ours.dtype != theirs.dtype:
-        said.append(f"ids are {ours.dtype} in the log and {theirs.dtype} in the predictions")
+        problems.append(f"not in the log {rows_text(ids[extra], int(extra.sum()))}")
+    if not problems:
+        duplicates = ids.duplicated()
+        problems.append(f"duplicates in {rows_text(ids[duplicates], int(duplicates.sum()))}")
+    if missing.all() and log_ids.dtype != ids.dtype:
+        problems.append(f"ids are {log_ids.dtype} in the log and {ids.dtype} in the predictions")
     raise DataError(
-        f"predictions of {name!r} must have one row per row of the log, {len(ours):,}, found "
-        f"{len(theirs):,}: {'; '.join(said)}: predict the rows of this log"
+        f"predictions of {name!r} must have one row per row of the log, {len(log_ids):,}, found "
+        f"{len(ids):,}: {'; '.join(problems)}: predict the rows of this log"
     )

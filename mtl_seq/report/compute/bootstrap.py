@@ -1,4 +1,4 @@
-"""Bootstrap by user: the same resampled users for every model, so that differences are paired."""
+"""Bootstrap of users, paired over models."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -16,10 +16,10 @@ IntArray = NDArray[np.int64]
 
 _BINS = 2**14
 _RUN = 4096
-"""Rows that are added up in float32 before float64 takes over."""
+"""Rows that are summed in float32; sums of runs are in float64."""
 
 _BLOCK = 50
-"""Replicates at once: so many counts of a user fill few cache lines."""
+"""Replicates per block, so that the counts of a user fill few cache lines."""
 
 
 def resamples(groups: int, replicates: int, seed: int) -> Iterator[FloatArray]:
@@ -44,8 +44,8 @@ def drawn_counts(groups: int, replicates: int, seed: int) -> list[Tensor]:
 
 
 def _batched(arrays: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    left = iter(arrays)
-    while block := list(islice(left, size)):
+    remaining = iter(arrays)
+    while block := list(islice(remaining, size)):
         yield block
 
 
@@ -58,16 +58,16 @@ def group_sums(columns: FloatArray, group: IntArray, groups: int) -> FloatArray:
 
 def resampled_sums(sums: FloatArray, counts: Sequence[Tensor]) -> FloatArray:
     """Sums over each resample, ``(R, m)``, from those of the groups, ``(groups, m)``."""
-    own = torch.from_numpy(sums)
-    return torch.cat([block.double().T @ own for block in counts]).numpy()
+    by_group = torch.from_numpy(sums)
+    return torch.cat([block.double().T @ by_group for block in counts]).numpy()
 
 
 class RankedTarget:
-    """Scores ranked once, whose AUC is wanted under many weightings of the groups.
+    """Scores ranked once, for the AUC under many weightings of the groups.
 
     The AUC of the rows as they are is exact. Under weightings, rows that are neighbours in rank
-    count as ties within 2^14 bins of equal size: of up to 16,384 different scores each has its own,
-    and of more the AUC moves by less than 1 / 2^15, far inside the interval's own noise.
+    count as ties within 2^14 bins of equal size: up to 16,384 different scores are exact; with
+    more, the AUC moves by less than 1 / 2^15, far less than the width of the interval.
 
     Args:
         score: ``(N,)`` scores.
@@ -112,7 +112,7 @@ class RankedTarget:
         offsets = torch.from_numpy(runs)
         place = torch.from_numpy(np.searchsorted(bins, runs, side="right") - 1)
         target = torch.from_numpy(self._target.astype(np.float32))
-        found = []
+        blocks = []
         for block in counts:
             table = block.float()
             parts = [
@@ -120,12 +120,12 @@ class RankedTarget:
                 for each in (target, None)
             ]
             positive, mass = (_merged(part.double(), place, len(bins)) for part in parts)
-            found.append(_auc(positive, mass - positive))
-        return torch.cat(found).numpy()
+            blocks.append(_auc(positive, mass - positive))
+        return torch.cat(blocks).numpy()
 
 
 def _binned(starts: IntArray, rows: int) -> IntArray:
-    """First rows of the bins: of every run of ties, or of at most 2^14 of them, far between."""
+    """First rows of the bins: of every run of ties, or of at most 2^14 evenly spaced ones."""
     if len(starts) <= _BINS:
         return starts
     steps = np.arange(_BINS) * rows // _BINS

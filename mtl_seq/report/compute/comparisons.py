@@ -1,42 +1,55 @@
-"""Models against one another on the same rows: paired differences, and orders that contradict."""
+"""Paired differences between models, and rank disagreements between spaces."""
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.report.compute.grouped_sums import percentiles
+from mtl_seq.report.compute.metrics import (
+    KEY_COLUMNS,
+    METRIC_COLUMNS,
+    Estimate,
+    Measurements,
+    MetricKey,
+)
+from mtl_seq.report.compute.serialise import TEXT, array_from_json, make_frame
 
-__all__ = ["DIFFERENCE_COLUMNS", "Contradiction", "Lead", "contradictions", "differences", "lead"]
+__all__ = [
+    *("DIFFERENCE_COLUMNS", "Lead", "RankDisagreement"),
+    *("differences", "lead", "rank_disagreements"),
+]
 
 FloatArray = NDArray[np.float64]
-At = tuple[str, str, str]
-Twins = Mapping[tuple[str, str, str, str], FloatArray]
 
-DIFFERENCE_COLUMNS = (
-    *("model", "control", "quantity", "space", "metric", "value", "low", "high", "reason"),
-)
+DIFFERENCE_COLUMNS = {"model": TEXT, "control": TEXT, **METRIC_COLUMNS}
 
 _BIAS, _SIZE = "relative_bias", "absolute_relative_bias"
 
 
-class Contradiction(NamedTuple):
+class RankDisagreement(NamedTuple):
     """Two models whose order by AUC on clicks is not their order over all impressions.
 
     Attributes:
         clicked: The model that is ahead on clicks.
         entire: The model that is ahead over all impressions.
-        lead_on_clicks: AUC of the first minus that of the second on clicks: value, low, high.
+        lead_on_clicks: AUC of the first minus that of the second on clicks.
         lead_on_all: AUC of the second minus that of the first over all impressions.
     """
 
     clicked: str
     entire: str
-    lead_on_clicks: tuple[float, float, float]
-    lead_on_all: tuple[float, float, float]
+    lead_on_clicks: Estimate
+    lead_on_all: Estimate
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        leads = (_estimate(content[key]) for key in ("lead_on_clicks", "lead_on_all"))
+        return cls(content["clicked"], content["entire"], *leads)
 
 
 class Lead(NamedTuple):
@@ -45,83 +58,96 @@ class Lead(NamedTuple):
     Attributes:
         first: The model ahead.
         second: The next.
-        lead: Log loss of the second minus that of the first: value, low, high.
+        lead: Log loss of the second minus that of the first.
     """
 
     first: str
     second: str
-    lead: tuple[float, float, float]
+    lead: Estimate
 
-    @property
-    def sure(self) -> bool:
-        """Whether the interval of the lead excludes 0."""
-        return self.lead[1] > 0
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        return cls(content["first"], content["second"], _estimate(content["lead"]))
 
 
-def differences(
-    metrics: pd.DataFrame, twins: Twins, models: Sequence[str], control: str
-) -> pd.DataFrame:
-    """Every figure of every model minus the control's, with an interval of the difference.
+def differences(measured: Measurements, models: Sequence[str], control: str) -> pd.DataFrame:
+    """Every metric of every model minus the control's, with paired intervals.
 
     Args:
-        metrics: Long form, as `Findings.metrics`.
-        twins: Resampled values, paired over models.
+        measured: The metrics and their resampled values.
         models: The models.
-        control: The one that the others are held against.
+        control: The model that the others are compared with.
 
     Returns:
         Long form, columns `DIFFERENCE_COLUMNS`, of every metric that was resampled, and of
         ``absolute_relative_bias``, the distance of the relative bias from 0: below 0 where the
         model is less biased than the control, whatever the sign.
     """
-    values = metrics.set_index(["model", "quantity", "space", "metric"])["value"]
-    asked = list(dict.fromkeys(key[1:] for key in twins if key[0] == control))
+    values = _values(measured)
+    keys = list(dict.fromkeys(key[1:] for key in measured.replicates if key[0] == control))
     records = []
     for model in (name for name in models if name != control):
-        for at in asked:
-            pair = [(float(values[(name, *at)]), twins[(name, *at)]) for name in (model, control)]
-            records.append((model, control, *at, *_difference(*pair)))
-            if at[2] == _BIAS:
-                sizes = [(abs(value), np.abs(drawn)) for value, drawn in pair]
-                records.append((model, control, *at[:2], _SIZE, *_difference(*sizes)))
-    return pd.DataFrame(records, columns=list(DIFFERENCE_COLUMNS))
+        for key in keys:
+            pair = [_with_draws(values, measured, name, key) for name in (model, control)]
+            records.append((model, control, *key, *_difference(*pair), _reason(pair)))
+            if key[2] == _BIAS:
+                sizes = [(abs(value), np.abs(draws)) for value, draws in pair]
+                size_key = (*key[:2], _SIZE)
+                records.append((model, control, *size_key, *_difference(*sizes), _reason(sizes)))
+    return make_frame(records, DIFFERENCE_COLUMNS)
 
 
-def contradictions(
-    metrics: pd.DataFrame, twins: Twins, models: Sequence[str]
-) -> tuple[Contradiction, ...]:
-    """Pairs of models of which one is surely ahead on clicks and the other over all impressions.
+def rank_disagreements(
+    measured: Measurements, models: Sequence[str]
+) -> tuple[RankDisagreement, ...]:
+    """Pairs of models of which one is ahead on clicks and the other over all impressions.
 
-    Surely: the interval of the paired difference excludes 0, in both spaces. The AUC is that of
-    pCVR.
+    A pair counts where the interval of the paired difference in AUC of pCVR excludes 0 in both
+    spaces.
     """
-    values = metrics.set_index(["model", "quantity", "space", "metric"])["value"]
+    values = _values(measured)
     clicks, entire = ("pcvr", "clicks", "auc"), ("pcvr", "all", "auc")
-    found = []
+    pairs = []
     for one, other in permutations(models, 2):
-        leads = []
-        for ahead, behind, at in ((one, other, clicks), (other, one, entire)):
-            pair = [(float(values[(name, *at)]), twins[(name, *at)]) for name in (ahead, behind)]
-            leads.append(_difference(*pair)[:3])
-        if all(low > 0 for _, low, _ in leads):
-            found.append(Contradiction(one, other, *leads))
-    return tuple(found)
+        leads = [
+            _difference(*(_with_draws(values, measured, name, key) for name in (ahead, behind)))
+            for ahead, behind, key in ((one, other, clicks), (other, one, entire))
+        ]
+        if all(each.low > 0 for each in leads):
+            pairs.append(RankDisagreement(one, other, *leads))
+    return tuple(pairs)
 
 
-def lead(metrics: pd.DataFrame, twins: Twins, models: Sequence[str], at: At) -> Lead | None:
-    """Which of the models is ahead by a loss, and by how much; None for fewer than two."""
-    values = metrics.set_index(["model", "quantity", "space", "metric"])["value"]
-    order = sorted(models, key=lambda name: float(values[(name, *at)]))
+def lead(measured: Measurements, models: Sequence[str], key: MetricKey) -> Lead | None:
+    """The model of least loss, and its distance to the next; None for fewer than two models."""
+    values = _values(measured)
+    order = sorted(models, key=lambda name: float(values[(name, *key)]))
     if len(order) < 2:
         return None
-    pair = [(float(values[(name, *at)]), twins[(name, *at)]) for name in (order[1], order[0])]
-    return Lead(order[0], order[1], _difference(*pair)[:3])
+    pair = (_with_draws(values, measured, name, key) for name in (order[1], order[0]))
+    return Lead(order[0], order[1], _difference(*pair))
 
 
-def _difference(
-    one: tuple[float, FloatArray], other: tuple[float, FloatArray]
-) -> tuple[float, float, float, str | None]:
-    value = one[0] - other[0]
+def _values(measured: Measurements) -> "pd.Series[float]":
+    return measured.table.set_index(KEY_COLUMNS)["value"]
+
+
+def _with_draws(
+    values: "pd.Series[float]", measured: Measurements, model: str, key: MetricKey
+) -> tuple[float, FloatArray]:
+    return float(values[(model, *key)]), measured.replicates[(model, *key)]
+
+
+def _difference(one: tuple[float, FloatArray], other: tuple[float, FloatArray]) -> Estimate:
     low, high = percentiles(one[1] - other[1])
-    reason = None if np.isfinite(value) else "undefined for one of the two"
-    return value, float(low), float(high), reason
+    return Estimate(one[0] - other[0], float(low), float(high))
+
+
+def _reason(pair: Sequence[tuple[float, FloatArray]]) -> str | None:
+    defined = np.isfinite(pair[0][0] - pair[1][0])
+    return None if defined else "undefined for one of the two"
+
+
+def _estimate(content: Mapping[str, float | None]) -> Estimate:
+    return Estimate(*array_from_json([content[key] for key in Estimate._fields]).tolist())

@@ -1,4 +1,4 @@
-"""Sums within cells of a table (deciles, segments), and the same under resamples of the users."""
+"""Sums within cells (deciles, segments), also under resamples of the users."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,11 +16,11 @@ IntArray = NDArray[np.int64]
 
 
 class Sampling(NamedTuple):
-    """How intervals are drawn: the same draws wherever the three are the same.
+    """How intervals are drawn; equal values give equal draws.
 
     Attributes:
         group: ``(N,)`` codes of the user, from 0.
-        replicates: How many resamples of the users.
+        replicates: Number of resamples of the users.
         seed: Seed of the resamples.
     """
 
@@ -35,7 +35,7 @@ class CellSums(NamedTuple):
     Attributes:
         total: ``(C, m)`` over the rows as they are.
         drawn: ``(R, C, m)`` over each resample of the users.
-        users: ``(C,)`` how many users have a row in the cell.
+        users: ``(C,)`` number of users with a row in the cell.
     """
 
     total: FloatArray
@@ -47,9 +47,9 @@ def cell_sums(columns: FloatArray, cell: IntArray, cells: int, sampling: Samplin
     """Sum columns within cells; each user's rows are drawn together.
 
     Args:
-        columns: ``(N, m)`` what is summed.
+        columns: ``(N, m)`` columns to sum.
         cell: ``(N,)`` cell of each row, from 0; rows of a negative one are left out.
-        cells: How many cells.
+        cells: Number of cells.
         sampling: How resamples are drawn.
 
     Returns:

@@ -1,10 +1,9 @@
-"""What a report reads of a log, and what it says of where its figures come from."""
+"""Columns of a log that a report reads, and the report's metadata."""
 
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,29 +11,31 @@ from numpy.typing import NDArray
 
 from mtl_seq.data import check_labels, check_row_values
 from mtl_seq.errors import DataError, SchemaError, rows_text
-from mtl_seq.report.compute.alignment import Source, stated_rule
-from mtl_seq.report.compute.grouped_sums import Sampling
-from mtl_seq.report.compute.metrics import LEVEL
 from mtl_seq.schema import Schema
 
 __all__ = [
-    *("chosen_control", "facts_of", "groups", "logged_propensity", "observed", "random_rows"),
+    *("choose_control", "logged_propensity", "random_rows", "read_labels", "user_codes"),
     "versions",
 ]
 
 FloatArray = NDArray[np.float64]
 
 CONTROL = "multitask"
-"""The control that stands beside ESMM wherever it is among the models."""
+"""Default control: several tasks, CVR masked to clicks."""
 
 
-def observed(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Click and conversion of each row, checked; features need not be there."""
+def read_labels(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Validated click and conversion of each row; features may be absent.
+
+    Raises:
+        SchemaError: An absent label column.
+        DataError: No rows, or labels that contradict the funnel.
+    """
     absent = [column for column in schema.labels.values() if column not in log.columns]
     if absent:
         raise SchemaError(
             f"the log must hold the label columns {absent}, found {list(log.columns)}: add them, "
-            "or hand in the schema of this log"
+            "or pass the schema of this log"
         )
     if len(log) == 0:
         raise DataError("the log must hold at least one row, found an empty one")
@@ -43,15 +44,15 @@ def observed(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]
     return log[first].to_numpy(dtype=np.float64), log[last].to_numpy(dtype=np.float64)
 
 
-def groups(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
-    """Codes of the users to resample; each row its own where the log names none."""
+def user_codes(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
+    """Codes of the users to resample; of the rows where the log has no user column."""
     if schema.group is None or schema.group not in log.columns:
         return np.arange(len(log), dtype=np.int64)
     return np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], dtype=np.int64)
 
 
 def logged_propensity(schema: Schema, log: pd.DataFrame) -> dict[str, FloatArray]:
-    """The propensity that the log itself states, by its name; none where it states none.
+    """The logged propensity by its name; empty where the log has none.
 
     Raises:
         DataError: A propensity outside (0, 1].
@@ -63,11 +64,11 @@ def logged_propensity(schema: Schema, log: pd.DataFrame) -> dict[str, FloatArray
 
 
 def random_rows(log: pd.DataFrame, column: str) -> NDArray[np.bool_]:
-    """Which rows the log marks as shown at random.
+    """Rows that the log marks as shown at random.
 
     Raises:
         SchemaError: No such column.
-        DataError: A mark other than 0 and 1, or a mark that all rows or none have.
+        DataError: A mark other than 0 and 1, or a mark that all rows or no rows have.
     """
     if column not in log.columns:
         raise SchemaError(
@@ -86,49 +87,19 @@ def random_rows(log: pd.DataFrame, column: str) -> NDArray[np.bool_]:
     return np.asarray(rows)
 
 
-def chosen_control(control: str | None, models: Collection[str], naive: str) -> str | None:
-    """The model that the others are held against: as named, or multitask, or the naive one.
+def choose_control(control: str | None, models: Collection[str], naive: str) -> str | None:
+    """The model that the others are compared with: as named, or multitask, or the naive one.
 
     Raises:
-        DataError: A control that is no model.
+        DataError: A control that is not among the models.
     """
     if control is not None and control not in models:
         raise DataError(f"`control` must be one of the models {list(models)}, found {control!r}")
     return control or next((name for name in (CONTROL, naive) if name in models), None)
 
 
-def metadata_of(
-    schema: Schema,
-    log: pd.DataFrame,
-    labels: tuple[FloatArray, FloatArray],
-    scores: Mapping[str, Source],
-    checkpoint_rule: str | None,
-    sampling: Sampling,
-    metadata: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """What a report was made from, the caller's own metadata first."""
-    click, conversion = labels
-    grouped = schema.group is not None and schema.group in log.columns
-    unit = f"users ({schema.group})" if grouped else "impressions (the schema names no group)"
-    weights = {"row weights": "not used"} if schema.weight else {}
-    own = {
-        "impressions": len(log),
-        **({"users": int(sampling.group.max()) + 1} if grouped else {}),
-        "clicks": int(click.sum()),
-        "conversions": int(conversion.sum()),
-        "CTR": float(click.mean()),
-        "CVR on clicks": float(conversion.sum() / click.sum()) if click.any() else "no clicks",
-        "intervals": f"{LEVEL:.0%}, bootstrap of {unit}, {sampling.replicates} resamples, paired "
-        "over models",
-        "seed of the resamples": sampling.seed,
-        **weights,
-        "checkpoint rule": checkpoint_rule or stated_rule(scores),
-    }
-    return {**(metadata or {}), **own, "versions": (metadata or {}).get("versions", versions())}
-
-
 def versions() -> str:
-    """What the figures were computed with."""
+    """Versions of Python and the packages that matter."""
     named = ("mtl_seq", "torch", "numpy", "pandas", "lightning")
     return ", ".join(
         [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in named)]

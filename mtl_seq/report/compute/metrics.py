@@ -1,4 +1,4 @@
-"""What is measured: sums within users, and the metrics that follow from them."""
+"""Metrics of every model in every space: sums within users, and the metrics that follow."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -10,20 +10,51 @@ from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_calibration_error
 from mtl_seq.report.compute.bootstrap import RankedTarget, drawn_counts, group_sums, resampled_sums
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
 
-__all__ = ["LEVEL", "METRICS", "Question", "measure"]
+__all__ = [
+    *("KEY_COLUMNS", "LEVEL", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
+    *("Measurements", "MetricKey", "Replicates", "measure"),
+]
 
 FloatArray = NDArray[np.float64]
 
 LEVEL = 0.9
 """Confidence level of the intervals."""
 
+MetricKey = tuple[str, str, str]
+"""Quantity, space and metric; with a model they name one value."""
+
+Replicates = Mapping[tuple[str, str, str, str], FloatArray]
+"""By model, quantity, space and metric, ``(R,)`` resampled values, paired over models."""
+
+KEY_COLUMNS = ["model", "quantity", "space", "metric"]
+
+METRIC_COLUMNS = {
+    **dict.fromkeys(KEY_COLUMNS, TEXT),
+    **dict.fromkeys(("value", "low", "high"), NUMBER),
+    "reason": TEXT,
+}
+
 _TINY = 1e-12
 _MASS, _PREDICTED, _TARGET, _LOSS, _SQUARED = range(5)
 
 
-class Question(NamedTuple):
-    """One thing asked of every model.
+class Estimate(NamedTuple):
+    """A value and its interval; NaN where it is undefined or has none."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
+
+
+class EvaluationTarget(NamedTuple):
+    """What a quantity is evaluated against, in one space.
 
     Attributes:
         quantity: ``"pctr"``, ``"pcvr"`` or ``"pctcvr"``.
@@ -51,36 +82,36 @@ METRICS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
     "log_loss": lambda sums: _ratio(sums, _LOSS, _MASS),
     "rmse": lambda sums: np.sqrt(_ratio(sums, _SQUARED, _MASS)),
 }
-"""Metrics that follow from sums over rows; beside them stand ``auc`` and ``ece``."""
+"""Metrics that follow from sums over rows; ``auc`` and ``ece`` are computed beside them."""
 
 
-class Measured(NamedTuple):
-    """Values and their resampled twins.
+class Measurements(NamedTuple):
+    """Metrics and their resampled values.
 
     Attributes:
-        table: Long form: model, quantity, space, metric, value, low, high, reason.
-        replicates: ``(model, quantity, space, metric)`` -> ``(R,)`` values, paired over models.
+        table: Long form, columns `METRIC_COLUMNS`.
+        replicates: Resampled values of every metric but ``ece``.
     """
 
     table: pd.DataFrame
-    replicates: dict[tuple[str, str, str, str], FloatArray]
+    replicates: Replicates
 
 
 def measure(
     predictions: Mapping[str, Mapping[str, FloatArray]],
-    questions: Sequence[Question],
+    targets: Sequence[EvaluationTarget],
     group: NDArray[np.int64],
     *,
     replicates: int,
     seed: int,
-) -> Measured:
-    """Every metric of every model on every question, with intervals.
+) -> Measurements:
+    """Compute every metric of every model on every target, with intervals.
 
     Args:
         predictions: Model -> quantity -> ``(N,)`` probabilities.
-        questions: What is asked.
+        targets: What they are evaluated against.
         group: ``(N,)`` codes of the user, from 0.
-        replicates: How many resamples of the users.
+        replicates: Number of resamples of the users.
         seed: Seed of the resamples.
 
     Returns:
@@ -88,47 +119,45 @@ def measure(
     """
     groups = int(group.max()) + 1
     counts = drawn_counts(groups, replicates, seed)
-    records, twins = [], {}
-    for model, own in predictions.items():
-        order = {one.quantity: np.argsort(own[one.quantity]) for one in questions}
+    records, resampled = [], {}
+    for model, quantities in predictions.items():
+        order = {one.quantity: np.argsort(quantities[one.quantity]) for one in targets}
         sums = np.concatenate(
-            [group_sums(_columns(own[one.quantity], one), group, groups) for one in questions],
+            [group_sums(_columns(quantities[one.quantity], one), group, groups) for one in targets],
             axis=1,
         )
-        drawn_sums = np.split(resampled_sums(sums, counts), len(questions), axis=1)
-        total_sums = np.split(sums.sum(0), len(questions))
-        for question, total, resampled in zip(questions, total_sums, drawn_sums, strict=True):
-            predicted, kept = own[question.quantity], order[question.quantity]
-            kept = kept[question.rows[kept]]
-            ranked = RankedTarget(predicted, question.target, group, kept)
-            value = {name: metric(total) for name, metric in METRICS.items()}
-            drawn = {name: metric(resampled) for name, metric in METRICS.items()}
-            value["auc"], drawn["auc"] = np.array(ranked.auc()), ranked.resampled(counts)
-            value["ece"] = np.array(_ece(predicted, question))
-            for name, figure in value.items():
-                at = (model, question.quantity, question.space, name)
-                records.append(
-                    (*at, float(figure), *_interval(drawn.get(name)), _reason(figure, question))
-                )
-                if name in drawn:
-                    twins[at] = drawn[name]
-    columns = ["model", "quantity", "space", "metric", "value", "low", "high", "reason"]
-    return Measured(pd.DataFrame(records, columns=columns), twins)
+        drawn_sums = np.split(resampled_sums(sums, counts), len(targets), axis=1)
+        total_sums = np.split(sums.sum(0), len(targets))
+        for target, total, drawn in zip(targets, total_sums, drawn_sums, strict=True):
+            predicted, ascending = quantities[target.quantity], order[target.quantity]
+            ascending = ascending[target.rows[ascending]]
+            ranked = RankedTarget(predicted, target.target, group, ascending)
+            values = {name: metric(total) for name, metric in METRICS.items()}
+            draws = {name: metric(drawn) for name, metric in METRICS.items()}
+            values["auc"], draws["auc"] = np.array(ranked.auc()), ranked.resampled(counts)
+            values["ece"] = np.array(_ece(predicted, target))
+            for name, value in values.items():
+                key = (model, target.quantity, target.space, name)
+                interval = _interval(draws.get(name))
+                records.append((*key, float(value), *interval, _reason(value, target)))
+                if name in draws:
+                    resampled[key] = draws[name]
+    return Measurements(make_frame(records, METRIC_COLUMNS), resampled)
 
 
-def _columns(predicted: FloatArray, question: Question) -> FloatArray:
-    target = question.target
+def _columns(predicted: FloatArray, target: EvaluationTarget) -> FloatArray:
+    label = target.target
     safe = np.clip(predicted, _TINY, 1 - _TINY)
-    loss = -(target * np.log(safe) + (1 - target) * np.log1p(-safe))
-    columns = (np.ones_like(predicted), predicted, target, loss, (predicted - target) ** 2)
-    return np.stack(columns, axis=1) * question.rows[:, None]
+    loss = -(label * np.log(safe) + (1 - label) * np.log1p(-safe))
+    columns = (np.ones_like(predicted), predicted, label, loss, (predicted - label) ** 2)
+    return np.stack(columns, axis=1) * target.rows[:, None]
 
 
-def _ece(predicted: FloatArray, question: Question) -> float:
-    rows = question.rows
+def _ece(predicted: FloatArray, target: EvaluationTarget) -> float:
+    rows = target.rows
     return float(
         expected_calibration_error(
-            torch.from_numpy(predicted[rows].copy()), torch.from_numpy(question.target[rows].copy())
+            torch.from_numpy(predicted[rows].copy()), torch.from_numpy(target.target[rows].copy())
         )
     )
 
@@ -140,14 +169,14 @@ def _interval(drawn: FloatArray | None) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _reason(value: FloatArray, question: Question) -> str | None:
+def _reason(value: FloatArray, target: EvaluationTarget) -> str | None:
     if np.isfinite(value):
         return None
-    target = question.target[question.rows]
-    if len(target) == 0:
-        return f"no rows in space {question.space!r}"
-    if target.sum() == 0:
-        return f"no positive in space {question.space!r}"
-    if target.min() == 1:
-        return f"no negative in space {question.space!r}"
+    label = target.target[target.rows]
+    if len(label) == 0:
+        return f"no rows in space {target.space!r}"
+    if label.sum() == 0:
+        return f"no positive in space {target.space!r}"
+    if label.min() == 1:
+        return f"no negative in space {target.space!r}"
     return "undefined"

@@ -1,7 +1,7 @@
-"""How much the clicks say of impressions without one: propensities, and the weights of clicks."""
+"""Overlap of clicks and non-clicks: propensities, and inverse propensity weights."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -12,30 +12,33 @@ from mtl_seq.functional import (
     effective_sample_size,
     inverse_propensity,
     largest_weight_share,
-    propensity_quantile,
 )
+from mtl_seq.losses import PropensityPolicy
+from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, array_from_json, make_frame
 
-__all__ = ["WEIGHT_COLUMNS", "Overlap", "overlap"]
+__all__ = ["LEAST_PROPENSITY", "WEIGHT_COLUMNS", "Overlap", "overlap"]
 
 FloatArray = NDArray[np.float64]
 
-WEIGHT_COLUMNS = (
-    *("propensity", "clicks", "effective_size", "effective_share", "largest_share"),
-    *("floor", "clipped_share", "reason"),
-)
+WEIGHT_COLUMNS = {
+    "propensity": TEXT,
+    "clicks": COUNT,
+    **dict.fromkeys(("effective_size", "effective_share", "largest_share"), NUMBER),
+    **dict.fromkeys(("floor", "clipped_share"), NUMBER),
+    "reason": TEXT,
+}
 
-FLOOR_QUANTILE = 0.01
-"""Share of the impressions whose propensity a counterfactual model raises to the floor."""
+LEAST_PROPENSITY = 1e-9
+"""Propensities below it are raised to it before anything is divided by them."""
 
 _BINS = 40
-_LEAST = 1e-9
 
 
 class Overlap(NamedTuple):
     """Propensities of clicked and other impressions, and the weights of the clicks.
 
     Attributes:
-        source: Whose propensity the histogram shows.
+        source: Name of the propensity that the histogram shows.
         edges: ``(M + 1,)`` edges of its bins, evenly spaced in the logarithm.
         clicks: ``(M,)`` clicked impressions in each bin.
         others: ``(M,)`` impressions without a click.
@@ -51,38 +54,45 @@ class Overlap(NamedTuple):
     others: FloatArray
     weights: pd.DataFrame
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        edges, clicks, others = (
+            array_from_json(content[key]) for key in ("edges", "clicks", "others")
+        )
+        weights = make_frame(content["weights"], WEIGHT_COLUMNS)
+        return cls(content["source"], edges, clicks, others, weights)
+
 
 def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: str) -> Overlap:
-    """Describe the overlap of clicks and non-clicks.
+    """Compute the overlap of clicks and non-clicks.
 
     Args:
         propensities: By name (a model, the truth, the log), ``(N,)`` P(click | x).
         click: ``(N,)`` clicks, 0 or 1.
-        source: Which of them the histogram shows.
+        source: The one that the histogram shows.
 
     Returns:
-        The description; figures of the weights are NaN, with the reason, without clicks.
+        The overlap; without clicks the weight diagnostics are NaN, with the reason.
     """
-    shown = np.maximum(propensities[source], _LEAST)
+    shown = np.maximum(propensities[source], LEAST_PROPENSITY)
     low, high = shown.min(), shown.max()
     edges = np.geomspace(low * (1 - 1e-9), max(high, low * 1.01) * (1 + 1e-9), _BINS + 1)
     clicks, others = (
         np.histogram(shown[click == value], edges)[0].astype(np.float64) for value in (1, 0)
     )
     records = [_weights(name, values, click) for name, values in propensities.items()]
-    return Overlap(
-        source, edges, clicks, others, pd.DataFrame(records, columns=list(WEIGHT_COLUMNS))
-    )
+    return Overlap(source, edges, clicks, others, make_frame(records, WEIGHT_COLUMNS))
 
 
 def _weights(name: str, propensity: FloatArray, click: FloatArray) -> tuple[object, ...]:
-    chances = torch.from_numpy(np.maximum(propensity, _LEAST))
-    floor = float(propensity_quantile(chances, FLOOR_QUANTILE))
-    weight = inverse_propensity(torch.from_numpy(click.copy()), chances)
+    clipped = torch.from_numpy(np.maximum(propensity, LEAST_PROPENSITY))
+    floor = float(PropensityPolicy().floor_of(clipped))
+    weight = inverse_propensity(torch.from_numpy(click.copy()), clipped)
     clicked = click == 1
     count = int(clicked.sum())
     size, largest = float(effective_sample_size(weight)), float(largest_weight_share(weight))
     if count == 0:
         return (name, 0, size, np.nan, largest, floor, np.nan, "no clicks")
-    clipped = float((chances.numpy()[clicked] < floor).mean())
-    return (name, count, size, size / count, largest, floor, clipped, None)
+    below = float((clipped.numpy()[clicked] < floor).mean())
+    return (name, count, size, size / count, largest, floor, below, None)

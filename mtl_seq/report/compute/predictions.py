@@ -1,4 +1,4 @@
-"""Predictions as they come from anywhere, checked before anything is computed from them."""
+"""Validation of predictions."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError, rows_text
 from mtl_seq.records import Scores
-from mtl_seq.report.compute.alignment import QUANTITIES, Columns, Source, aligned, columns_of, named
+from mtl_seq.report.compute.alignment import (
+    QUANTITIES,
+    Columns,
+    Source,
+    align_rows,
+    column_names,
+    prediction_frame,
+)
 
 __all__ = ["check_scores"]
 
@@ -25,23 +32,23 @@ def check_scores(
     columns: Columns | None = None,
     row_id: str | None = None,
 ) -> dict[str, Scores]:
-    """Predictions by model as arrays, in the order of the log.
+    """Validated predictions by model as arrays, in the order of the log.
 
     Args:
         scores: By model, a frame or the path of a parquet file with columns ``pctr``, ``pcvr`` and
             ``pctcvr``. One of the latter two may be absent: pCTCVR = pCTR x pCVR.
-        log: The rows they were made for.
+        log: The rows that were predicted.
         reserved: Names that no model may have.
         columns: Where the columns have other names: by quantity, or by model and quantity.
-        row_id: Column of the log and of the predictions that names a row; by default the index
-            does.
+        row_id: Column of the log and of the predictions that identifies a row; by default the
+            index does.
 
     Returns:
-        The same as arrays.
+        The arrays.
 
     Raises:
         DataError: No model, a reserved name, missing columns, rows that are not the log's, or
-            values that are no probabilities.
+            values outside [0, 1].
         ArtifactError: A path that is no parquet file.
     """
     if not isinstance(scores, Mapping):
@@ -54,7 +61,7 @@ def check_scores(
     for name in scores:
         if name in reserved:
             raise DataError(f"no model may have the name {name!r} of a reference row: rename it")
-    mapped = columns_of(columns, list(scores))
+    mapped = column_names(columns, list(scores))
     return {
         name: _checked(name, source, log, mapped[name], row_id) for name, source in scores.items()
     }
@@ -63,18 +70,18 @@ def check_scores(
 def _checked(
     name: str, source: Source, log: pd.DataFrame, columns: Mapping[str, str], row_id: str | None
 ) -> Scores:
-    frame = named(name, source, columns)
-    order = aligned(name, frame, log, row_id)
-    found = {
+    frame = prediction_frame(name, source, columns)
+    order = align_rows(name, frame, log, row_id)
+    values = {
         quantity: _values(f"{columns[quantity]} of {name!r}", frame[columns[quantity]], log, order)
         for quantity in QUANTITIES
         if columns[quantity] in frame.columns
     }
-    if "pctcvr" not in found:
-        found["pctcvr"] = found["pctr"] * found["pcvr"]
-    if "pcvr" not in found:
-        found["pcvr"] = _conditional(name, found["pctr"], found["pctcvr"], log)
-    return Scores(*(found[quantity] for quantity in QUANTITIES))
+    if "pctcvr" not in values:
+        values["pctcvr"] = values["pctr"] * values["pcvr"]
+    if "pcvr" not in values:
+        values["pcvr"] = _conditional(name, values["pctr"], values["pctcvr"], log)
+    return Scores(**values)
 
 
 def _values(
@@ -101,7 +108,7 @@ def _values(
 
 def _hint(values: FloatArray, share: float) -> str:
     if share <= _MANY:
-        return "mend those rows"
+        return "fix those rows"
     if values.min() >= 0:
         return "they look like percentages: divide them by 100"
     if values.max() <= 0:

@@ -1,4 +1,4 @@
-"""Models that only rank: one column ``score``, of which nothing but the order can be reported."""
+"""Models that only rank: one column ``score``, of which only ranking metrics are reported."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -9,40 +9,40 @@ import pandas as pd
 
 from mtl_seq.errors import DataError, rows_text
 from mtl_seq.report.compute.alignment import Source
-from mtl_seq.report.compute.result import Findings
+from mtl_seq.report.compute.result import ReportResult
 
 __all__ = ["REASON", "SCORE", "as_predictions", "without_probabilities"]
 
 SCORE = "score"
-"""The column of a model that only ranks: any number, the higher the better."""
+"""Column of a model that only ranks: any number, the higher the better."""
 
 REASON = "a score that only ranks is no probability"
 
 _COUNTS = frozenset({"rows", "positives", "users", "clicks"})
 
-_Report = TypeVar("_Report", bound=Findings)
+_Report = TypeVar("_Report", bound=ReportResult)
 
 
 def as_predictions(
     scores: Mapping[str, Source],
 ) -> tuple[Mapping[str, Source], frozenset[str]]:
-    """Frames of which each has the three columns of a prediction, and the names of rankers.
+    """Frames with the three columns of a prediction, and the names of rankers.
 
-    A ranker's score stands in all three, as its rank over the number of rows: every figure that is
-    made of the order is that of the score, and `without_probabilities` takes the others out.
+    A ranker's rank over the number of rows is put into all three columns: ranking metrics are then
+    those of the score, and `without_probabilities` removes all others.
 
     Args:
-        scores: By model, a frame or the path of a parquet file; only frames are looked into.
+        scores: By model, a frame or the path of a parquet file; a ranker must be a frame.
 
     Raises:
         DataError: A score that is no number.
     """
     if not hasattr(scores, "items"):
         return scores, frozenset()  # refused where predictions are checked
-    found: dict[str, Source] = {}
+    predictions: dict[str, Source] = {}
     rankers = set()
     for name, frame in scores.items():
-        found[name] = frame
+        predictions[name] = frame
         if isinstance(frame, pd.DataFrame) and list(frame.columns) == [SCORE]:
             rankers.add(name)
             values = frame[SCORE].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -53,15 +53,15 @@ def as_predictions(
             rank = frame[SCORE].rank(method="average") / (len(frame) + 1)
             columns = pd.DataFrame(dict.fromkeys(("pctr", "pcvr", "pctcvr"), rank))
             columns.attrs = frame.attrs
-            found[name] = columns
-    return found, frozenset(rankers)
+            predictions[name] = columns
+    return predictions, frozenset(rankers)
 
 
 def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
-    """The report with every figure of the rankers undefined that needs a probability.
+    """The report with every metric of the rankers undefined that needs a probability.
 
     Args:
-        report: Made from the output of `as_predictions`.
+        report: Report on the output of `as_predictions`.
         rankers: Names of models that only rank.
     """
     if not rankers:
@@ -75,10 +75,10 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
         "segments": _blank(report.segments, rankers),
     }
     if report.deciles is not None:
-        lost = {name: np.full_like(report.deciles.propensity, np.nan) for name in rankers}
-        found, low, high = report.deciles[1:]
+        undefined = {name: np.full_like(report.deciles.propensity, np.nan) for name in rankers}
+        bias, low, high = report.deciles[1:]
         new["deciles"] = report.deciles._replace(
-            relative_bias=found | lost, low=low | lost, high=high | lost
+            relative_bias=bias | undefined, low=low | undefined, high=high | undefined
         )
     if report.overlap is not None:
         weights = report.overlap.weights
@@ -94,14 +94,14 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
 
 
 def _blank(table: pd.DataFrame, rankers: Collection[str], kept: str | None = None) -> pd.DataFrame:
-    gone = table["model"].isin(rankers)
+    undefined = table["model"].isin(rankers)
     if kept is not None:
-        gone &= table["metric"] != kept
+        undefined &= table["metric"] != kept
     table = table.copy()
     for column in table.columns:
         if pd.api.types.is_float_dtype(table[column].dtype) and column not in _COUNTS:
-            table.loc[gone, column] = np.nan
+            table.loc[undefined, column] = np.nan
     if "reason" in table.columns:
         table["reason"] = table["reason"].astype(object)
-        table.loc[gone, "reason"] = REASON
+        table.loc[undefined, "reason"] = REASON
     return table

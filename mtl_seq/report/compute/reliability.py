@@ -1,4 +1,4 @@
-"""Reliability curves: what was predicted against what there was, in bins of equal mass."""
+"""Reliability curves: mean prediction against mean target in bins of equal mass."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,35 +8,41 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.functional import calibration_bins
-from mtl_seq.report.compute.metrics import Question
+from mtl_seq.report.compute.metrics import EvaluationTarget
+from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 
 __all__ = ["RELIABILITY_COLUMNS", "reliability"]
 
-RELIABILITY_COLUMNS = ("model", "quantity", "space", "rows", "predicted", "observed")
+RELIABILITY_COLUMNS = {
+    **dict.fromkeys(("model", "quantity", "space"), TEXT),
+    "rows": COUNT,
+    **dict.fromkeys(("predicted", "observed"), NUMBER),
+}
 
 _BINS = 10
 
 
 def reliability(
-    predictions: Mapping[str, Mapping[str, NDArray[np.float64]]], questions: Sequence[Question]
+    predictions: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    targets: Sequence[EvaluationTarget],
 ) -> pd.DataFrame:
     """Mean prediction and mean target within tenths of each model's own predictions.
 
     Args:
         predictions: Model -> quantity -> ``(N,)`` probabilities.
-        questions: What is asked, in which space.
+        targets: What they are evaluated against.
 
     Returns:
-        A row per model, question and bin, in ascending order of the prediction, columns
+        A row per model, target and bin, in ascending order of the prediction, columns
         `RELIABILITY_COLUMNS`. Predictions that tie share a bin; a space without rows has none.
     """
     records = []
-    for question in questions:
-        target = torch.from_numpy(question.target[question.rows].copy())
-        for model, own in predictions.items():
-            predicted = torch.from_numpy(own[question.quantity][question.rows].copy())
-            found = calibration_bins(predicted, target, bins=_BINS)
-            rows = zip(*(column.tolist() for column in found), strict=True)
-            where = (model, question.quantity, question.space)
-            records += [(*where, int(count), mean, seen) for count, mean, seen in rows]
-    return pd.DataFrame(records, columns=list(RELIABILITY_COLUMNS))
+    for one in targets:
+        target = torch.from_numpy(one.target[one.rows].copy())
+        for model, quantities in predictions.items():
+            predicted = torch.from_numpy(quantities[one.quantity][one.rows].copy())
+            bins = calibration_bins(predicted, target, bins=_BINS)
+            rows = zip(*(column.tolist() for column in bins), strict=True)
+            key = (model, one.quantity, one.space)
+            records += [(*key, int(count), mean, observed) for count, mean, observed in rows]
+    return make_frame(records, RELIABILITY_COLUMNS)

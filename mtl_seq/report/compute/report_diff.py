@@ -1,76 +1,107 @@
-"""What is new in a report against an older one."""
+"""Changes of a report against an older one."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, Self
 
 import pandas as pd
 
-__all__ = ["CHANGE_COLUMNS", "FACT_COLUMNS", "Changes", "changes_between"]
+from mtl_seq.report.compute.metrics import KEY_COLUMNS, Estimate, MetricKey
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
 
-CHANGE_COLUMNS = ("model", "figure", "before", "after", "change", "apart")
-FACT_COLUMNS = ("fact", "before", "after")
+__all__ = ["CHANGE_COLUMNS", "METADATA_COLUMNS", "Changes", "changes_between"]
+
+CHANGE_COLUMNS = {
+    **dict.fromkeys(KEY_COLUMNS, TEXT),
+    **dict.fromkeys(("before", "after", "change"), NUMBER),
+    "disjoint": object,
+}
+METADATA_COLUMNS = dict.fromkeys(("name", "before", "after"), TEXT)
+
+
+class Report(Protocol):
+    """What of a report is compared."""
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Metrics in long form."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the report was made from."""
+
+    @property
+    def columns(self) -> Mapping[Any, MetricKey]:
+        """Main metrics by column of the table."""
 
 
 class Changes(NamedTuple):
-    """What is new; the two reports may be of other rows, so no change has a paired interval.
+    """Changes; the two reports may be of other rows, so no change has a paired interval.
 
     Attributes:
-        figures: A row per model of both reports and figure of the table: ``before``, ``after``,
-            their difference ``change``, and ``apart``: whether their intervals do not overlap
+        metrics: A row per model of both reports and metric of the table: ``before``, ``after``,
+            their difference ``change``, and ``disjoint``: whether their intervals do not overlap
             (None where one has none).
-        metadata: Facts that differ: ``fact``, ``before``, ``after`` as text; ``""`` where absent.
-        added: Models that are new.
-        removed: Models that are gone.
+        metadata: Metadata that differ: ``name``, ``before``, ``after`` as text, ``""`` if absent.
+        added: Models that only the newer report has.
+        removed: Models that only the older report has.
     """
 
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
     metadata: pd.DataFrame
     added: tuple[str, ...]
     removed: tuple[str, ...]
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        return cls(
+            make_frame(content["metrics"], CHANGE_COLUMNS),
+            make_frame(content["metadata"], METADATA_COLUMNS),
+            tuple(content["added"]),
+            tuple(content["removed"]),
+        )
 
-def changes_between(
-    before: tuple[pd.DataFrame, Sequence[str], Mapping[str, Any]],
-    after: tuple[pd.DataFrame, Sequence[str], Mapping[str, Any]],
-    columns: Mapping[str, tuple[str, str, str]],
-) -> Changes:
+
+def changes_between(older: Report, newer: Report) -> Changes:
     """Compare two reports.
 
     Args:
-        before: Metrics (long form), models and metadata of the older one.
-        after: Those of the newer one.
-        columns: By figure of the table, its quantity, space and metric.
+        older: The older report.
+        newer: The newer one, whose main metrics are compared.
 
     Returns:
         The changes.
     """
-    keys = ["model", "quantity", "space", "metric"]
-    old, new = (metrics.set_index(keys) for metrics, *_ in (before, after))
-    shared = [name for name in after[1] if name in before[1]]
+    before, after = (report.metrics.set_index(KEY_COLUMNS) for report in (older, newer))
+    shared = [name for name in newer.models if name in older.models]
+    columns = list(Estimate._fields)
     records = []
-    for figure, at in columns.items():
+    for key in newer.columns.values():
         for model in shared:
-            if (model, *at) not in old.index or (model, *at) not in new.index:
+            if (model, *key) not in before.index or (model, *key) not in after.index:
                 continue
-            one, two = (
-                table.loc[(model, *at), ["value", "low", "high"]].astype(float)
-                for table in (old, new)
+            old, new = (
+                table.loc[(model, *key), columns].astype(float) for table in (before, after)
             )
-            apart = None
-            if one.notna().all() and two.notna().all():
-                apart = bool(one["high"] < two["low"] or two["high"] < one["low"])
-            values = (one["value"], two["value"], two["value"] - one["value"])
-            records.append((model, figure, *values, apart))
+            disjoint = None
+            if old.notna().all() and new.notna().all():
+                disjoint = bool(old["high"] < new["low"] or new["high"] < old["low"])
+            values = (old["value"], new["value"], new["value"] - old["value"])
+            records.append((model, *key, *values, disjoint))
     metadata = [
-        (fact, _text(before[2].get(fact)), _text(after[2].get(fact)))
-        for fact in dict.fromkeys((*after[2], *before[2]))
-        if before[2].get(fact) != after[2].get(fact)
+        (name, _text(older.metadata.get(name)), _text(newer.metadata.get(name)))
+        for name in dict.fromkeys((*newer.metadata, *older.metadata))
+        if older.metadata.get(name) != newer.metadata.get(name)
     ]
     return Changes(
-        pd.DataFrame(records, columns=list(CHANGE_COLUMNS)),
-        pd.DataFrame(metadata, columns=list(FACT_COLUMNS)),
-        tuple(name for name in after[1] if name not in before[1]),
-        tuple(name for name in before[1] if name not in after[1]),
+        make_frame(records, CHANGE_COLUMNS),
+        make_frame(metadata, METADATA_COLUMNS),
+        tuple(name for name in newer.models if name not in older.models),
+        tuple(name for name in older.models if name not in newer.models),
     )
 
 

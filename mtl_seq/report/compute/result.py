@@ -1,157 +1,219 @@
-"""What was found of several models: figures by model, quantity, space and metric."""
+"""Result of a report: metrics by model, quantity, space and name, and its further parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 
+from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import DataError
-from mtl_seq.report.compute.comparisons import Contradiction, Lead
-from mtl_seq.report.compute.deciles import Decile
+from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, Lead, RankDisagreement
+from mtl_seq.report.compute.deciles import DecileBias
+from mtl_seq.report.compute.gap import GAP_CLOSED
+from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Estimate, MetricKey
 from mtl_seq.report.compute.overlap import Overlap
+from mtl_seq.report.compute.reliability import RELIABILITY_COLUMNS
 from mtl_seq.report.compute.report_diff import Changes
+from mtl_seq.report.compute.segments import SEGMENT_COLUMNS
 from mtl_seq.report.compute.selection import Selection
 from mtl_seq.report.compute.sensitivity import Sensitivity
+from mtl_seq.report.compute.serialise import TEXT, make_frame, to_json
 
-__all__ = ["CEILING", "LOG_COLUMNS", "TRUTH", "TRUTH_COLUMNS", "Estimate", "Findings"]
+__all__ = ["CEILING", "LOG_METRICS", "TRUTH", "TRUTH_METRICS", "ReportResult", "metric_label"]
 
 CEILING = "P(r | x, click)"
-"""Reference row: the best a method can do that assumes no hidden confounding."""
+"""Reference row: the best that a method can do which assumes no hidden confounding."""
 
 TRUTH = "truth"
 """Reference row: the true probabilities themselves."""
 
+TRUTH_METRICS: tuple[MetricKey, ...] = (
+    ("pcvr", "all", "relative_bias"),
+    ("pcvr", "clicks", "relative_bias"),
+    ("pcvr", "non-clicks", "relative_bias"),
+    ("pcvr", "all", "auc"),
+    ("pcvr", "clicks", "auc"),
+    ("pcvr", "all", "log_loss"),
+    ("pcvr", "all", "rmse"),
+    ("pcvr", "all", "ece"),
+    ("pcvr", "clicks", "pcoc"),
+)
+LOG_METRICS: tuple[MetricKey, ...] = (
+    ("pctr", "all", "auc"),
+    ("pctr", "all", "pcoc"),
+    ("pcvr", "clicks", "auc"),
+    ("pcvr", "clicks", "pcoc"),
+    ("pcvr", "clicks", "ece"),
+    ("pctcvr", "all", "auc"),
+    ("pctcvr", "all", "pcoc"),
+    ("pctcvr", "all", "log_loss"),
+)
 
-class Estimate(NamedTuple):
-    """A value and its interval; NaN where it is undefined or has none."""
+_KIND, _VERSION = "mtl_seq.bias_report", 1
+_METRIC_NAMES = {
+    "relative_bias": "relative bias",
+    "absolute_relative_bias": "|relative bias|",
+    "log_loss": "log loss",
+    "auc": "AUC",
+    "pcoc": "PCOC",
+    "ece": "ECE",
+    "expected_null_ece": "expected ECE of the truth",
+    "rmse": "RMSE",
+    "gap_closed": "gap closed",
+}
+_QUANTITY_NAMES = {"pctr": "CTR", "pcvr": "CVR", "pctcvr": "CTCVR"}
 
-    value: float
-    low: float
-    high: float
+
+def metric_label(key: MetricKey, *, against_truth: bool = False) -> tuple[str, str]:
+    """Column label (metric, space); against a truth CVR is the default quantity.
+
+    >>> metric_label(("pctcvr", "all", "log_loss"))
+    ('CTCVR log loss', 'all')
+    """
+    quantity, space, metric = key
+    name = _METRIC_NAMES.get(metric, metric)
+    if against_truth and quantity == "pcvr":
+        return name, space
+    return f"{_QUANTITY_NAMES[quantity]} {name}", space
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Findings:
-    """The figures of a report, from which its table, its pictures and its files are made.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class ReportResult:
+    """The values of a report, from which its table, its figures and its files are made.
 
     Attributes:
-        title: What this report is, and what it cannot say.
+        title: What this report is of, and what is not identified.
         metrics: Long form: model, quantity, space, metric, value, low, high, reason.
         models: The models, in the order given; reference rows are not among them.
-        deciles: CVR bias by propensity decile; None without a truth.
-        gap: By model, share of the log loss between the naive model and the oracle that it closes,
-            and why it is NaN.
         metadata: What the report was made from.
-        oracle: Name of the model that was trained on what nobody can observe; None without one.
-        control: Name of the model that the others are held against; None without one.
-        differences: Each figure minus the control's, long form, with paired intervals.
-        contradictions: Pairs of models ordered otherwise on clicks than over all impressions.
-        lead: The model of least log loss (with a truth of pCVR, the oracle aside; else of pCTCVR)
-            and how far it is ahead of the next; None for a single model.
+        differences: Each metric minus the control's, long form, with paired intervals.
         reliability: Reliability curves, long form: model, quantity, space, rows, predicted,
             observed.
-        segments: Bias by group of each column asked for, long form.
-        overlap: Propensities of clicks and non-clicks, and the weights they ask for.
+        segments: Bias by group of each requested column, long form.
+        control: Name of the model that the others are compared with; None without one.
+        oracle: Name of the model that was trained on potential outcomes; None without one.
+        deciles: CVR bias by propensity decile; None without a truth.
+        rank_disagreements: Pairs of models ordered otherwise on clicks than over all impressions.
+        lead: The model of least log loss (with a truth of pCVR, the oracle aside; else of pCTCVR)
+            and its distance to the next; None for a single model.
+        overlap: Propensities of clicks and non-clicks, and the inverse propensity weights.
         sensitivity: The mean CVR over all impressions by assumed odds ratio.
-        random: Figures on the rows shown at random and on the rest, long form with the column
+        random: Metrics on the rows shown at random and on the rest, long form with the column
             ``slice``; None where the log marks none.
-        selection: A test for hidden selection and what it leaves open; None where none was given.
-        changes: What is new against an older report; None where none was named.
+        selection: A test for hidden selection and the mean CVR under it; None without a test.
+        changes: Changes against an older report; None without one.
     """
 
     title: str
     metrics: pd.DataFrame
     models: tuple[str, ...]
-    deciles: Decile | None
-    gap: Mapping[str, tuple[float, str | None]]
     metadata: Mapping[str, Any]
-    oracle: str | None
-    control: str | None
     differences: pd.DataFrame
-    contradictions: tuple[Contradiction, ...]
-    lead: Lead | None
     reliability: pd.DataFrame
     segments: pd.DataFrame
-    overlap: Overlap | None
-    sensitivity: Sensitivity | None
+    control: str | None = None
+    oracle: str | None = None
+    deciles: DecileBias | None = None
+    rank_disagreements: tuple[RankDisagreement, ...] = ()
+    lead: Lead | None = None
+    overlap: Overlap | None = None
+    sensitivity: Sensitivity | None = None
     random: pd.DataFrame | None = None
     selection: Selection | None = None
     changes: Changes | None = None
 
     @property
-    def known(self) -> bool:
-        """Whether the figures are against a truth, not only against what a log shows."""
+    def has_truth(self) -> bool:
+        """Whether metrics are against a truth, not only against labels."""
         return self.deciles is not None
 
     @property
-    def columns(self) -> Mapping[str, tuple[str, str, str]]:
-        """By column of `table`, the quantity, space and metric it holds."""
-        return TRUTH_COLUMNS if self.known else LOG_COLUMNS
+    def has_gap(self) -> bool:
+        """Whether naive model and oracle are both there, so that ``gap_closed`` is reported."""
+        return bool((self.metrics["metric"] == "gap_closed").any())
+
+    @property
+    def columns(self) -> dict[tuple[str, str], MetricKey]:
+        """By column of `table`, its quantity, space and metric."""
+        keys = (*TRUTH_METRICS, *([GAP_CLOSED] if self.has_gap else []))
+        return {
+            metric_label(key, against_truth=self.has_truth): key
+            for key in (keys if self.has_truth else LOG_METRICS)
+        }
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per model, the figures a reader wants first; spaces stand in the columns."""
+        """Main metrics, a row per model, a column per metric and space."""
         wide = self.metrics.pivot(
             index="model", columns=["quantity", "space", "metric"], values="value"
         )
-        table = pd.DataFrame({name: wide[at] for name, at in self.columns.items()})
-        rows = [name for name in (*self.models, CEILING, TRUTH) if name in table.index]
-        if self.gap:
-            table["gap closed"] = pd.Series({name: value for name, (value, _) in self.gap.items()})
-        table.index.name = "model"
-        return table.loc[rows]
+        table = pd.DataFrame({label: wide[key] for label, key in self.columns.items()})
+        table.columns.names = ["metric", "space"]
+        return table.loc[[n for n in (*self.models, CEILING, TRUTH) if n in table.index]]
+
+    def main_segments(self, by: str) -> pd.DataFrame:
+        """Bias by group of a column over all impressions: of pCVR, without a truth of pCTCVR."""
+        quantity = "pcvr" if self.has_truth else "pctcvr"
+        rows = self.segments[["by", "quantity", "space"]] == [by, quantity, "all"]
+        return self.segments[rows.all(axis=1)]
 
     def estimate(self, model: str, quantity: str, space: str, metric: str) -> Estimate:
-        """One figure with its interval.
+        """One metric with its interval.
 
         Raises:
-            DataError: No such figure.
+            DataError: No such metric.
         """
-        return _looked_up(self.metrics, model, quantity, space, metric)
+        return _look_up(self.metrics, model, (quantity, space, metric))
 
     def difference(self, model: str, quantity: str, space: str, metric: str) -> Estimate:
-        """One figure minus the control's on the same rows, with the interval of the difference.
+        """One metric minus the control's on the same rows, with the interval of the difference.
 
         Raises:
-            DataError: No such figure, or no control.
+            DataError: No such metric, or no control.
         """
-        return _looked_up(self.differences, model, quantity, space, metric)
+        return _look_up(self.differences, model, (quantity, space, metric))
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; NaN becomes null, with its reason beside it."""
+        return {field.name: to_json(getattr(self, field.name)) for field in fields(self)}
+
+    def to_json(self, path: str | Path) -> None:
+        """Write every value as JSON; `from_json` reads it."""
+        write_json(path, self.to_dict(), kind=_KIND, version=_VERSION)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArtifactError: The file is not a report in a format that this version reads.
+        """
+        content = read_json(path, kind=_KIND, version=_VERSION)
+        values = {field.name: content[field.name] for field in fields(cls)}
+        frames = {"metrics": METRIC_COLUMNS, "differences": DIFFERENCE_COLUMNS}
+        frames |= {"reliability": RELIABILITY_COLUMNS, "segments": SEGMENT_COLUMNS}
+        frames |= {"random": {"slice": TEXT, **METRIC_COLUMNS}}
+        parts: dict[str, Any] = {"deciles": DecileBias, "lead": Lead, "overlap": Overlap}
+        parts |= {"sensitivity": Sensitivity, "selection": Selection, "changes": Changes}
+        for name, columns in frames.items():
+            if values[name] is not None:
+                values[name] = make_frame(values[name], columns)
+        for name, part in parts.items():
+            if values[name] is not None:
+                values[name] = part.from_dict(values[name])
+        pairs = values["rank_disagreements"]
+        values["rank_disagreements"] = tuple(RankDisagreement.from_dict(pair) for pair in pairs)
+        return cls(**values | {"models": tuple(values["models"])})
 
 
-def _looked_up(table: pd.DataFrame, model: str, quantity: str, space: str, metric: str) -> Estimate:
-    row = table[
-        (table["model"] == model)
-        & (table["quantity"] == quantity)
-        & (table["space"] == space)
-        & (table["metric"] == metric)
-    ]
+def _look_up(table: pd.DataFrame, model: str, key: MetricKey) -> Estimate:
+    row = table[(table[KEY_COLUMNS] == [model, *key]).all(axis=1)]
     if row.empty:
+        quantity, space, metric = key
         raise DataError(
-            f"no figure {metric!r} of {quantity!r} on {space!r} for {model!r}: see `metrics` and "
+            f"no metric {metric!r} of {quantity!r} on {space!r} for {model!r}: see `metrics` and "
             "`differences`"
         )
     return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))
-
-
-TRUTH_COLUMNS = {
-    "relative bias, all": ("pcvr", "all", "relative_bias"),
-    "relative bias, clicks": ("pcvr", "clicks", "relative_bias"),
-    "relative bias, non-clicks": ("pcvr", "non-clicks", "relative_bias"),
-    "AUC, all": ("pcvr", "all", "auc"),
-    "AUC, clicks": ("pcvr", "clicks", "auc"),
-    "log loss, all": ("pcvr", "all", "log_loss"),
-    "RMSE, all": ("pcvr", "all", "rmse"),
-    "ECE, all": ("pcvr", "all", "ece"),
-    "PCOC, clicks": ("pcvr", "clicks", "pcoc"),
-}
-LOG_COLUMNS = {
-    "CTR AUC, all": ("pctr", "all", "auc"),
-    "CTR PCOC, all": ("pctr", "all", "pcoc"),
-    "CVR AUC, clicks": ("pcvr", "clicks", "auc"),
-    "CVR PCOC, clicks": ("pcvr", "clicks", "pcoc"),
-    "CVR ECE, clicks": ("pcvr", "clicks", "ece"),
-    "CTCVR AUC, all": ("pctcvr", "all", "auc"),
-    "CTCVR PCOC, all": ("pctcvr", "all", "pcoc"),
-    "CTCVR log loss, all": ("pctcvr", "all", "log_loss"),
-}

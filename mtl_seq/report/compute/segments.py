@@ -9,17 +9,20 @@ from numpy.typing import NDArray
 
 from mtl_seq.errors import SchemaError
 from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums, percentiles, ratio
-from mtl_seq.report.compute.metrics import Question
+from mtl_seq.report.compute.metrics import EvaluationTarget
+from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 from mtl_seq.schema import Schema
 
 __all__ = ["SEGMENT_COLUMNS", "Segmentation", "segment_table", "segmentation"]
 
 FloatArray = NDArray[np.float64]
 
-SEGMENT_COLUMNS = (
-    *("by", "segment", "model", "quantity", "space", "rows", "users", "predicted", "target"),
-    *("relative_bias", "low", "high", "small", "reason"),
-)
+SEGMENT_COLUMNS = {
+    **dict.fromkeys(("by", "segment", "model", "quantity", "space"), TEXT),
+    **dict.fromkeys(("rows", "users"), COUNT),
+    **dict.fromkeys(("predicted", "target", "relative_bias", "low", "high"), NUMBER),
+    **dict.fromkeys(("small", "reason"), TEXT),
+}
 
 _SHOWN = 12
 _RARE = 0.01
@@ -43,11 +46,10 @@ class Segmentation(NamedTuple):
 
 
 def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
-    """Part the rows by a column.
+    """Group the rows by a column.
 
     Groups of less than 1% of the rows, and those beyond the 12 largest, are pooled into one.
-    Numbers that name nothing (a dense feature or a float, of more than 12 values) are cut into
-    fifths.
+    Continuous numbers (a dense feature or a float, of more than 12 values) are cut into fifths.
 
     Args:
         log: The rows.
@@ -64,7 +66,7 @@ def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
         raise SchemaError(f"`by` must name a column of the log, found {by!r}: {list(log.columns)}")
     if by in schema.labels.values():
         raise SchemaError(
-            f"`by` must not be a label, found {by!r}: clicks have figures of their own"
+            f"`by` must not be a label, found {by!r}: metrics on clicks are reported anyway"
         )
     values = log[by]
     if by in schema.bags or (values.dtype == object and values.map(_is_list).any()):
@@ -97,7 +99,7 @@ def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
 def segment_table(
     parts: Sequence[Segmentation],
     predictions: Mapping[str, Mapping[str, FloatArray]],
-    questions: Sequence[Question],
+    targets: Sequence[EvaluationTarget],
     sampling: Sampling,
 ) -> pd.DataFrame:
     """Relative bias of every model in every group.
@@ -105,41 +107,35 @@ def segment_table(
     Args:
         parts: The groupings.
         predictions: Model -> quantity -> ``(N,)`` probabilities.
-        questions: What is asked, in which space.
+        targets: What they are evaluated against.
         sampling: How the intervals are drawn.
 
     Returns:
-        A row per grouping, group, model and question, columns `SEGMENT_COLUMNS`: ``rows`` and
+        A row per grouping, group, model and target, columns `SEGMENT_COLUMNS`: ``rows`` and
         ``users`` of the space within the group, means of prediction and target, their ratio minus 1
-        with its interval, ``small`` (why the group is too small to lean on, or None) and ``reason``
-        (why there is no figure, or None). Groups of one grouping add up to all rows of the space.
+        with its interval, ``small`` (why the group is too small to rely on, or None) and ``reason``
+        (why there is no value, or None). Groups of one grouping add up to all rows of the space.
     """
     records = []
     for part in parts:
-        for question in questions:
-            columns = np.stack(
-                [
-                    np.ones_like(question.target),
-                    question.target,
-                    *(own[question.quantity] for own in predictions.values()),
-                ],
-                axis=1,
-            )
-            cell = np.where(question.rows, part.cell, -1)
+        for one in targets:
+            predicted = (quantities[one.quantity] for quantities in predictions.values())
+            columns = np.stack([np.ones_like(one.target), one.target, *predicted], axis=1)
+            cell = np.where(one.rows, part.cell, -1)
             sums = cell_sums(columns, cell, len(part.names), sampling)
             bias = ratio(sums.total[:, 2:], sums.total[:, 1:2]) - 1
             low, high = percentiles(ratio(sums.drawn[..., 2:], sums.drawn[..., 1:2]) - 1)
             means = ratio(sums.total, sums.total[:, :1])
             for at, name in enumerate(part.names):
                 rows, positives, users = sums.total[at, 0], sums.total[at, 1], sums.users[at]
-                small = _small(rows, positives, int(users), question.target)
+                small = _small(rows, positives, int(users), one.target)
                 for index, model in enumerate(predictions):
-                    where = (part.by, name, model, question.quantity, question.space)
-                    figures = (bias[at, index], low[at, index], high[at, index])
+                    key = (part.by, name, model, one.quantity, one.space)
+                    estimate = (bias[at, index], low[at, index], high[at, index])
                     counts = (int(rows), int(users), means[at, 2 + index], means[at, 1])
                     reason = None if np.isfinite(bias[at, index]) else _reason(rows)
-                    records.append((*where, *counts, *figures, small, reason))
-    return pd.DataFrame(records, columns=list(SEGMENT_COLUMNS))
+                    records.append((*key, *counts, *estimate, small, reason))
+    return make_frame(records, SEGMENT_COLUMNS)
 
 
 def _fifths(values: pd.Series) -> pd.Series:
@@ -157,9 +153,11 @@ def _small(rows: float, positives: float, users: int, target: FloatArray) -> str
         return None
     if users < _FEW_USERS:
         return f"{users} {'user' if users == 1 else 'users'}"
-    # Against probabilities there is no noise of drawn labels to be afraid of.
+    # Probabilities as targets carry no label noise.
     drawn = bool(np.isin(target, (0, 1)).all())
-    return f"{positives:.0f} positives" if drawn and positives < _FEW_POSITIVES else None
+    if not drawn or positives >= _FEW_POSITIVES:
+        return None
+    return f"{positives:.0f} {'positive' if positives == 1 else 'positives'}"
 
 
 def _reason(rows: float) -> str:

@@ -1,26 +1,21 @@
-"""What a test for hidden selection says of the mean CVR over all impressions."""
+"""Mean CVR over all impressions under a test for hidden selection."""
 
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from mtl_seq.errors import ArtifactError
 from mtl_seq.functional import mean_odds_ratio_cvr
 from mtl_seq.records import Scores, SelectionTest
+from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
 
 __all__ = [
-    "QUANTILE",
-    "Selection",
-    "evidence_from_dict",
-    "evidence_to_dict",
-    "read_evidence",
-    "selection_from_dict",
-    "selection_to_dict",
-    "selection_under",
+    *("QUANTILE", "Selection", "read_selection_test", "selection_under"),
+    "selection_test_from_dict",
 ]
 
 QUANTILE = 1.6448536269514722
@@ -30,7 +25,7 @@ _ASSUMED = 3.0
 
 
 class Selection(NamedTuple):
-    """A test for hidden selection, and the mean CVR over all impressions that it leaves open.
+    """A test for hidden selection, and the mean CVR over all impressions under it.
 
     Attributes:
         test: The test.
@@ -45,16 +40,23 @@ class Selection(NamedTuple):
     low: float
     high: float
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        mean = math.nan if content["mean"] is None else content["mean"]
+        test = selection_test_from_dict(content["test"])
+        return cls(test, mean, content["low"], content["high"])
 
-def selection_under(test: SelectionTest, known: Scores) -> Selection:
-    """What a test says with pCTR and pCTCVR of some model, which a log identifies.
+
+def selection_under(test: SelectionTest, scores: Scores) -> Selection:
+    """Mean CVR under a test, from pCTR and pCTCVR of a model.
 
     Args:
         test: The test.
-        known: Predictions.
+        scores: Predictions whose pCTR and pCTCVR are taken for what the log identifies.
     """
-    p = np.maximum(known.pctr, 1e-9)
-    t = np.minimum(known.pctcvr, p)
+    p = np.maximum(scores.pctr, LEAST_PROPENSITY)
+    t = np.minimum(scores.pctcvr, p)
     log_psi = [math.log(_ASSUMED), -math.log(_ASSUMED)]
     if test.verdict != "not identified":
         log_psi = [test.log_odds_ratio + sign * QUANTILE * test.standard_error for sign in (1, -1)]
@@ -65,22 +67,17 @@ def selection_under(test: SelectionTest, known: Scores) -> Selection:
     return Selection(test, mean, low, high)
 
 
-def evidence_to_dict(test: SelectionTest) -> dict[str, Any]:
-    """A JSON-ready form; NaN becomes null."""
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in test._asdict().items()
-    }
-
-
-def evidence_from_dict(content: Mapping[str, Any]) -> SelectionTest:
-    """Read what `evidence_to_dict` wrote.
+def selection_test_from_dict(content: Mapping[str, Any]) -> SelectionTest:
+    """Read the JSON form of a test.
 
     Raises:
         ArtifactError: Something else.
     """
-    given = {name: content[name] for name in SelectionTest._fields if name in content}
-    fields: dict[str, Any] = {n: math.nan if v is None else v for n, v in given.items()}
+    fields: dict[str, Any] = {
+        name: math.nan if content[name] is None else content[name]
+        for name in SelectionTest._fields
+        if name in content
+    }
     try:
         return SelectionTest(**fields)
     except TypeError as error:
@@ -90,8 +87,8 @@ def evidence_from_dict(content: Mapping[str, Any]) -> SelectionTest:
         ) from error
 
 
-def read_evidence(path: Path) -> SelectionTest:
-    """Read a file of what `evidence_to_dict` made.
+def read_selection_test(path: Path) -> SelectionTest:
+    """Read the JSON file of a test.
 
     Raises:
         ArtifactError: The file holds something else.
@@ -100,21 +97,4 @@ def read_evidence(path: Path) -> SelectionTest:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ArtifactError(f"{path} is no JSON of a selection test: {error}") from error
-    return evidence_from_dict(content if isinstance(content, dict) else {})
-
-
-def selection_to_dict(found: Selection | None) -> dict[str, Any] | None:
-    """A JSON-ready form; `selection_from_dict` reads it."""
-    if found is None:
-        return None
-    mean = None if math.isnan(found.mean) else found.mean
-    test = evidence_to_dict(found.test)
-    return {"test": test, "mean": mean, "low": found.low, "high": found.high}
-
-
-def selection_from_dict(content: Mapping[str, Any] | None) -> Selection | None:
-    """Read what `selection_to_dict` wrote."""
-    if content is None:
-        return None
-    mean = math.nan if content["mean"] is None else content["mean"]
-    return Selection(evidence_from_dict(content["test"]), mean, content["low"], content["high"])
+    return selection_test_from_dict(content if isinstance(content, dict) else {})

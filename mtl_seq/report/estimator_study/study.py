@@ -1,9 +1,9 @@
-"""How far estimators of the entire space are off, over many redraws of the clicks."""
+"""Bias and spread of estimators of the entire space, over many redraws of the clicks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from mtl_seq._files import write_json
 from mtl_seq.errors import DataError
 from mtl_seq.functional.estimators import ClickLaw, MeanEstimator, Values, moments, redraw
-from mtl_seq.report.estimator_study.study_inputs import StudyInputs, checked_inputs
+from mtl_seq.report.compute.serialise import to_json
+from mtl_seq.report.estimator_study.study_inputs import StudyInputs, check_inputs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ESTIMANDS", "EstimatorStudy"]
 
 FloatArray = NDArray[np.float64]
 
 ESTIMANDS = ("log loss", "mean CVR")
-"""What is estimated, both over all impressions: the ideal loss of the prediction, and the CVR."""
+"""Both over all impressions: the ideal log loss of the prediction, and the CVR."""
 
 _KIND, _VERSION = "mtl_seq.estimator_study", 1
 _KEYS = ("estimand", "estimator", "propensity", "imputation")
@@ -31,8 +35,8 @@ class EstimatorStudy:
     """Bias, spread and error of estimators of two means over all impressions.
 
     The means are the ideal log loss of a prediction, ``E[-r log q^ - (1 - r) log(1 - q^)]``, and
-    the CVR, ``E[r]``, with r the conversion there would be after a click. The features stay; clicks
-    and conversions are drawn anew in every redraw, the same ones for every estimator.
+    the CVR, ``E[r]``, with r the potential conversion. The features are fixed; clicks and
+    conversions are redrawn, the same ones for every estimator.
 
     Attributes:
         table: A row per estimand, estimator, propensity and imputation (``""`` where it uses none):
@@ -40,7 +44,7 @@ class EstimatorStudy:
             error of that mean over the redraws), ``analytic_bias``, ``sd`` (of the estimate),
             ``analytic_sd``, ``rmse``, ``formula`` (``"exact"``, or ``"first order"`` where the
             analytic columns are those of a ratio of expectations) and ``reason`` (why a measured
-            figure is NaN). Bias, errors and sd are in the units of the estimand.
+            value is NaN). Bias, errors and sd are in the units of the estimand.
         metadata: What the study was made from.
     """
 
@@ -48,7 +52,7 @@ class EstimatorStudy:
     metadata: Mapping[str, Any]
 
     @classmethod
-    def of(
+    def from_arrays(
         cls,
         pctr: FloatArray,
         pcvr: FloatArray,
@@ -60,22 +64,22 @@ class EstimatorStudy:
         replicates: int = 200,
         seed: int = 0,
         metadata: Mapping[str, Any] | None = None,
-    ) -> "EstimatorStudy":
-        """Study estimators on a truth of one's own.
+    ) -> Self:
+        """Study estimators under a given truth.
 
         Args:
             pctr: ``(N,)`` true P(click | x).
             pcvr: ``(N,)`` true P(r = 1 | x) over the entire space. Draws of r (0 or 1) hold the
-                conversions fixed, so that only the clicks are drawn anew.
+                conversions fixed, so that only the clicks are redrawn.
             prediction: ``(N,)`` predicted CVR in (0, 1) whose loss is estimated.
-            propensities: By name, ``(N,)`` propensities in (0, 1] that weights are made of.
+            propensities: By name, ``(N,)`` propensities in (0, 1] of the weights.
             imputations: By name, ``(N,)`` imputed CVR in [0, 1]; the imputed error is the
                 prediction's cross-entropy against it.
             pctcvr: ``(N,)`` true P(click and conversion | x); by default ``pctr * pcvr``, which
-                says that nothing hidden moves both.
-            replicates: How many redraws, at least 2.
+                assumes no hidden confounding.
+            replicates: Number of redraws, at least 2.
             seed: Seed of the redraws.
-            metadata: Further metadata to keep: where the arrays come from.
+            metadata: Further metadata to keep: the source of the arrays.
 
         Returns:
             The study. With no imputation it holds no direct and no DR estimate.
@@ -84,7 +88,8 @@ class EstimatorStudy:
             DataError: Arrays of other lengths, or values out of range.
 
         >>> p, q = np.full(1000, 0.2), np.full(1000, 0.1)
-        >>> study = EstimatorStudy.of(p, q, q, propensities={"half": p / 2}, imputations={})
+        >>> wrong = {"half": p / 2}
+        >>> study = EstimatorStudy.from_arrays(p, q, q, propensities=wrong, imputations={})
         >>> round(study.row("mean CVR", "IPS", "half")["analytic_bias"], 9)
         0.1
         >>> bool(abs(study.row("mean CVR", "SNIPS", "half")["analytic_bias"]) < 1e-12)
@@ -92,23 +97,23 @@ class EstimatorStudy:
         """
         if replicates < 2:
             raise DataError(f"`replicates` must be at least 2, found {replicates}")
-        given = checked_inputs(
+        inputs = check_inputs(
             pctr, pcvr, prediction, pctcvr, propensities=propensities, imputations=imputations
         )
-        clicks = given.pctr.sum()
-        told = {
+        clicks = inputs.pctr.sum()
+        metadata = {
             **(metadata or {}),
-            "space": "all impressions",
-            "impressions": len(given.pctr),
+            "space": "all",
+            "impressions": len(inputs.pctr),
             "expected clicks": float(clicks),
-            "CTR": float(clicks / len(given.pctr)),
-            "CVR": float(given.pcvr.mean()),
-            "CVR on clicks": float(given.pctcvr.sum() / clicks),
+            "CTR": float(clicks / len(inputs.pctr)),
+            "CVR": float(inputs.pcvr.mean()),
+            "CVR on clicks": float(inputs.pctcvr.sum() / clicks),
             "redraws": replicates,
             "seed": seed,
         }
-        parts = [_measured(given, estimand, replicates, seed) for estimand in ESTIMANDS]
-        return cls(pd.concat(parts, ignore_index=True), told)
+        parts = [_measure(inputs, estimand, replicates, seed) for estimand in ESTIMANDS]
+        return cls(pd.concat(parts, ignore_index=True), metadata)
 
     def row(
         self, estimand: str, estimator: str, propensity: str = "", imputation: str = ""
@@ -119,27 +124,32 @@ class EstimatorStudy:
             DataError: No such row.
         """
         key = (estimand, estimator, propensity, imputation)
-        found = self.table[(self.table[list(_KEYS)] == list(key)).all(axis=1)]
-        if found.empty:
+        rows = self.table[(self.table[list(_KEYS)] == list(key)).all(axis=1)]
+        if rows.empty:
             raise DataError(f"no row {key} in the study: see `table`")
-        row: dict[str, Any] = found.iloc[0].to_dict()
+        row: dict[str, Any] = rows.iloc[0].to_dict()
         return row
 
-    def plot(self, path: str | Path) -> None:
-        """Draw a forest plot into a file, PNG or SVG by its suffix: a panel per estimand."""
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """Draw a forest plot, a panel per estimand.
+
+        Args:
+            path: PNG or SVG file to write too; None for none.
+
+        Returns:
+            The Matplotlib figure.
+        """
         from mtl_seq.report.estimator_study.study_plot import forest
         from mtl_seq.report.render.plot_bias import save
 
-        save(forest(self.table, self.metadata), path)
+        return save(forest(self.table, self.metadata), path)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; what is undefined becomes null."""
-        table = self.table.astype(object)
-        rows = table.where(table.notna(), None).to_dict("records")
-        return {"metadata": dict(self.metadata), "rows": rows}
+        """A JSON-ready form; NaN becomes null."""
+        return {"metadata": dict(self.metadata), "rows": to_json(self.table)}
 
     def to_json(self, path: str | Path) -> None:
-        """Write every figure as JSON."""
+        """Write every value as JSON."""
         write_json(path, self.to_dict(), kind=_KIND, version=_VERSION)
 
 
@@ -150,37 +160,37 @@ class _Choice(NamedTuple):
     normalised: bool
 
 
-def _choices(given: StudyInputs) -> list[_Choice]:
+def _choices(inputs: StudyInputs) -> list[_Choice]:
     """Every estimator with every propensity and imputation that it takes."""
-    found = [_Choice("naive", "", "", True)]
-    found += [_Choice("direct", "", imputed, False) for imputed in given.imputations]
+    choices = [_Choice("naive", "", "", True)]
+    choices += [_Choice("direct", "", imputed, False) for imputed in inputs.imputations]
     for name, normalised in (("IPS", False), ("SNIPS", True)):
-        found += [_Choice(name, weighted, "", normalised) for weighted in given.propensities]
+        choices += [_Choice(name, weighted, "", normalised) for weighted in inputs.propensities]
     for name, normalised in (("DR", False), ("self-normalised DR", True)):
-        found += [
+        choices += [
             _Choice(name, weighted, imputed, normalised)
-            for weighted in given.propensities
-            for imputed in given.imputations
+            for weighted in inputs.propensities
+            for imputed in inputs.imputations
         ]
-    return found
+    return choices
 
 
-def _measured(given: StudyInputs, estimand: str, replicates: int, seed: int) -> pd.DataFrame:
-    converted, unconverted = _values(given, estimand)
-    choices = _choices(given)
-    estimators = [_estimator(given, choice, converted, unconverted) for choice in choices]
+def _measure(inputs: StudyInputs, estimand: str, replicates: int, seed: int) -> pd.DataFrame:
+    converted, unconverted = _values(inputs, estimand)
+    choices = _choices(inputs)
+    estimators = [_estimator(inputs, choice, converted, unconverted) for choice in choices]
     values = Values(torch.from_numpy(converted), torch.from_numpy(unconverted))
-    law = ClickLaw(torch.from_numpy(given.pctr), torch.from_numpy(given.pctcvr))
+    click_law = ClickLaw(torch.from_numpy(inputs.pctr), torch.from_numpy(inputs.pctcvr))
     # One seed for both estimands: they are estimated from the same logs.
     drawn = redraw(
         estimators,
         values,
-        law,
+        click_law,
         replicates=replicates,
         generator=torch.Generator().manual_seed(seed),
     ).numpy()
-    expected = moments(estimators, values, law)
-    truth = float((given.pcvr * converted + (1 - given.pcvr) * unconverted).mean())
+    expected = moments(estimators, values, click_law)
+    truth = float((inputs.pcvr * converted + (1 - inputs.pcvr) * unconverted).mean())
     deviation = drawn.std(0, ddof=1)
     return pd.DataFrame(
         {
@@ -204,19 +214,19 @@ def _measured(given: StudyInputs, estimand: str, replicates: int, seed: int) -> 
     )
 
 
-def _values(given: StudyInputs, estimand: str) -> tuple[FloatArray, FloatArray]:
+def _values(inputs: StudyInputs, estimand: str) -> tuple[FloatArray, FloatArray]:
     if estimand == "mean CVR":
-        return np.ones_like(given.pctr), np.zeros_like(given.pctr)
-    return -np.log(given.prediction), -np.log1p(-given.prediction)
+        return np.ones_like(inputs.pctr), np.zeros_like(inputs.pctr)
+    return -np.log(inputs.prediction), -np.log1p(-inputs.prediction)
 
 
 def _estimator(
-    given: StudyInputs, choice: _Choice, converted: FloatArray, unconverted: FloatArray
+    inputs: StudyInputs, choice: _Choice, converted: FloatArray, unconverted: FloatArray
 ) -> MeanEstimator:
-    weight, imputed = np.ones_like(given.pctr), np.zeros_like(given.pctr)
+    weight, imputed = np.ones_like(inputs.pctr), np.zeros_like(inputs.pctr)
     if choice.propensity:
-        weight = 1 / given.propensities[choice.propensity]
+        weight = 1 / inputs.propensities[choice.propensity]
     if choice.imputation:
-        cvr = given.imputations[choice.imputation]
+        cvr = inputs.imputations[choice.imputation]
         imputed = cvr * converted + (1 - cvr) * unconverted
     return MeanEstimator(torch.from_numpy(weight), torch.from_numpy(imputed), choice.normalised)

@@ -1,4 +1,4 @@
-"""What an estimator study is made from, checked, and the usual right and wrong nuisances."""
+"""Validated inputs of an estimator study, and the usual right and wrong nuisances."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["StudyInputs", "checked_inputs", "usual_imputations", "usual_propensities"]
+__all__ = ["StudyInputs", "check_inputs", "usual_imputations", "usual_propensities"]
 
 FloatArray = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ _ROUNDING = 1e-6
 
 
 class StudyInputs(NamedTuple):
-    """Arrays of an estimator study, ``(N,)`` float64 each; see `EstimatorStudy.of`."""
+    """Arrays of an estimator study, ``(N,)`` float64 each; see `EstimatorStudy.from_arrays`."""
 
     pctr: FloatArray
     pcvr: FloatArray
@@ -34,7 +34,7 @@ def usual_propensities(
 
     Args:
         pctr: ``(N,)`` true P(click | x).
-        floors: What clipped propensities are raised to, in (0, 1). 0.1 is the constant of the ESCM2
+        floors: Floors of the clipped propensities, in (0, 1). 0.1 is the constant of the ESCM2
             paper.
 
     Returns:
@@ -73,7 +73,7 @@ def usual_imputations(
     return {"true CVR": pcvr, "constant": np.full_like(pcvr, joint.sum() / pctr.sum())}
 
 
-def checked_inputs(
+def check_inputs(
     pctr: FloatArray,
     pcvr: FloatArray,
     prediction: FloatArray,
@@ -82,7 +82,7 @@ def checked_inputs(
     propensities: Mapping[str, FloatArray],
     imputations: Mapping[str, FloatArray],
 ) -> StudyInputs:
-    """Arrays of one length with values in range.
+    """Validate that arrays have one length and values in range.
 
     Raises:
         DataError: They are not.
@@ -90,7 +90,7 @@ def checked_inputs(
     p = _array("pctr", pctr, None)
     if len(p) == 0 or p.sum() == 0:
         raise DataError(
-            f"`pctr` must make clicks possible, found {len(p):,} rows without any: hand in the "
+            f"`pctr` must make clicks possible, found {len(p):,} rows without any: pass the "
             "true P(click | x) of at least one row"
         )
     q = _array("pcvr", pcvr, len(p))

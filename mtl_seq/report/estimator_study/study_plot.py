@@ -83,7 +83,7 @@ def _panel(panel: Axes, own: pd.DataFrame) -> None:
 
 
 def _name_rows(panel: Axes, own: pd.DataFrame) -> None:
-    """Three columns of text left of the panel; an estimator's name stands once."""
+    """Three columns of text left of the panel; an estimator's name is written once."""
     panel.set_yticks([])
     place = 0.0
     for column in reversed(_HEADINGS):
@@ -124,7 +124,9 @@ def _groups(own: pd.DataFrame) -> list[range]:
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D([], [], color=_RIGHT, marker="o", ms=5, lw=1.8, label="mean ± 2 sd; no bias found"),
+        Line2D(
+            [], [], color=_RIGHT, marker="o", ms=5, lw=1.8, label="mean ± 2 sd; no significant bias"
+        ),
         Line2D([], [], color=_INK, marker="|", ms=11, ls="", label="bias by the formula"),
         Line2D(
             [],

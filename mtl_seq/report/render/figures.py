@@ -1,4 +1,4 @@
-"""Every figure of a report, with what it shows in words for those who cannot see it."""
+"""Every figure of a report, with a caption and a text alternative."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,254 +7,265 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from mtl_seq.report.compute.result import TRUTH, Estimate, Findings
-from mtl_seq.report.render.formatting import figure, percent, with_interval
+from mtl_seq.report.compute.gap import GAP_CLOSED
+from mtl_seq.report.compute.metrics import LEVEL, Estimate, MetricKey
+from mtl_seq.report.compute.result import TRUTH, ReportResult
+from mtl_seq.report.render.formatting import format_estimate, format_metric, format_percent
 from mtl_seq.report.render.plot_bias import Panel, decile_figure, interval_figure, save
 from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure, sensitivity_figure
 from mtl_seq.report.render.plot_segments import segment_figure
 from mtl_seq.report.render.style import WIDE, Layout, signed_percent
 
-__all__ = ["Picture", "pictures", "write_pictures"]
+__all__ = ["ReportFigure", "report_figures", "write_figures"]
 
 
 _TICKS = {"relative_bias": signed_percent, "gap_closed": "{:.0%}".format}
+_CI = f"with {LEVEL:.0%} CI"
+_OBSERVABLE: dict[str, tuple[str, str]] = {
+    "pCTR, all impressions": ("pctr", "all"),
+    "pCTCVR, all impressions": ("pctcvr", "all"),
+    "pCVR, clicks": ("pcvr", "clicks"),
+}
 
 
-class Picture(NamedTuple):
+class ReportFigure(NamedTuple):
     """One figure.
 
     Attributes:
-        name: Its file's name, without a suffix.
+        name: Name of its file, without a suffix.
         caption: What is drawn, and how to read it.
-        alternative: What it shows, in words and numbers.
+        alternative: The same in words and numbers.
         draw: Draws it for a layout.
-        about: The column it parts the rows by; empty for most.
+        segment_column: The column that its rows are grouped by; empty for most.
     """
 
     name: str
     caption: str
     alternative: str
     draw: Callable[[Layout], Figure]
-    about: str = ""
+    segment_column: str = ""
 
 
-def write_pictures(report: Findings, folder: str | Path) -> list[Path]:
-    """Draw every figure as PNG into a folder; what was written."""
-    written = []
-    for picture in pictures(report).values():
-        written.append(Path(folder) / f"{picture.name}.png")
-        save(picture.draw(WIDE), written[-1])
-    return written
+def write_figures(report: ReportResult, folder: str | Path) -> list[Path]:
+    """Draw every figure as PNG into a folder; returns the files."""
+    paths = []
+    for figure in report_figures(report).values():
+        paths.append(Path(folder) / f"{figure.name}.png")
+        save(figure.draw(WIDE), paths[-1])
+    return paths
 
 
-def pictures(report: Findings) -> dict[str, Picture]:
+def report_figures(report: ReportResult) -> dict[str, ReportFigure]:
     """The figures of a report by name, in the order of the page."""
-    drawn = _truth(report) if report.known else _log(report)
+    if report.has_truth:
+        figures = [_bias_by_space(report), _bias_by_decile(report)]
+    else:
+        figures = [_pcoc(report)]
     if len(report.reliability):
-        drawn.append(_reliability(report))
-    drawn.append(_auc(report))
-    if report.known and any(not np.isnan(value) for value, _ in report.gap.values()):
-        drawn.append(_gap(report))
-    drawn += [_segment(report, by) for by in dict.fromkeys(report.segments["by"])]
+        figures.append(_reliability(report))
+    figures.append(_auc(report))
+    gap = report.metrics.loc[report.metrics["metric"] == "gap_closed", "value"]
+    if gap.notna().any():
+        figures.append(_gap(report))
+    figures += [_segment(report, by) for by in dict.fromkeys(report.segments["by"])]
     if report.overlap is not None:
-        drawn.append(_overlap(report))
+        figures.append(_overlap(report))
     if report.sensitivity is not None and report.sensitivity.reason is None:
-        drawn.append(_sensitivity(report))
-    return {picture.name: picture for picture in drawn}
+        figures.append(_sensitivity(report))
+    return {figure.name: figure for figure in figures}
 
 
 def _panel(
-    report: Findings, title: str, label: str, at: tuple[str, str, str], reference: float | None
+    report: ReportResult, title: str, label: str, key: MetricKey, reference: float | None
 ) -> Panel:
     def lookup(model: str) -> Estimate:
-        return report.estimate(model, *at)
+        return report.estimate(model, *key)
 
-    return Panel(title, label, lookup, reference, _TICKS.get(at[2]), ranked=at[2] == "auc")
+    return Panel(title, label, lookup, reference, _TICKS.get(key[2]), ranked=key[2] == "auc")
 
 
 def _intervals(
-    report: Findings, name: str, caption: str, shown: list[Panel], metric: str
-) -> Picture:
-    said = [
+    report: ReportResult, name: str, caption: str, panels: list[Panel], metric: str
+) -> ReportFigure:
+    texts = [
         f"{panel.title}: "
-        + ", ".join(f"{m} {with_interval(metric, panel.lookup(m))}" for m in report.models)
-        for panel in shown
+        + ", ".join(f"{m} {format_estimate(metric, panel.lookup(m))}" for m in report.models)
+        for panel in panels
     ]
-    return Picture(
+    return ReportFigure(
         name,
         caption,
-        ". ".join(said) + ".",
-        lambda layout: interval_figure(report.models, shown, layout),
+        ". ".join(texts) + ".",
+        lambda layout: interval_figure(report.models, panels, layout),
     )
 
 
-def _truth(report: Findings) -> list[Picture]:
+def _bias_by_space(report: ReportResult) -> ReportFigure:
     label = "relative bias of mean pCVR"
     spaces = {"all": "all impressions", "clicks": "clicks", "non-clicks": "non-clicks"}
-    shown = [
+    panels = [
         _panel(report, title, label, ("pcvr", space, "relative_bias"), 0.0)
         for space, title in spaces.items()
     ]
     caption = (
-        "Relative bias of mean predicted CVR by space, with its 90% interval. Right of the line "
-        "the model promises more conversions than there would be."
+        f"Relative bias of mean predicted CVR by space, {_CI}. Right of the line the model "
+        "predicts too many conversions."
     )
-    found = report.deciles
-    assert found is not None
+    return _intervals(report, "relative_bias", caption, panels, "relative_bias")
+
+
+def _bias_by_decile(report: ReportResult) -> ReportFigure:
+    deciles = report.deciles
+    assert deciles is not None
     ends = [
-        f"{name} {figure('relative_bias', float(bias[0]))} in the lowest to "
-        f"{figure('relative_bias', float(bias[-1]))} in the highest"
-        for name, bias in ((m, found.relative_bias[m]) for m in report.models)
+        f"{name} {format_metric('relative_bias', float(bias[0]))} in the lowest to "
+        f"{format_metric('relative_bias', float(bias[-1]))} in the highest"
+        for name, bias in ((m, deciles.relative_bias[m]) for m in report.models)
     ]
-    return [
-        _intervals(report, "relative_bias", caption, shown, "relative_bias"),
-        Picture(
-            "bias_by_decile",
-            "Relative bias of predicted CVR by decile of the true propensity, all impressions, one "
-            "line a model, with 90% intervals. A line at 0 is unbiased everywhere; bias on the "
-            "left is bias where clicks are rare."
-            + " The oracle's line is what the features allow: what a tower cannot see, it averages."
-            * (report.oracle is not None),
-            f"Relative bias by decile of the propensity ({percent(float(found.propensity[0]))} to "
-            f"{percent(float(found.propensity[-1]))}): {'; '.join(ends)}.",
-            lambda layout: decile_figure(report, layout),
-        ),
-    ]
-
-
-def _log(report: Findings) -> list[Picture]:
-    label = "predicted over observed (PCOC)"
-    asked = {
-        "pCTR, all impressions": ("pctr", "all"),
-        "pCTCVR, all impressions": ("pctcvr", "all"),
-        "pCVR, clicks": ("pcvr", "clicks"),
-    }
-    shown = [_panel(report, title, label, (*at, "pcoc"), 1.0) for title, at in asked.items()]
     caption = (
-        "Predicted over observed clicks and conversions (PCOC), with its 90% interval; 1 is right. "
-        "These three a log identifies."
+        "Relative bias of predicted CVR by decile of the true propensity, all impressions, one "
+        f"line per model, {_CI}. Unbiased at 0; bias on the left is bias where clicks are rare."
     )
-    return [_intervals(report, "pcoc", caption, shown, "pcoc")]
-
-
-def _auc(report: Findings) -> Picture:
-    asked = (
-        {"pCVR, clicks": ("pcvr", "clicks"), "pCVR, all impressions": ("pcvr", "all")}
-        if report.known
-        else {
-            "pCTR, all impressions": ("pctr", "all"),
-            "pCTCVR, all impressions": ("pctcvr", "all"),
-            "pCVR, clicks": ("pcvr", "clicks"),
-        }
+    if report.oracle is not None:
+        caption += (
+            " The oracle is limited only by its features: it averages over those that its CVR "
+            "tower does not see."
+        )
+    return ReportFigure(
+        "bias_by_decile",
+        caption,
+        "Relative bias by decile of the propensity "
+        f"({format_percent(float(deciles.propensity[0]))} to "
+        f"{format_percent(float(deciles.propensity[-1]))}): {'; '.join(ends)}.",
+        lambda layout: decile_figure(report, layout),
     )
-    shown = [_panel(report, title, "AUC", (*at, "auc"), None) for title, at in asked.items()]
-    caption = "AUC by space, with its 90% interval and each model's place. " + (
-        "First on clicks, which is all that a log lets one compute of CVR; then over all rows."
-        if report.known
-        else "That of CVR is on clicks only: all impressions might rank the models otherwise."
+
+
+def _pcoc(report: ReportResult) -> ReportFigure:
+    label = "predicted over observed (PCOC)"
+    panels = [
+        _panel(report, title, label, (*key, "pcoc"), 1.0) for title, key in _OBSERVABLE.items()
+    ]
+    caption = (
+        f"Predicted over observed clicks and conversions (PCOC), {_CI}; unbiased at 1. A log "
+        "identifies these three."
     )
-    return _intervals(report, "auc_by_space", caption, shown, "auc")
+    return _intervals(report, "pcoc", caption, panels, "pcoc")
 
 
-def _gap(report: Findings) -> Picture:
-    at = ("pcvr", "all", "gap_closed")
-    panel = _panel(report, "all impressions", "share of the gap in log loss", at, 1.0)
+def _auc(report: ReportResult) -> ReportFigure:
+    spaces = _OBSERVABLE
+    if report.has_truth:
+        spaces = {"pCVR, clicks": ("pcvr", "clicks"), "pCVR, all impressions": ("pcvr", "all")}
+    panels = [_panel(report, title, "AUC", (*key, "auc"), None) for title, key in spaces.items()]
+    caption = f"AUC by space, {_CI} and each model's rank. " + (
+        "First on clicks, the only space in which a log identifies the AUC of CVR; then over all "
+        "impressions."
+        if report.has_truth
+        else "AUC of CVR is on clicks only: the order over all impressions may differ."
+    )
+    return _intervals(report, "auc_by_space", caption, panels, "auc")
+
+
+def _gap(report: ReportResult) -> ReportFigure:
+    panel = _panel(report, "all impressions", "share of the gap in log loss", GAP_CLOSED, 1.0)
     caption = (
         "Share of the log loss between the naive model (0%) and the oracle (100%) that each model "
-        "closes, all impressions, with its 90% interval."
+        f"closes, all impressions, {_CI}."
     )
     return _intervals(report, "gap_closed", caption, [panel], "gap_closed")
 
 
-def _reliability(report: Findings) -> Picture:
-    target = "mean true probability" if report.known else "observed rate"
-    said = []
-    for (model, quantity, space), own in report.reliability.groupby(
+def _reliability(report: ReportResult) -> ReportFigure:
+    target = "mean true probability" if report.has_truth else "observed rate"
+    texts = []
+    for (model, quantity, space), bins in report.reliability.groupby(
         ["model", "quantity", "space"], sort=False
     ):
-        first, last = own.iloc[0], own.iloc[-1]
-        said.append(
-            f"{model}, {quantity} on {space}: predicted {percent(first['predicted'])} against "
-            f"{percent(first['observed'])} in the lowest tenth, {percent(last['predicted'])} "
-            f"against {percent(last['observed'])} in the highest"
+        first, last = (
+            (format_percent(row["predicted"]), format_percent(row["observed"]))
+            for row in (bins.iloc[0], bins.iloc[-1])
         )
-    return Picture(
+        texts.append(
+            f"{model}, {quantity} on {space}: predicted {first[0]} against {first[1]} in the "
+            f"lowest tenth, {last[0]} against {last[1]} in the highest"
+        )
+    return ReportFigure(
         "reliability",
         f"Reliability: {target} against mean prediction in tenths of each model's predictions, "
         "logarithmic axes. Below the line the model predicts too much.",
-        "; ".join(said) + ".",
+        "; ".join(texts) + ".",
         lambda layout: reliability_figure(report, layout),
     )
 
 
-def _overlap(report: Findings) -> Picture:
-    found = report.overlap
-    assert found is not None
-    middle = {
-        name: float(found.edges[int(np.searchsorted(counts.cumsum(), counts.sum() / 2))])
-        for name, counts in (("clicks", found.clicks), ("non-clicks", found.others))
+def _overlap(report: ReportResult) -> ReportFigure:
+    overlap = report.overlap
+    assert overlap is not None
+    median = {
+        name: float(overlap.edges[int(np.searchsorted(counts.cumsum(), counts.sum() / 2))])
+        for name, counts in (("clicks", overlap.clicks), ("non-clicks", overlap.others))
         if counts.sum()
     }
-    said = ", ".join(
-        f"half of the {name} lie below about {percent(p)}" for name, p in middle.items()
+    text = ", ".join(
+        f"median of the {name} about {format_percent(p)}" for name, p in median.items()
     )
-    whose = "the true propensity" if found.source == TRUTH else f"propensity by {found.source}"
-    return Picture(
+    whose = "true propensity" if overlap.source == TRUTH else f"propensity by {overlap.source}"
+    return ReportFigure(
         "overlap",
-        f"Overlap: {whose} of clicked and other impressions, each as a share of its own rows. "
-        "Where there are non-clicks and hardly a click, weights explode and nothing is learned.",
-        f"{said[:1].upper()}{said[1:]}; all lie between {percent(float(found.edges[0]))} and "
-        f"{percent(float(found.edges[-1]))}.",
+        f"Overlap: {whose} of clicks and non-clicks, each as a share of its space. Where there are "
+        "non-clicks and hardly a click, inverse propensity weights are large and estimates "
+        "unreliable.",
+        f"{text[:1].upper()}{text[1:]}; range {format_percent(float(overlap.edges[0]))} to "
+        f"{format_percent(float(overlap.edges[-1]))}.",
         lambda layout: overlap_figure(report, layout),
     )
 
 
-def _segment(report: Findings, by: str) -> Picture:
-    quantity = "pcvr" if report.known else "pctcvr"
-    rows = report.segments[
-        (report.segments["by"] == by)
-        & (report.segments["quantity"] == quantity)
-        & (report.segments["space"] == "all")
-    ]
-    said = []
-    for model, own in rows.groupby("model", sort=False):
-        defined = own[own["relative_bias"].notna()]
+def _segment(report: ReportResult, by: str) -> ReportFigure:
+    texts = []
+    for model, rows in report.main_segments(by).groupby("model", sort=False):
+        defined = rows[rows["relative_bias"].notna()]
         if len(defined):
             ends = (defined.loc[defined["relative_bias"].agg(f)] for f in ("idxmin", "idxmax"))
-            said.append(
+            texts.append(
                 f"{model} "
                 + " to ".join(
-                    f"{figure('relative_bias', e['relative_bias'])} in {e['segment']}" for e in ends
+                    f"{format_metric('relative_bias', end['relative_bias'])} in {end['segment']}"
+                    for end in ends
                 )
             )
-    name = "pCVR" if report.known else "pCTCVR"
-    return Picture(
+    name = "pCVR" if report.has_truth else "pCTCVR"
+    return ReportFigure(
         f"segments_{_file(by)}",
-        f"Relative bias of mean {name} over all impressions by {by}. "
-        "Red is too much, blue too little; a star marks groups too small to lean on.",
-        f"From the least to the most biased group: {'; '.join(said)}."
-        if said
-        else "No group has a figure.",
+        f"Relative bias of mean {name} over all impressions by {by}. Red: too high, blue: too low; "
+        "a star marks groups too small to rely on.",
+        f"From the least to the greatest bias: {'; '.join(texts)}."
+        if texts
+        else "No group has a value.",
         lambda layout: segment_figure(report, by, layout),
         by,
     )
 
 
-def _sensitivity(report: Findings) -> Picture:
-    found = report.sensitivity
-    assert found is not None
+def _sensitivity(report: ReportResult) -> ReportFigure:
+    curve = report.sensitivity
+    assert curve is not None
     ranges = "; ".join(
-        f"for psi within 1/{gamma:g} and {gamma:g} from {percent(low)} to {percent(high)}"
-        for gamma, (low, high) in found.ranges.items()
+        f"for psi between 1/{gamma:g} and {gamma:g} from {format_percent(low)} to "
+        f"{format_percent(high)}"
+        for gamma, (low, high) in curve.ranges.items()
     )
-    means = ", ".join(f"{row.model} {percent(row.mean_pcvr)}" for row in found.models.itertuples())
-    return Picture(
+    means = ", ".join(
+        f"{row.model} {format_percent(row.mean_pcvr)}" for row in curve.models.itertuples()
+    )
+    return ReportFigure(
         "sensitivity",
         "Mean CVR over all impressions by assumed odds ratio psi of click and potential "
-        f"conversion, with pCTR and pCTCVR of {found.base}; each model's mean pCVR is right where "
-        "its line meets the curve. psi = 1: nothing hidden moves both. The band is psi from 1/2 "
+        f"conversion, with pCTR and pCTCVR of {curve.base}; each model's mean pCVR is unbiased "
+        "where its line meets the curve. psi = 1: no hidden confounding. The band is psi from 1/2 "
         "to 2.",
-        f"The mean CVR falls as psi rises: {ranges}. Mean pCVR: {means}.",
+        f"The mean CVR decreases in psi: {ranges}. Mean pCVR: {means}.",
         lambda layout: sensitivity_figure(report, layout),
     )
 

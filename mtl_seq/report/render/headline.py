@@ -1,149 +1,152 @@
-"""What a report says in its first lines."""
+"""First lines of a report."""
 
 import numpy as np
 
+from mtl_seq.report.compute.metrics import LEVEL, Estimate
 from mtl_seq.report.compute.ranking_models import REASON
-from mtl_seq.report.compute.result import CEILING, Findings
-from mtl_seq.report.render.formatting import figure, percent, with_interval
+from mtl_seq.report.compute.result import CEILING, ReportResult
+from mtl_seq.report.render.formatting import format_estimate, format_metric, format_percent
 from mtl_seq.report.render.selection_text import selection_lines
 
-__all__ = ["contradiction_lines", "headline"]
+__all__ = ["headline", "rank_disagreement_lines"]
 
 _BIAS = ("pcvr", "all", "relative_bias")
 _PCOC = ("pctcvr", "all", "pcoc")
 _NOTABLE = 0.005
+_CI = f"{LEVEL:.0%} CI"
 
 
-def headline(report: Findings) -> list[str]:
-    """Sentences for a reader with ten seconds: which model, how biased, where, how sure."""
-    return _against_truth(report) if report.known else _from_log(report)
+def headline(report: ReportResult) -> list[str]:
+    """Sentences on the best model, its bias, where the bias is, and how certain that is."""
+    return _against_truth(report) if report.has_truth else _from_log(report)
 
 
-def contradiction_lines(report: Findings) -> list[str]:
-    """A sentence for each pair of models that clicks surely order otherwise than all rows do."""
+def rank_disagreement_lines(report: ReportResult) -> list[str]:
+    """A sentence for each pair of models whose order on clicks is not that over all impressions."""
     return [
-        f"On clicks {one.clicked} ranks above {one.entire} (AUC ahead by "
-        f"{_lead(one.lead_on_clicks)}), over all impressions below it (behind by "
+        f"On clicks {one.clicked} ranks above {one.entire} (AUC higher by "
+        f"{_lead(one.lead_on_clicks)}), over all impressions below it (AUC lower by "
         f"{_lead(one.lead_on_all)})."
-        for one in report.contradictions
+        for one in report.rank_disagreements
     ]
 
 
-def _against_truth(report: Findings) -> list[str]:
-    graded = _graded(report, _BIAS)
-    usable = [name for name in graded if name != report.oracle]
+def _against_truth(report: ReportResult) -> list[str]:
+    graded = _graded(report, _BIAS[2])
+    competing = [name for name in graded if name != report.oracle]
     lines = []
-    if usable:
-        best = min(usable, key=lambda m: report.estimate(m, "pcvr", "all", "log_loss").value)
+    if competing:
+        best = min(competing, key=lambda m: report.estimate(m, "pcvr", "all", "log_loss").value)
         lines.append(
-            f"Over all impressions {best} comes closest to the true CVR (least log loss); on "
-            f"average it is off by {_bias(report, best)}."
+            f"Over all impressions {best} has the least log loss against the true CVR; its "
+            f"relative bias is {_bias(report, best)}."
         )
-        lines.append(_where(report, best))
-        lines += [_how_sure(report, "of pCVR, all impressions")] if report.lead else []
-        others = ", ".join(f"{name} {_bias(report, name)}" for name in usable if name != best)
-        lines += [f"The others: {others}."] if others else []
+        lines.append(_bias_by_space(report, best))
+        lines += [_lead_line(report, "pCVR")] if report.lead else []
+        others = ", ".join(f"{name} {_bias(report, name)}" for name in competing if name != best)
+        lines += [f"Relative bias of the others: {others}."] if others else []
     if report.oracle:
         lines.append(
-            f"{report.oracle}, trained on what nobody can observe: {_bias(report, report.oracle)}."
+            f"Relative bias of {report.oracle}, trained on potential outcomes, which no log holds: "
+            f"{_bias(report, report.oracle)}."
         )
-    lines += _rankers(report, graded)
+    lines += _ranker_lines(report, graded)
     ceiling = report.estimate(CEILING, *_BIAS).value
     if abs(ceiling) > _NOTABLE:
         lines.append(
-            f"Something hidden moves clicks and conversions: a method that assumes otherwise can "
-            f"at best be off by {ceiling:+.0%}."
+            "Hidden confounding of clicks and conversions: a method that assumes none has at best "
+            f"a relative bias of {ceiling:+.0%}."
         )
-    count = len(report.contradictions)
+    count = len(report.rank_disagreements)
     if count:
         pairs = "one pair" if count == 1 else f"{count} pairs"
-        lines.append(f"Judged on clicks alone, AUC would order {pairs} of models the wrong way.")
+        lines.append(
+            f"AUC on clicks orders {pairs} of models otherwise than AUC over all impressions."
+        )
     return lines
 
 
-def _where(report: Findings, best: str) -> str:
+def _bias_by_space(report: ReportResult, best: str) -> str:
     assert report.deciles is not None
     bias = report.deciles.relative_bias[best]
     on = {
-        space: figure("relative_bias", report.estimate(best, "pcvr", space, "relative_bias").value)
+        space: _format_bias(report.estimate(best, "pcvr", space, "relative_bias").value)
         for space in ("clicks", "non-clicks")
     }
-    said = f"On clicks that is {on['clicks']}, on non-clicks {on['non-clicks']}"
+    text = f"On clicks it is {on['clicks']}, on non-clicks {on['non-clicks']}"
     if np.isnan(bias).all():
-        return f"{said}."
+        return f"{text}."
     at = int(np.nanargmax(np.abs(bias)))
     if abs(bias[at]) < _NOTABLE:
-        return f"{said}; in no decile of the propensity is it more than {_NOTABLE:.1%} off."
+        return f"{text}; below {_NOTABLE:.1%} in every decile of the propensity."
     return (
-        f"{said}; it is largest in decile {at + 1} of the propensity (mean "
-        f"{percent(float(report.deciles.propensity[at]))}): "
-        f"{figure('relative_bias', float(bias[at]))}."
+        f"{text}; it is largest in decile {at + 1} of the propensity (mean "
+        f"{format_percent(float(report.deciles.propensity[at]))}): {_format_bias(float(bias[at]))}."
     )
 
 
-def _how_sure(report: Findings, what: str) -> str:
-    found = report.lead
-    assert found is not None
-    lead = _lead(found.lead)
-    if found.sure:
-        return f"Its lead over {found.second}, the next, is sure: {lead} in log loss {what}."
+def _lead_line(report: ReportResult, quantity: str) -> str:
+    assert report.lead is not None
+    significant = report.lead.lead.excludes_zero
+    verdict = f"the {_CI} {'excludes' if significant else 'includes'} 0"
     return (
-        f"Its lead over {found.second}, the next, is not sure: {lead} in log loss {what}. The rows "
-        "at hand cannot tell the two apart."
+        f"Log loss of {quantity} over all impressions, next model ({report.lead.second}) minus "
+        f"{report.lead.first}: {_lead(report.lead.lead)}; {verdict}."
     )
 
 
-def _from_log(report: Findings) -> list[str]:
+def _from_log(report: ReportResult) -> list[str]:
     lines = [
         "Identified from a log: CTR and CTCVR over all impressions, CVR on clicks. CVR on "
-        "impressions without a click is not: no figure here says how biased it is."
+        "non-clicks is not identified: no metric here measures its bias."
     ]
     if report.metrics["reason"].notna().any():
-        lines.append("Some figures are not defined on this log: the reasons stand with the table.")
+        lines.append("Some metrics are undefined on this log; the reasons are below the table.")
     if report.lead:
         lines.append(
-            f"By what is identified {report.lead.first} comes closest (least log loss of pCTCVR). "
-            + _how_sure(report, "of pCTCVR, all impressions")
+            f"{report.lead.first} has the least log loss of pCTCVR. {_lead_line(report, 'pCTCVR')}"
         )
-    graded = _graded(report, _PCOC)
-    said = ", ".join(f"{name} {_pcoc(report, name)}" for name in graded)
+    graded = _graded(report, _PCOC[2])
+    pcoc = ", ".join(
+        f"{name} {format_estimate('pcoc', report.estimate(name, *_PCOC))}" for name in graded
+    )
     if graded:
-        lines.append(f"Conversions predicted over observed (PCOC), all impressions: {said}.")
-    lines += _rankers(report, graded)
+        lines.append(f"Predicted over observed conversions (PCOC), all impressions: {pcoc}.")
+    lines += _ranker_lines(report, graded)
     if report.selection is not None:
         lines += selection_lines(report.selection)
-    found = report.sensitivity
-    if found is not None and found.reason is None:
-        low, high = found.ranges[2.0]
+    curve = report.sensitivity
+    if curve is not None and curve.reason is None:
+        low, high = map(format_percent, curve.ranges[2.0])
+        least, greatest = map(format_percent, curve.worst)
         lines.append(
-            f"Not identified: if the odds ratio of click and potential conversion lies between 1/2 "
-            f"and 2, the mean CVR over all impressions lies between {percent(low)} and "
-            f"{percent(high)}; if nothing is assumed, between {percent(found.worst[0])} and "
-            f"{percent(found.worst[1])}."
+            "Not identified: the mean CVR over all impressions. If the odds ratio of click and "
+            f"potential conversion is between 1/2 and 2, it is between {low} and {high}; without "
+            f"any assumption, between {least} and {greatest}."
         )
     return lines
 
 
-def _graded(report: Findings, at: tuple[str, str, str]) -> list[str]:
-    """Models whose predictions are probabilities, so that the figure is theirs or of all."""
-    own = report.metrics[report.metrics["metric"] == at[2]]
-    ranks = set(own.loc[own["reason"] == REASON, "model"])
-    return [name for name in report.models if name not in ranks]
+def _graded(report: ReportResult, metric: str) -> list[str]:
+    """Models that predict probabilities."""
+    rows = report.metrics[report.metrics["metric"] == metric]
+    rankers = set(rows.loc[rows["reason"] == REASON, "model"])
+    return [name for name in report.models if name not in rankers]
 
 
-def _rankers(report: Findings, graded: list[str]) -> list[str]:
+def _ranker_lines(report: ReportResult, graded: list[str]) -> list[str]:
     names = ", ".join(name for name in report.models if name not in graded)
-    return [f"No probabilities, only an order: {names}."] if names else []
+    return [f"Ranking models, without probabilities: {names}."] if names else []
 
 
-def _pcoc(report: Findings, model: str) -> str:
-    return with_interval("pcoc", report.estimate(model, *_PCOC))
+def _format_bias(value: float) -> str:
+    return format_metric("relative_bias", value)
 
 
-def _bias(report: Findings, name: str) -> str:
-    return with_interval("relative_bias", report.estimate(name, *_BIAS))
+def _bias(report: ReportResult, name: str) -> str:
+    return format_estimate("relative_bias", report.estimate(name, *_BIAS))
 
 
-def _lead(lead: tuple[float, float, float]) -> str:
+def _lead(lead: Estimate) -> str:
     value, low, high = lead
     return f"{value:.5f} [{low:.5f}, {high:.5f}]"

@@ -1,4 +1,4 @@
-"""The figures a report opens with: bias by propensity decile, and figures with their intervals."""
+"""Bias by propensity decile, and metrics with their intervals."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mtl_seq._files import atomic_path
-from mtl_seq.report.compute.result import CEILING, Estimate, Findings
+from mtl_seq.report.compute.metrics import Estimate
+from mtl_seq.report.compute.result import CEILING, ReportResult
 from mtl_seq.report.render.style import (
     FAINT,
     GREY,
@@ -21,7 +22,7 @@ from mtl_seq.report.render.style import (
     Style,
     canvas,
     legend,
-    legend_room,
+    legend_height,
     panels,
     signed_percent,
     styles,
@@ -31,15 +32,15 @@ __all__ = ["Panel", "decile_figure", "interval_figure", "main_figure", "save"]
 
 
 class Panel(NamedTuple):
-    """One panel of figures with intervals.
+    """One panel of estimates with intervals.
 
     Attributes:
-        title: What stands above it: the space.
-        label: What its axis shows.
-        lookup: By model, the figure; NaN where it is undefined.
-        reference: Where a line is drawn; None for none.
-        form: How its ticks are written; None for plain numbers.
-        ranked: Whether each figure's place is written beside it, the highest first.
+        title: Its title: the space.
+        label: Label of its axis.
+        lookup: Estimate by model; NaN where it is undefined.
+        reference: Position of a reference line; None for none.
+        form: Format of its ticks; None for plain numbers.
+        ranked: Whether each model's rank is written beside its estimate, the highest first.
     """
 
     title: str
@@ -50,9 +51,9 @@ class Panel(NamedTuple):
     ranked: bool = False
 
 
-def main_figure(report: Findings) -> Figure:
-    """The figure a report opens with."""
-    if report.known:
+def main_figure(report: ReportResult) -> Figure:
+    """Main figure of a report."""
+    if report.has_truth:
         return decile_figure(report, WIDE)
     panel = Panel(
         "pCTCVR, all impressions",
@@ -63,31 +64,31 @@ def main_figure(report: Findings) -> Figure:
     return interval_figure(report.models, [panel], WIDE)
 
 
-def decile_figure(report: Findings, layout: Layout) -> Figure:
-    """Relative bias of predicted CVR by decile of the true propensity, one line a model."""
+def decile_figure(report: ReportResult, layout: Layout) -> Figure:
+    """Relative bias of predicted CVR by decile of the true propensity, one line per model."""
     assert report.deciles is not None
-    found = report.deciles
-    place = np.arange(1, len(found.propensity) + 1)
+    deciles = report.deciles
+    place = np.arange(1, len(deciles.propensity) + 1)
     shown = styles(report.models)
-    room = legend_room([*report.models, f"ceiling: {CEILING}"], layout)
-    figure, axes = canvas(layout, 3.9 if layout is WIDE else 3.6 + room)
+    extra = legend_height([*report.models, f"ceiling: {CEILING}"], layout)
+    figure, axes = canvas(layout, 3.9 if layout is WIDE else 3.6 + extra)
     for index, style in enumerate(shown):
-        # Beside one another, so that intervals do not hide each other.
+        # Side by side, so that intervals do not overlap.
         at = place + 0.5 * (index - (len(shown) - 1) / 2) / len(shown)
-        low, high = found.low[style.name], found.high[style.name]
+        low, high = deciles.low[style.name], deciles.high[style.name]
         axes.vlines(at, low, high, color=style.colour, lw=1.2, alpha=0.55)
-        value = found.relative_bias[style.name]
+        value = deciles.relative_bias[style.name]
         axes.plot(
             at, value, color=style.colour, lw=1.3, marker=style.marker, ms=4.5, label=style.label
         )
-    ceiling = found.relative_bias.get(CEILING, np.zeros(len(place)))
+    ceiling = deciles.relative_bias.get(CEILING, np.zeros(len(place)))
     if not np.allclose(ceiling, 0, atol=1e-9):
         axes.plot(place, ceiling, color=INK, ls=":", lw=1.6, label=f"ceiling: {CEILING}")
     axes.axhline(0, color=INK, lw=1)
     narrow = layout.columns == 1
     marks = [
         f"{p:.0%}" if narrow else f"{i}\n{p:.1%}"
-        for i, p in zip(place, found.propensity, strict=True)
+        for i, p in zip(place, deciles.propensity, strict=True)
     ]
     axes.set_xticks(place, marks)
     axes.set_xlabel(
@@ -103,16 +104,16 @@ def decile_figure(report: Findings, layout: Layout) -> Figure:
 
 
 def interval_figure(models: Sequence[str], shown: Sequence[Panel], layout: Layout) -> Figure:
-    """Figures with their intervals, a row a model, a panel each."""
+    """Estimates with their intervals, a row per model, a panel each."""
     height = 0.85 + 0.27 * len(models)
     figure, grid = panels(layout, len(shown), height, rows=True)
     drawn = styles(models)
     for index, (axes, panel) in enumerate(zip(grid, shown, strict=True)):
-        found = [panel.lookup(style.name) for style in drawn]
-        for row, (style, at) in enumerate(zip(drawn, found, strict=True)):
-            _mark(axes, row, style, at)
+        estimates = [panel.lookup(style.name) for style in drawn]
+        for row, (style, estimate) in enumerate(zip(drawn, estimates, strict=True)):
+            _mark(axes, row, style, estimate)
         if panel.ranked:
-            _ranks(axes, [at.value for at in found])
+            _ranks(axes, [estimate.value for estimate in estimates])
         if panel.reference is not None:
             axes.axvline(panel.reference, color=INK, lw=1, zorder=1)
         axes.set_ylim(len(models) - 0.5, -0.5)
@@ -132,30 +133,42 @@ def interval_figure(models: Sequence[str], shown: Sequence[Panel], layout: Layou
     return figure
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure, whole or not at all; the suffix says whether PNG or SVG."""
-    undated = {"Date": None} if Path(path).suffix == ".svg" else {}
-    with atomic_path(path) as aside:
-        figure.savefig(aside, dpi=160, bbox_inches="tight", metadata=undated)
+def save(figure: Figure, path: str | Path | None) -> Figure:
+    """Write a figure atomically, as PNG or SVG by the suffix; None writes nothing.
+
+    Returns:
+        The figure.
+    """
+    if path is not None:
+        undated = {"Date": None} if Path(path).suffix == ".svg" else {}
+        with atomic_path(path) as aside:
+            figure.savefig(aside, dpi=160, bbox_inches="tight", metadata=undated)
+    return figure
 
 
 def _formatter(form: Callable[[float], str]) -> FuncFormatter:
     return FuncFormatter(lambda value, _: form(value))
 
 
-def _mark(axes: Axes, row: int, style: Style, at: Estimate) -> None:
-    if np.isnan(at.value):
+def _mark(axes: Axes, row: int, style: Style, estimate: Estimate) -> None:
+    if np.isnan(estimate.value):
         axes.annotate(
             "n/a", (0.02, row), xycoords=("axes fraction", "data"), color=GREY, fontsize=SIZE,
             va="center",
         )  # fmt: skip
         return
-    axes.plot([at.low, at.high], [row, row], color=style.colour, lw=2.2, solid_capstyle="round")
-    axes.plot([at.value], [row], color=style.colour, marker=style.marker, ms=6)
+    axes.plot(
+        [estimate.low, estimate.high],
+        [row, row],
+        color=style.colour,
+        lw=2.2,
+        solid_capstyle="round",
+    )
+    axes.plot([estimate.value], [row], color=style.colour, marker=style.marker, ms=6)
 
 
 def _one_scale(grid: Sequence[Axes]) -> None:
-    """The same span in every panel, so that distances compare at a glance."""
+    """Give every panel the same limits, so that distances compare."""
     ends = [axes.get_xlim() for axes in grid]
     for axes in grid:
         axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))

@@ -1,4 +1,4 @@
-"""Curves: reliability, propensities, and the CVR by assumed odds ratio."""
+"""Curves: reliability, propensities, and mean CVR by assumed odds ratio."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from mtl_seq.report.compute.result import TRUTH, Findings
+from mtl_seq.report.compute.result import TRUTH, ReportResult
 from mtl_seq.report.render.style import (
     ACCENT,
     BAND,
@@ -24,7 +24,7 @@ from mtl_seq.report.render.style import (
     Layout,
     canvas,
     legend,
-    legend_room,
+    legend_height,
     panels,
     styles,
 )
@@ -36,19 +36,14 @@ _SPACES = {"all": "all impressions", "clicks": "clicks", "non-clicks": "non-clic
 _RATIOS = (1 / 5, 1 / 3, 1 / 2, 1, 2, 3, 5)
 
 
-def reliability_figure(report: Findings, layout: Layout) -> Figure:
+def reliability_figure(report: ReportResult, layout: Layout) -> Figure:
     """Mean target against mean prediction in tenths of the prediction, a panel per space."""
-    asked = list(
-        dict.fromkeys(zip(report.reliability["quantity"], report.reliability["space"], strict=True))
-    )
-    room = legend_room(report.models, layout) / max(1, len(asked))
-    figure, grid = panels(layout, len(asked), 3.1 if layout is WIDE else 3.0 + room)
-    for axes, (quantity, space) in zip(grid, asked, strict=True):
-        own = report.reliability[
-            (report.reliability["quantity"] == quantity) & (report.reliability["space"] == space)
-        ]
+    curves = report.reliability.groupby(["quantity", "space"], sort=False)
+    extra = legend_height(report.models, layout) / max(1, len(curves))
+    figure, grid = panels(layout, len(curves), 3.1 if layout is WIDE else 3.0 + extra)
+    for axes, ((quantity, space), rows) in zip(grid, curves, strict=True):
         for style in styles(report.models):
-            bins = own[own["model"] == style.name]
+            bins = rows[rows["model"] == style.name]
             kept = (bins["predicted"] > 0) & (bins["observed"] > 0)
             axes.plot(
                 bins["predicted"][kept], bins["observed"][kept], color=style.colour, lw=1.2,
@@ -60,57 +55,58 @@ def reliability_figure(report: Findings, layout: Layout) -> Figure:
             fontweight="bold",
         )  # fmt: skip
         axes.set_xlabel("mean prediction", fontsize=SIZE)
-        seen = "mean true probability" if report.known else "observed rate"
-        axes.set_ylabel(seen, fontsize=SIZE)
+        target = "mean true probability" if report.has_truth else "observed rate"
+        axes.set_ylabel(target, fontsize=SIZE)
         axes.grid(axis="x", color=FAINT, lw=0.5)
     legend(figure, grid[0], layout, below=True)
     return figure
 
 
-def overlap_figure(report: Findings, layout: Layout) -> Figure:
-    """How the propensities of clicked and other impressions lie, each as a share of its own."""
-    found = report.overlap
-    assert found is not None
+def overlap_figure(report: ReportResult, layout: Layout) -> Figure:
+    """Propensities of clicks and non-clicks, each as a share of its space."""
+    overlap = report.overlap
+    assert overlap is not None
     figure, axes = canvas(layout, 2.7 if layout is WIDE else 3.0)
     for counts, colour, name in (
-        (found.others, GREY, "non-clicks"),
-        (found.clicks, "#0072B2", "clicks"),
+        (overlap.others, GREY, "non-clicks"),
+        (overlap.clicks, "#0072B2", "clicks"),
     ):
         if counts.sum():
             share = counts / counts.sum()
-            axes.stairs(share, found.edges, fill=True, color=colour, alpha=0.25)
+            axes.stairs(share, overlap.edges, fill=True, color=colour, alpha=0.25)
             axes.stairs(
-                share, found.edges, color=colour, lw=1.4, label=f"{name} ({counts.sum():,.0f})"
+                share, overlap.edges, color=colour, lw=1.4, label=f"{name} ({counts.sum():,.0f})"
             )
-    row = found.weights[found.weights["propensity"] == found.source].iloc[0]
+    row = overlap.weights[overlap.weights["propensity"] == overlap.source].iloc[0]
     floor = float(row["floor"])
-    if found.edges[0] < floor:
+    if overlap.edges[0] < floor:
         axes.axvline(floor, color=ACCENT, lw=1.2, ls="--", label=f"1% quantile ({floor:.2%})")
     axes.set_xscale("log")
-    _log_ticks(axes, "x", float(found.edges[0]), float(found.edges[-1]))
+    _log_ticks(axes, "x", float(overlap.edges[0]), float(overlap.edges[-1]))
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel(f"propensity P(click | x): {found.source}", fontsize=SIZE)
-    axes.set_ylabel("share of its own rows", fontsize=SIZE)
+    axes.set_xlabel(f"propensity P(click | x): {overlap.source}", fontsize=SIZE)
+    axes.set_ylabel("share of the space", fontsize=SIZE)
     legend(figure, axes, layout)
     return figure
 
 
-def sensitivity_figure(report: Findings, layout: Layout) -> Figure:
+def sensitivity_figure(report: ReportResult, layout: Layout) -> Figure:
     """Mean CVR over all impressions by assumed odds ratio, with each model's mean pCVR."""
-    found = report.sensitivity
-    assert found is not None
-    room = legend_room([*report.models, "mean CVR at this psi", "true mean CVR"], layout)
-    figure, axes = canvas(layout, 3.6 if layout is WIDE else 3.2 + room)
+    curve = report.sensitivity
+    assert curve is not None
+    extra = legend_height([*report.models, "mean CVR at this psi", "true mean CVR"], layout)
+    figure, axes = canvas(layout, 3.6 if layout is WIDE else 3.2 + extra)
     axes.axvspan(0.5, 2, color=BAND, zorder=0)
-    axes.plot(found.psi, found.mean, color=INK, lw=2, label="mean CVR at this psi")
-    means = found.models.set_index("model")["mean_pcvr"]
+    axes.plot(curve.psi, curve.mean, color=INK, lw=2, label="mean CVR at this psi")
+    models = curve.models.set_index("model")
+    means = models["mean_pcvr"]
     for style in styles(report.models):
         axes.axhline(means[style.name], color=style.colour, lw=1.1)
-        at = float(found.models.set_index("model").loc[style.name, "psi_unbiased"])
-        inside = found.psi[0] <= at <= found.psi[-1]
+        psi = float(models.loc[style.name, "psi_unbiased"])
+        inside = curve.psi[0] <= psi <= curve.psi[-1]
         axes.plot(
-            [at if inside else np.nan], [means[style.name]], color=style.colour, lw=1.1,
+            [psi if inside else np.nan], [means[style.name]], color=style.colour, lw=1.1,
             marker=style.marker, ms=6, label=style.label,
         )  # fmt: skip
     if TRUTH in means.index:
@@ -121,7 +117,7 @@ def sensitivity_figure(report: Findings, layout: Layout) -> Figure:
         FuncFormatter(lambda v, _: f"1/{1 / v:.0f}" if v < 0.99 else f"{v:.0f}")
     )
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(found.psi[0], found.psi[-1])
+    axes.set_xlim(curve.psi[0], curve.psi[-1])
     axes.set_xlabel("assumed odds ratio psi", fontsize=SIZE)
     axes.set_ylabel("mean CVR or pCVR, all impressions", fontsize=SIZE)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
@@ -130,7 +126,7 @@ def sensitivity_figure(report: Findings, layout: Layout) -> Figure:
 
 
 def _diagonal(axes: Axes) -> None:
-    """Equal, logarithmic axes about what is drawn, and the line of perfect calibration."""
+    """Equal logarithmic axes, and the line of perfect calibration."""
     values = np.concatenate([line.get_xydata().ravel() for line in axes.get_lines()] or [[]])  # type: ignore[union-attr]
     if values.size == 0:
         axes.text(0.5, 0.5, "nothing to draw", transform=axes.transAxes, ha="center", color=GREY)

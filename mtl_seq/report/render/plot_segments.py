@@ -1,49 +1,41 @@
-"""Bias by segment as a heat map: a row a group, a column a model."""
+"""Bias by segment as a heat map: a row per group, a column per model."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtl_seq.report.compute.result import Findings
+from mtl_seq.report.compute.result import ReportResult
 from mtl_seq.report.render.style import GREY, INK, SIZE, WIDE, Layout, panels
 
 __all__ = ["segment_figure"]
 
 _MODELS = {True: 12, False: 6}
-"""Models side by side on a page, and on a phone; more make a second panel."""
+"""Models side by side on a desktop, and on a phone; more make a second panel."""
 
 _FEWER, _LONG = 4, 8
-"""On a phone, beside groups with names longer than eight letters."""
+"""Models on a phone, where names of groups are longer than eight letters."""
 
 _LONGEST = {True: 28, False: 14}
 _LETTERS = {True: 75, False: 20}
-"""Letters of the models' names that fit in a row; more are set aslant."""
+"""Letters of the models' names that fit in a row; longer ones are rotated."""
 
 _REACH = 0.8
 """Relative bias of the strongest colour; the same in every figure, so that colours compare."""
 
 
-def segment_figure(report: Findings, by: str, layout: Layout) -> Figure:
-    """Relative bias of every model in every group of a column.
-
-    With a truth of pCVR over all impressions; without one, of pCTCVR, which a log identifies.
-    """
-    quantity = "pcvr" if report.known else "pctcvr"
-    rows = report.segments[
-        (report.segments["by"] == by)
-        & (report.segments["quantity"] == quantity)
-        & (report.segments["space"] == "all")
-    ]
+def segment_figure(report: ReportResult, by: str, layout: Layout) -> Figure:
+    """Relative bias of every model in every group of a column."""
+    rows = report.main_segments(by)
     groups = list(dict.fromkeys(rows["segment"]))
     table = rows.pivot(index="segment", columns="model", values="relative_bias").loc[groups]
-    of = rows.drop_duplicates("segment").set_index("segment")
+    sizes = rows.drop_duplicates("segment").set_index("segment")
     wide = layout is WIDE
     long = max(len(_short(one, wide)) for one in groups) > _LONG
     beside = _FEWER if long and not wide else _MODELS[wide]
     parts = [report.models[i : i + beside] for i in range(0, len(report.models), beside)]
     figure, grid = panels(layout, len(parts), 1.1 + 0.26 * len(groups), columns=1)
-    marks = [_mark(one, of.loc[one, "rows"], of.loc[one, "small"], wide) for one in groups]
+    marks = [_mark(one, sizes.loc[one, "rows"], sizes.loc[one, "small"], wide) for one in groups]
     for axes, models in zip(grid, parts, strict=True):
         _panel(axes, table[list(models)], wide)
         axes.set_yticks(range(len(groups)), marks)

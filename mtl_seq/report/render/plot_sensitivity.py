@@ -1,4 +1,4 @@
-"""The mean CVR over all impressions by assumed odds ratio, as a picture."""
+"""Mean CVR over all impressions by assumed odds ratio."""
 
 import math
 
@@ -14,12 +14,12 @@ __all__ = ["curve_figure", "draw_sensitivity"]
 _TICKS = {0.2: "1/5", 1 / 3: "1/3", 0.5: "1/2", 1.0: "1", 2.0: "2", 3.0: "3", 5.0: "5"}
 
 
-def curve_figure(found: Sensitivity) -> Figure:
-    """Draw the curve, its ranges, and where each model stands on it."""
+def curve_figure(curve: Sensitivity) -> Figure:
+    """Draw the curve, its ranges, and each model's mean pCVR."""
     figure, axes = canvas(WIDE, 4.2)
-    draw_sensitivity(axes, found)
+    draw_sensitivity(axes, curve)
     axes.set_title(
-        f"What the mean CVR over all impressions would be, from pCTR and pCTCVR of {found.base}",
+        f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base}",
         loc="left",
         fontsize=SIZE + 1,
         pad=18,
@@ -29,17 +29,17 @@ def curve_figure(found: Sensitivity) -> Figure:
 
 
 def draw_sensitivity(
-    axes: Axes, found: Sensitivity, *, truth: tuple[float, float] | None = None
+    axes: Axes, curve: Sensitivity, *, truth: tuple[float, float] | None = None
 ) -> None:
     """Draw one curve into a panel.
 
     Args:
         axes: The panel.
-        found: The curve, of at least one odds ratio.
+        curve: The curve, of at least one odds ratio.
         truth: In a simulation, the odds ratio and the mean CVR that are true.
     """
-    low, high = float(found.psi[0]), float(found.psi[-1])
-    for gamma in sorted(found.ranges, reverse=True):
+    low, high = float(curve.psi[0]), float(curve.psi[-1])
+    for gamma in sorted(curve.ranges, reverse=True):
         axes.axvspan(1 / gamma, gamma, color=FAINT, alpha=0.22, lw=0, zorder=0)
         axes.text(
             gamma,
@@ -52,23 +52,23 @@ def draw_sensitivity(
             color=GREY,
         )
     for style, row in zip(
-        styles(list(found.models["model"])), found.models.itertuples(), strict=True
+        styles(list(curve.models["model"])), curve.models.itertuples(), strict=True
     ):
         axes.axhline(row.mean_pcvr, color=style.colour, lw=1.0, ls="--", alpha=0.7)
-        at = row.psi_unbiased
-        inside = math.isfinite(at) and low <= at <= high
-        said = f"right at psi = {at:.2f}" if math.isfinite(at) else "right at no psi"
+        psi = row.psi_unbiased
+        inside = math.isfinite(psi) and low <= psi <= high
+        text = f"unbiased at psi = {psi:.2f}" if math.isfinite(psi) else "unbiased at no psi"
         axes.plot(
-            [at] if inside else [],
+            [psi] if inside else [],
             [row.mean_pcvr] if inside else [],
             color=style.colour,
             marker=style.marker,
             ms=7,
             ls="--",
             lw=1.2,
-            label=f"{style.label}: {said}",
+            label=f"{style.label}: {text}",
         )
-    axes.plot(found.psi, found.mean, color=INK, lw=2.2, label="mean CVR at psi")
+    axes.plot(curve.psi, curve.mean, color=INK, lw=2.2, label="mean CVR at psi")
     if truth is not None:
         axes.plot(*truth, ls="", marker="*", ms=15, color=ACCENT, label="truth", zorder=5)
     axes.set_xscale("log")

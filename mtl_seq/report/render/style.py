@@ -1,4 +1,4 @@
-"""How figures look: drawn without pyplot, so that no window and no global state is touched."""
+"""Style and layout of figures; pyplot and its global state are not used."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,27 +8,27 @@ from matplotlib.figure import Figure
 
 __all__ = [
     *("ACCENT", "BAND", "FAINT", "GREY", "INK", "NARROW", "SIZE", "WIDE"),
-    *("Layout", "Style", "canvas", "legend", "legend_room", "panels", "signed_percent", "styles"),
+    *("Layout", "Style", "canvas", "legend", "legend_height", "panels", "signed_percent", "styles"),
 ]
 
 INK, GREY, FAINT, BAND = "#222222", "#6B6B6B", "#C4C4C4", "#F4F4F4"
 ACCENT = "#B45309"
 SIZE = 9
-"""Size of all text in points, at the width a figure is made for."""
+"""Size of all text in points, at the width of the layout."""
 
 _LINE, _LETTER, _MARK = 0.19, 0.078, 0.55
-"""Inches of a line, a letter, and a line's sample in a legend."""
+"""Inches of a text line, a letter, and a line sample in a legend."""
 
-# Okabe and Ito's colours: told apart with any kind of colour vision.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#5B5B5B")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 class Layout(NamedTuple):
-    """What a figure is made for.
+    """Layout of a figure.
 
     Attributes:
-        width: Inches; scaled to the width of a page, or of a phone, text stays legible.
+        width: Inches; scaled to the width of the page, text stays legible.
         columns: Panels side by side.
     """
 
@@ -41,7 +41,7 @@ NARROW = Layout(3.9, 1)
 
 
 class Style(NamedTuple):
-    """One model's line."""
+    """Label, colour and marker of a model."""
 
     name: str
     label: str
@@ -50,14 +50,14 @@ class Style(NamedTuple):
 
 
 def styles(models: Sequence[str]) -> list[Style]:
-    """A colour and a marker for each model."""
+    """Style of each model."""
     return [
         # A label that begins with an underscore would be left out of the legend.
         Style(
             name,
             f" {name}" if name.startswith("_") else name,
             _COLOURS[i % len(_COLOURS)],
-            # Shifted each time the colours begin anew, so that no two models look alike.
+            # Shifted each time the colours repeat, so that no two models look alike.
             _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)],
         )
         for i, name in enumerate(models)
@@ -66,8 +66,8 @@ def styles(models: Sequence[str]) -> list[Style]:
 
 def canvas(layout: Layout, height: float) -> tuple[Figure, Axes]:
     """A figure with one panel; height in inches."""
-    figure, found = panels(layout, 1, height)
-    return figure, found[0]
+    figure, grid = panels(layout, 1, height)
+    return figure, grid[0]
 
 
 def panels(
@@ -76,21 +76,20 @@ def panels(
     """A figure of some panels, each of a height in inches.
 
     Args:
-        layout: What it is made for.
-        count: How many.
+        layout: The layout.
+        count: Number of panels.
         height: Height of each.
-        columns: How many side by side, by default all that fit.
+        columns: Panels side by side, by default all that fit.
         rows: Whether the panels of a row share its vertical axis.
     """
     beside = min(count, layout.columns if columns is None else min(columns, layout.columns))
     stacked = -(-count // beside)
     figure = Figure(figsize=(layout.width, height * stacked), layout="constrained")
     share: Any = "row" if rows else False
-    grid = figure.subplots(stacked, beside, squeeze=False, sharey=share)
-    found = list(grid.ravel())
-    for spare in found[count:]:
+    grid = list(figure.subplots(stacked, beside, squeeze=False, sharey=share).ravel())
+    for spare in grid[count:]:
         spare.set_visible(False)
-    for axes in found[:count]:
+    for axes in grid[:count]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(GREY)
         axes.tick_params(labelsize=SIZE, color=GREY, labelcolor=INK)
@@ -98,7 +97,7 @@ def panels(
         axes.set_axisbelow(True)
         for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
             label.set_fontsize(SIZE)
-    return figure, found[:count]
+    return figure, grid[:count]
 
 
 def signed_percent(value: float) -> str:
@@ -106,15 +105,15 @@ def signed_percent(value: float) -> str:
     return f"{100 * value:+.3g}%" if abs(value) > 1e-9 else "0%"
 
 
-def legend_room(labels: Sequence[str], layout: Layout) -> float:
-    """Inches that a legend below the panels needs; none is below those of a page."""
+def legend_height(labels: Sequence[str], layout: Layout) -> float:
+    """Inches of a legend below the panels; 0 where it stands beside them."""
     if layout.columns > 1:
         return 0.0
     return _LINE * -(-len(labels) // _beside(labels, layout))
 
 
 def legend(figure: Figure, axes: Axes, layout: Layout, *, below: bool = False) -> None:
-    """The legend beside the panels of a page, or below them, as always on a phone."""
+    """Legend beside the panels, or below them: always on a phone."""
     handles, labels = axes.get_legend_handles_labels()
     settings: dict[str, Any] = {"frameon": False, "fontsize": SIZE}
     if layout.columns == 1 or below:
@@ -125,6 +124,6 @@ def legend(figure: Figure, axes: Axes, layout: Layout, *, below: bool = False) -
 
 
 def _beside(labels: Sequence[str], layout: Layout) -> int:
-    """How many entries of a legend fit side by side."""
+    """Number of legend entries that fit side by side."""
     width = _MARK + _LETTER * max(map(len, labels), default=1)
     return max(1, min(len(labels), int(layout.width / width)))

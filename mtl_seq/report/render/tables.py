@@ -1,42 +1,29 @@
-"""The tables of a page: cells with their intervals."""
+"""Tables of a report: cells with their intervals."""
 
 from typing import NamedTuple
 
 import pandas as pd
 
-from mtl_seq.report.compute.result import CEILING, TRUTH, Estimate, Findings
+from mtl_seq.report.compute.metrics import KEY_COLUMNS, LEVEL, Estimate, MetricKey
+from mtl_seq.report.compute.result import CEILING, TRUTH, ReportResult, metric_label
 from mtl_seq.report.compute.sensitivity import TOLERATED, Sensitivity
-from mtl_seq.report.render.formatting import figure, interval, percent
+from mtl_seq.report.render.formatting import format_interval, format_metric, format_percent
 
 __all__ = [
-    *("Cell", "Grid", "all_figures", "change_grids", "difference_grid", "lead_grid", "ratio_grid"),
-    *("random_grid", "segment_grid", "undefined_lines", "weight_grid"),
+    *("Cell", "ReportTable", "change_tables", "difference_table", "main_table", "metric_table"),
+    *("odds_ratio_table", "random_table", "segment_bias_table", "undefined_lines", "weight_table"),
 ]
-
-_SPACES = {"all": "all", "clicks": "clicks", "non-clicks": "non-clicks"}
-_NAMES = {
-    "relative_bias": "relative bias",
-    "absolute_relative_bias": "distance from 0 of the relative bias",
-    "log_loss": "log loss",
-    "auc": "AUC",
-    "pcoc": "PCOC",
-    "ece": "ECE",
-    "expected_null_ece": "ECE if right",
-    "rmse": "RMSE",
-    "gap_closed": "gap closed",
-}
-_QUANTITIES = {"pctr": "CTR", "pcvr": "CVR", "pctcvr": "CTCVR"}
 
 
 class Cell(NamedTuple):
-    """One cell: a figure, what stands below it, and whether it is set in bold."""
+    """One cell: its text, the detail below it, and whether it is set in bold."""
 
     text: str
     detail: str = ""
     strong: bool = False
 
 
-class Grid(NamedTuple):
+class ReportTable(NamedTuple):
     """A table.
 
     Attributes:
@@ -50,101 +37,93 @@ class Grid(NamedTuple):
     rows: list[tuple[str, list[Cell], bool]]
 
 
-def lead_grid(report: Findings) -> Grid:
-    """The few figures a reader wants first, with intervals, and the differences to the control."""
-    if report.known:
-        asked = [("pcvr", space, "relative_bias") for space in ("all", "clicks", "non-clicks")] + [
-            ("pcvr", "all", "log_loss")
-        ]
-        against = [("pcvr", "all", "log_loss")]
+def main_table(report: ReportResult) -> ReportTable:
+    """The main metrics with intervals, and the difference in log loss to the control."""
+    keys: list[MetricKey]
+    if report.has_truth:
+        keys = [("pcvr", space, "relative_bias") for space in ("all", "clicks", "non-clicks")]
+        loss = ("pcvr", "all", "log_loss")
+        keys += [loss, *([("pcvr", "all", "gap_closed")] if report.has_gap else [])]
     else:
-        asked = [("pctr", "all", "pcoc"), ("pctcvr", "all", "pcoc"), ("pcvr", "clicks", "pcoc")]
-        asked.append(("pctcvr", "all", "log_loss"))
-        against = [("pctcvr", "all", "log_loss")]
-    closed = [("pcvr", "all", "gap_closed")] if report.gap else []
-    columns = ["model", *(_head(at, report) for at in (*asked, *closed))]
-    columns += [
-        f"{_head(at, report)}, minus {report.control}'s" for at in against if report.control
-    ]
+        keys = [("pctr", "all", "pcoc"), ("pctcvr", "all", "pcoc"), ("pcvr", "clicks", "pcoc")]
+        loss = ("pctcvr", "all", "log_loss")
+        keys.append(loss)
+    columns = ["model", *(_head(key, report) for key in keys)]
+    if report.control:
+        columns.append(f"{_head(loss, report)}, minus {report.control}'s")
     rows = []
     for name in report.models:
-        cells = [_cell(at[2], report.estimate(name, *at)) for at in (*asked, *closed)]
-        cells += [_against(report, name, at) for at in against if report.control]
+        cells = [_cell(key[2], report.estimate(name, *key)) for key in keys]
+        cells += [_difference(report, name, loss)] if report.control else []
         rows.append((name, cells, name == report.oracle))
-    return Grid("Each figure with its 90% interval.", columns, rows)
+    return ReportTable(f"Estimates with their {LEVEL:.0%} CI.", columns, rows)
 
 
-def all_figures(report: Findings) -> Grid:
-    """Every figure of the table, with intervals and the reference rows."""
-    at = dict(report.columns)
-    if report.gap:
-        at["gap closed"] = ("pcvr", "all", "gap_closed")
-    known = report.metrics.set_index(["model", "quantity", "space", "metric"])["value"]
+def metric_table(report: ReportResult) -> ReportTable:
+    """Every metric of the report's table, with intervals and the reference rows."""
+    null_ece = report.metrics[report.metrics["metric"] == "expected_null_ece"]
+    expected = null_ece.set_index(KEY_COLUMNS[:3])["value"]
     rows = []
     for name in report.table.index:
+        reference = name in (CEILING, TRUTH)
         cells = []
-        for lookup in at.values():
-            absent = lookup[2] == "gap_closed" and name in (CEILING, TRUTH)
-            cell = Cell("") if absent else _cell(lookup[2], report.estimate(name, *lookup))
-            null = (name, *lookup[:2], "expected_null_ece")
-            if lookup[2] == "ece" and null in known:
-                value = float(known[null])
-                cell = cell._replace(detail=f"{figure('ece', value)} if right")
+        for key in report.columns.values():
+            absent = key[2] == "gap_closed" and reference
+            cell = Cell("") if absent else _cell(key[2], report.estimate(name, *key))
+            if key[2] == "ece" and (name, *key[:2]) in expected:
+                value = float(expected[(name, *key[:2])])
+                cell = cell._replace(detail=f"{format_metric('ece', value)} if unbiased")
             cells.append(cell)
-        rows.append((str(name), cells, name in (CEILING, TRUTH)))
-    return Grid("Spaces stand in the heads.", ["model", *at], rows)
+        rows.append((str(name), cells, reference))
+    heads = ["model", *(", ".join(label) for label in report.columns)]
+    return ReportTable("The space is in the column's head.", heads, rows)
 
 
-def difference_grid(report: Findings) -> Grid:
-    """Each model against the control."""
-    asked = (
+def difference_table(report: ReportResult) -> ReportTable:
+    """Each model minus the control."""
+    keys = (
         [("pcvr", "all", m) for m in ("absolute_relative_bias", "log_loss", "rmse", "auc")]
-        if report.known
+        if report.has_truth
         else [("pctr", "all", "log_loss"), ("pctcvr", "all", "log_loss"), ("pctcvr", "all", "auc")]
     )
-    asked.append(("pcvr", "clicks", "auc"))
+    keys.append(("pcvr", "clicks", "auc"))
     rows = [
-        (name, [_against(report, name, at) for at in asked], False)
+        (name, [_difference(report, name, key) for key in keys], False)
         for name in report.models
         if name != report.control
     ]
-    heads = ["model", *(_head(at, report) for at in asked)]
-    return Grid(
-        f"Each figure minus that of {report.control} on the same rows; bold where its 90% interval "
-        "excludes 0.",
-        heads,
-        rows,
+    caption = (
+        f"Paired difference: each metric minus that of {report.control} on the same rows; bold "
+        f"where its {LEVEL:.0%} CI excludes 0."
     )
+    return ReportTable(caption, ["model", *(_head(key, report) for key in keys)], rows)
 
 
-def segment_grid(report: Findings, by: str) -> Grid:
+def segment_bias_table(report: ReportResult, by: str) -> ReportTable:
     """Bias of every model in every group of a column, with intervals."""
-    quantity = "pcvr" if report.known else "pctcvr"
-    table = report.segments
-    own = table[(table["by"] == by) & (table["quantity"] == quantity) & (table["space"] == "all")]
+    name = "pCVR" if report.has_truth else "pCTCVR"
     rows = []
-    for group, found in own.groupby("segment", sort=False):
-        first = found.iloc[0]
+    for group, by_model in report.main_segments(by).groupby("segment", sort=False):
+        first = by_model.iloc[0]
         small = first["small"] if isinstance(first["small"], str) else ""
         cells = [Cell(f"{int(first['rows']):,}", f"too small: {small}" if small else "")]
-        by_model = found.set_index("model")
-        for name in report.models:
-            row = by_model.loc[name]
-            at = Estimate(row["relative_bias"], row["low"], row["high"])
+        by_model = by_model.set_index("model")
+        for model in report.models:
+            row = by_model.loc[model]
             reason = row["reason"] if isinstance(row["reason"], str) else ""
-            cell = _cell("relative_bias", at)
+            estimate = Estimate(row["relative_bias"], row["low"], row["high"])
+            cell = _cell("relative_bias", estimate)
             cells.append(cell._replace(detail=cell.detail or reason))
         rows.append((str(group), cells, bool(small)))
-    name = {"pcvr": "pCVR", "pctcvr": "pCTCVR"}[quantity]
-    return Grid(
+    return ReportTable(
         f"Relative bias of mean {name} over all impressions by {by}.",
         [by, "impressions", *report.models],
         rows,
     )
 
 
-def weight_grid(report: Findings) -> Grid:
-    """What the weights 1 / propensity of the clicks are worth."""
+def weight_table(report: ReportResult) -> ReportTable:
+    """Diagnostics of the weights 1 / propensity of the clicks."""
     assert report.overlap is not None
     rows = []
     for row in report.overlap.weights.itertuples():
@@ -153,116 +132,111 @@ def weight_grid(report: Findings) -> Grid:
         cells = [
             Cell(f"{row.clicks:,}"),
             Cell(size, row.reason if undefined else ""),
-            *(Cell(percent(v)) for v in (row.effective_share, row.largest_share)),
-            *(Cell(percent(v, 2)) for v in (row.floor, row.clipped_share)),
+            *(Cell(format_percent(v)) for v in (row.effective_share, row.largest_share)),
+            *(Cell(format_percent(v, 2)) for v in (row.floor, row.clipped_share)),
         ]
         rows.append((row.propensity, cells, row.propensity not in report.models))
-    heads = ["propensity of", "clicks", "effective sample size", "of the clicks"]
+    heads = ["propensity of", "clicks", "effective sample size", "share of the clicks"]
     heads += ["largest weight's share", "1% quantile of the propensity", "clipped share of clicks"]
-    return Grid("Weights click / propensity, on clicks.", heads, rows)
+    return ReportTable("Weights click / propensity, on clicks.", heads, rows)
 
 
-def ratio_grid(found: Sensitivity) -> Grid:
-    """What odds ratio each model's mean pCVR asks for."""
-    tie = [] if found.control is None else [f"psi where level with {found.control}"]
+def odds_ratio_table(curve: Sensitivity) -> ReportTable:
+    """Tipping points: odds ratios at which a model is unbiased, tolerable, level with the control.
+
+    Args:
+        curve: The sensitivity analysis.
+    """
+    tie = [] if curve.control is None else [f"psi of equal bias with {curve.control}"]
     heads = ["model", "mean pCVR, all", "unbiased at psi", f"bias within {TOLERATED:.0%} for psi"]
     rows = []
-    for row in found.models.itertuples():
+    for row in curve.models.itertuples():
         ends = f"{_psi(row.psi_low)} to {_psi(row.psi_high)}"
         span = "n/a" if pd.isna(row.psi_low) and pd.isna(row.psi_high) else ends
-        cells = [Cell(percent(row.mean_pcvr, 2)), Cell(_psi(row.psi_unbiased)), Cell(span)]
-        cells += [Cell("" if row.model == found.control else _psi(row.psi_tie)) for _ in tie]
+        cells = [Cell(format_percent(row.mean_pcvr, 2)), Cell(_psi(row.psi_unbiased)), Cell(span)]
+        cells += [Cell("" if row.model == curve.control else _psi(row.psi_tie)) for _ in tie]
         rows.append((row.model, cells, False))
-    return Grid("The odds ratios at which a conclusion turns.", [*heads, *tie], rows)
+    return ReportTable("Tipping points of the odds ratio psi.", [*heads, *tie], rows)
 
 
-def random_grid(report: Findings) -> Grid:
-    """The observable figures on the rows shown at random beside those on the rest."""
+def random_table(report: ReportResult) -> ReportTable:
+    """The observable metrics on the rows shown at random beside those on the rest."""
     assert report.random is not None
-    asked = [("pctr", "all"), ("pctcvr", "all"), ("pcvr", "clicks")]
-    found = report.random.set_index(["slice", "model", "quantity", "space", "metric"])
+    table = report.random.set_index(["slice", *KEY_COLUMNS])[list(Estimate._fields)]
     rows = []
-    for quantity, space in asked:
+    for quantity, space in (("pctr", "all"), ("pctcvr", "all"), ("pcvr", "clicks")):
         for metric in ("pcoc", "auc"):
+            key = (quantity, space, metric)
             for part in ("random", "rest"):
-                at = (quantity, space, metric)
-                named = {name: found.loc[(part, name, *at)] for name in report.models}
                 cells = [
-                    _cell(metric, Estimate(*(float(row[key]) for key in Estimate._fields)))
-                    for row in named.values()
+                    _cell(metric, Estimate(*table.loc[(part, name, *key)].astype(float)))
+                    for name in report.models
                 ]
-                heading = f"{_QUANTITIES[quantity]} {_NAMES[metric]}, {space}: {part}"
+                heading = f"{', '.join(metric_label(key))}: {part}"
                 rows.append((heading, cells, part == "rest"))
-    return Grid("Rows shown at random, and the rest.", ["figure", *report.models], rows)
+    return ReportTable("Rows shown at random, and the rest.", ["metric", *report.models], rows)
 
 
-def change_grids(report: Findings) -> list[Grid]:
-    """What is new against an older report: figures, then metadata."""
-    found = report.changes
-    assert found is not None
-    grids = []
-    if len(found.figures):
-        figures = list(dict.fromkeys(found.figures["figure"]))
+def change_tables(report: ReportResult) -> list[ReportTable]:
+    """Changes against an older report: metrics, then metadata."""
+    changes = report.changes
+    assert changes is not None
+    tables = []
+    if len(changes.metrics):
+        at = changes.metrics.set_index(KEY_COLUMNS)
+        keys = [key for key in report.columns.values() if key in at.index.droplevel("model")]
         rows = []
-        for model, own in found.figures.groupby("model", sort=False):
-            at = own.set_index("figure")
+        for model in dict.fromkeys(changes.metrics["model"]):
             cells = [
-                _change(report, at.loc[name]) if name in at.index else Cell("") for name in figures
+                _change(key[2], at.loc[(model, *key)]) if (model, *key) in at.index else Cell("")
+                for key in keys
             ]
             rows.append((str(model), cells, False))
-        grids.append(
-            Grid(
-                "Now, and before. Bold where the two intervals do not meet.",
-                ["model", *figures],
-                rows,
-            )
-        )
-    if len(found.metadata):
+        heads = ["model", *(_head(key, report) for key in keys)]
+        caption = "Now, and before. Bold where the two intervals do not overlap."
+        tables.append(ReportTable(caption, heads, rows))
+    if len(changes.metadata):
         rows = [
-            (row.fact, [Cell(row.before or "absent"), Cell(row.after or "absent")], False)
-            for row in found.metadata.itertuples()
+            (row.name, [Cell(row.before or "absent"), Cell(row.after or "absent")], False)
+            for row in changes.metadata.itertuples(index=False)
         ]
-        grids.append(Grid("Facts that differ.", ["fact", "before", "now"], rows))
-    return grids
+        tables.append(ReportTable("Metadata that differ.", ["name", "before", "now"], rows))
+    return tables
 
 
-def undefined_lines(report: Findings) -> list[str]:
-    """What is not defined, and why."""
-    missing = report.metrics[report.metrics["reason"].notna()]
-    shared = missing.groupby(["quantity", "space", "metric", "reason"], sort=False)["model"].agg(
+def undefined_lines(report: ReportResult) -> list[str]:
+    """Undefined metrics, and why."""
+    undefined = report.metrics[report.metrics["reason"].notna()]
+    shared = undefined.groupby(["quantity", "space", "metric", "reason"], sort=False)["model"].agg(
         list
     )
     return [
-        f"{_QUANTITIES[quantity]} {_NAMES.get(metric, metric)}, {space}: {reason} "
-        f"({', '.join(names)})"
-        for (quantity, space, metric, reason), names in shared.items()
+        f"{', '.join(metric_label(key))}: {reason} ({', '.join(names)})"
+        for (*key, reason), names in shared.items()
     ]
 
 
-def _change(report: Findings, row: pd.Series) -> Cell:
-    metric = report.columns[row.name][2]
-    values = (float(row[key]) for key in ("after", "before"))
-    now, before = (figure(metric, value) for value in values)
-    return Cell(now, f"before {before}", bool(row["apart"]))
+def _change(metric: str, row: pd.Series) -> Cell:
+    now, before = (format_metric(metric, float(row[name])) for name in ("after", "before"))
+    return Cell(now, f"before {before}", bool(row["disjoint"]))
 
 
-def _head(at: tuple[str, str, str], report: Findings) -> str:
-    quantity, space, metric = at
-    prefix = "" if report.known and quantity == "pcvr" else f"{_QUANTITIES[quantity]} "
-    return f"{prefix}{_NAMES[metric]}, {_SPACES[space]}"
+def _head(key: MetricKey, report: ReportResult) -> str:
+    return ", ".join(metric_label(key, against_truth=report.has_truth))
 
 
-def _cell(metric: str, at: Estimate) -> Cell:
-    return Cell(figure(metric, at.value), interval(metric, at))
+def _cell(metric: str, estimate: Estimate) -> Cell:
+    return Cell(format_metric(metric, estimate.value), format_interval(metric, estimate))
 
 
-def _against(report: Findings, name: str, at: tuple[str, str, str]) -> Cell:
+def _difference(report: ReportResult, name: str, key: MetricKey) -> Cell:
     if name == report.control:
         return Cell("control")
-    found = report.difference(name, *at)
-    strong = found.low > 0 or found.high < 0
+    estimate = report.difference(name, *key)
     return Cell(
-        figure(at[2], found.value, signed=True), interval(at[2], found, signed=True), bool(strong)
+        format_metric(key[2], estimate.value, signed=True),
+        format_interval(key[2], estimate, signed=True),
+        estimate.excludes_zero,
     )
 
 

@@ -1,4 +1,4 @@
-"""Sums over a log and its truth, some rows at a time, from which a scenario can be described."""
+"""Sums over chunks of a log and its truth."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,26 +11,26 @@ from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 
-__all__ = ["EDGES", "Tally", "tally"]
+__all__ = ["EDGES", "SimulationSums", "sum_chunks"]
 
 FloatArray = NDArray[np.float64]
 
 EDGES: FloatArray = np.linspace(-16, 16, 2049)
-"""Logits of the propensity between which sums are kept apart: steps of 1/64."""
+"""Edges of the steps of the propensity's logit: 1/64 each."""
 
 _BY_ENTITY = ("impressions", "clicks", "conversions")
 
 
-class Tally(NamedTuple):
+class SimulationSums(NamedTuple):
     """Sums over rows. o is the click, r the potential conversion, p = P(o = 1 | x).
 
     Attributes:
         steps: ``(2048, 6)`` by step of logit p: rows, o, p, P(r | x), P(o, r | x), o * r.
-        stages: ``(K,)`` how often the log shows each stage.
-        expected: ``(K,)`` how often the truth expects it to; NaN where it says nothing of a stage.
+        stages: ``(K,)`` count of each stage in the log.
+        expected: ``(K,)`` its expectation; NaN where the truth does not hold it.
         converted: r, over all impressions.
-        weights: ``(5,)`` of o / p, o / p^2, what these two expect (rows and 1 / p where p is above
-            0), and the largest o / p.
+        weights: ``(5,)`` of o / p, o / p^2, the expectations of both (rows and 1 / p where p is
+            above 0), and the largest o / p.
         items: By item: impressions, clicks, conversions in the log; empty where there is none.
         users: By user, likewise.
     """
@@ -44,20 +44,20 @@ class Tally(NamedTuple):
     users: pd.DataFrame
 
 
-def tally(
+def sum_chunks(
     chunks: Iterable[tuple[pd.DataFrame, FunnelTruth]], schema: Schema, item: str | None
-) -> Tally:
-    """Sum over all chunks; memory holds one of them, and a row per item and user.
+) -> SimulationSums:
+    """Sum over all chunks.
 
     Args:
         chunks: Rows of a log, with their truth.
         schema: The roles of its columns.
-        item: The column that says which item was shown; None, or one the log lacks, for none.
+        item: Column of the item shown; None, or one the log lacks, for none.
 
     Raises:
         DataError: No rows, or a truth of another length than its log.
     """
-    total: Tally | None = None
+    total: SimulationSums | None = None
     for log, truth in chunks:
         if len(log) != len(truth.pctr):
             raise DataError(
@@ -68,11 +68,13 @@ def tally(
             part = _part(log, truth, schema, item)
             total = part if total is None else _sum(total, part)
     if total is None:
-        raise DataError("there must be at least one row to describe, found none")
+        raise DataError("there must be at least one row to summarise, found none")
     return total
 
 
-def _part(log: pd.DataFrame, truth: FunnelTruth, schema: Schema, item: str | None) -> Tally:
+def _part(
+    log: pd.DataFrame, truth: FunnelTruth, schema: Schema, item: str | None
+) -> SimulationSums:
     labels = {
         stage: log[column].to_numpy(dtype=np.float64) for stage, column in schema.labels.items()
     }
@@ -80,14 +82,14 @@ def _part(log: pd.DataFrame, truth: FunnelTruth, schema: Schema, item: str | Non
     p = truth.pctr
     with np.errstate(divide="ignore"):
         logit = np.log(p) - np.log1p(-p)
-    # What cannot be clicked has no weight, rather than an infinite one.
+    # Where p is 0 the weight is 0 rather than infinite.
     inverse = np.divide(1, p, out=np.zeros_like(p), where=p > 0)
     step = np.searchsorted(EDGES[1:-1], logit, side="right")
     columns = (np.ones(len(log)), click, p, truth.pcvr, truth.pctcvr, click * truth.potential)
     steps = [np.bincount(step, column, minlength=len(EDGES) - 1) for column in columns]
     weight = inverse[click == 1]
-    counted = pd.DataFrame(dict(zip(_BY_ENTITY, (columns[0], click, conversion), strict=True)))
-    return Tally(
+    counts = pd.DataFrame(dict(zip(_BY_ENTITY, (columns[0], click, conversion), strict=True)))
+    return SimulationSums(
         steps=np.stack(steps, axis=1),
         stages=np.array([column.sum() for column in labels.values()]),
         expected=np.array([_expected(stage, schema, truth) for stage in labels]),
@@ -101,8 +103,8 @@ def _part(log: pd.DataFrame, truth: FunnelTruth, schema: Schema, item: str | Non
                 weight.max(initial=0.0),
             ]
         ),
-        items=_by(counted, log, item),
-        users=_by(counted, log, schema.group),
+        items=_by(counts, log, item),
+        users=_by(counts, log, schema.group),
     )
 
 
@@ -110,20 +112,20 @@ def _expected(stage: str, schema: Schema, truth: FunnelTruth) -> float:
     if stage == schema.funnel.first:
         return float(truth.pctr.sum())
     if stage == schema.funnel.last:
-        # A log that is read before every conversion is known shows fewer of them.
+        # Before maturity a log holds fewer conversions.
         return float(truth.further.get("conversion_known", truth.pctcvr).sum())
     return float(truth.further[stage].sum()) if stage in truth.further else float("nan")
 
 
-def _by(counted: pd.DataFrame, log: pd.DataFrame, column: str | None) -> pd.DataFrame:
+def _by(counts: pd.DataFrame, log: pd.DataFrame, column: str | None) -> pd.DataFrame:
     if column is None or column not in log.columns:
-        return counted.iloc[:0]
-    return counted.groupby(log[column].to_numpy(), sort=False).sum()
+        return counts.iloc[:0]
+    return counts.groupby(log[column].to_numpy(), sort=False).sum()
 
 
-def _sum(one: Tally, other: Tally) -> Tally:
+def _sum(one: SimulationSums, other: SimulationSums) -> SimulationSums:
     largest = max(one.weights[-1], other.weights[-1])
-    return Tally(
+    return SimulationSums(
         one.steps + other.steps,
         one.stages + other.stages,
         one.expected + other.expected,

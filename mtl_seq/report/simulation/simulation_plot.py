@@ -1,4 +1,4 @@
-"""The picture of a scenario: five panels and its figures, on one page."""
+"""Plot of a simulation summary: five panels and its table."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from mtl_seq.report.simulation.simulation_result import Description
+from mtl_seq.report.simulation.simulation_result import SimulationResult
 
-__all__ = ["scenario_figure"]
+__all__ = ["simulation_figure"]
 
 FloatArray = NDArray[np.float64]
 
@@ -18,40 +18,40 @@ _BLUE, _ORANGE, _GREEN, _INK, _FAINT = "#0072B2", "#D55E00", "#009E73", "#222222
 _MOST_BARS = 48
 _TOP = 0.97
 _MOST_USER_BARS = 14
-# Where there is no room for all, the first come first.
+# In order of priority where not all fit.
 _TICKS = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.9, 0.99, 0.5, 0.999, 0.3, 0.03, 0.003, 0.7, 0.97)
 
 
-def scenario_figure(found: Description) -> Figure:
-    """Draw a description."""
+def simulation_figure(summary: SimulationResult) -> Figure:
+    """Draw a simulation summary."""
     figure = Figure(figsize=(15, 8.4), layout="constrained")
     panels = figure.subplots(2, 3)
     for panel in panels.flat:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color=_FAINT, lw=0.5)
         panel.set_axisbelow(True)
-    (histogram, overlap, deciles), (lorenz, users, figures) = panels
-    _histogram(histogram, found)
-    _overlap(overlap, found)
-    _deciles(deciles, found.deciles)
-    _lorenz(lorenz, found)
-    _users(users, found.users)
-    _figures(figures, found)
+    (histogram, overlap, deciles), (lorenz, users, table) = panels
+    _histogram(histogram, summary)
+    _overlap(overlap, summary)
+    _deciles(deciles, summary.deciles)
+    _lorenz(lorenz, summary)
+    _users(users, summary.users)
+    _table(table, summary)
     return figure
 
 
-def _histogram(axes: Axes, found: Description) -> None:
-    middle, width, shares = _coarse(found.propensity, ["all"])
+def _histogram(axes: Axes, summary: SimulationResult) -> None:
+    middle, width, shares = _coarse(summary.propensity, ["all"])
     axes.bar(middle, shares["all"], width, color=_BLUE, alpha=0.75)
     quantiles = [
-        found.table.loc[f"propensity, {q} quantile", "expected"] for q in ("1%", "50%", "99%")
+        summary.table.loc[f"propensity, {q} quantile", "expected"] for q in ("1%", "50%", "99%")
     ]
     for value in quantiles:
         inside = np.clip(value, 1e-9, 1 - 1e-9)
         at = float(np.clip(np.log(inside) - np.log1p(-inside), middle[0], middle[-1]))
         axes.axvline(at, color=_INK, lw=1, ls=":")
-    said = " / ".join(f"{value:.2g}" for value in quantiles)
-    axes.plot([], [], color=_INK, lw=1, ls=":", label=f"1% / median / 99%: {said}")
+    text = " / ".join(f"{value:.2g}" for value in quantiles)
+    axes.plot([], [], color=_INK, lw=1, ls=":", label=f"1% / median / 99%: {text}")
     _legend_above(axes)
     _logit_axis(axes, middle)
     axes.set_ylabel("share of all impressions")
@@ -59,18 +59,18 @@ def _histogram(axes: Axes, found: Description) -> None:
     axes.set_title("Propensity, all impressions", loc="left", fontsize=11)
 
 
-def _overlap(axes: Axes, found: Description) -> None:
-    middle, width, shares = _coarse(found.propensity, ["clicks", "non-clicks"])
+def _overlap(axes: Axes, summary: SimulationResult) -> None:
+    middle, width, shares = _coarse(summary.propensity, ["clicks", "non-clicks"])
     for name, colour in (("clicks", _ORANGE), ("non-clicks", _GREEN)):
         axes.bar(middle, shares[name], width, color=colour, alpha=0.35)
         axes.step(middle, shares[name], where="mid", color=colour, lw=1.4, label=name)
-    common = found.table.loc["overlap of clicks and non-clicks", "expected"]
-    axes.plot([], [], " ", label=f"in common: {common:.0%}")
+    common = summary.table.loc["overlap of clicks and non-clicks", "expected"]
+    axes.plot([], [], " ", label=f"overlap: {common:.0%}")
     _legend_above(axes)
     _logit_axis(axes, middle)
     axes.set_ylabel("share of clicks, and of non-clicks")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_title("Overlap (as the truth expects it)", loc="left", fontsize=11)
+    axes.set_title("Overlap (expected under the truth)", loc="left", fontsize=11)
 
 
 def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
@@ -79,13 +79,13 @@ def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
     for name, label, colour, marker in styles:
         axes.plot(place, deciles[name], color=colour, marker=marker, ms=4, label=f"{label}, true")
     axes.plot(place, deciles["clicks"], color=_ORANGE, marker="s", ms=4, label="clicks, true")
-    low, high = _wilson(deciles["seen"].to_numpy(), deciles["clicked"].to_numpy())
+    low, high = _wilson(deciles["drawn"].to_numpy(), deciles["drawn_clicks"].to_numpy())
     axes.vlines(
-        place + 0.15, low, high, color=_ORANGE, alpha=0.5, lw=3, label="clicks, drawn: 90% interval"
+        place + 0.15, low, high, color=_ORANGE, alpha=0.5, lw=3, label="clicks, drawn: 90% CI"
     )
     labels = [f"{k}\n{_rate(p)}" for k, p in deciles["propensity"].items()]
     axes.set_xticks(place, labels, fontsize=7.5)
-    # Intervals of few clicks run out of the picture rather than flatten the lines.
+    # Wide intervals of few clicks are cut off.
     axes.set_ylim(0, 1.5 * float(deciles[["all", "clicks", "non-clicks"]].max().max()))
     axes.set_xlabel("decile of the propensity, with its mean")
     axes.set_ylabel("CVR")
@@ -94,17 +94,17 @@ def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
     axes.set_title("CVR by propensity", loc="left", fontsize=11)
 
 
-def _lorenz(axes: Axes, found: Description) -> None:
+def _lorenz(axes: Axes, summary: SimulationResult) -> None:
     axes.set_title("Lorenz curve of items", loc="left", fontsize=11)
-    if found.items.empty:
-        _nothing(axes, "no item column")
+    if summary.items.empty:
+        _empty(axes, "no item column")
         return
     styles = (("impressions", _BLUE, "-"), ("clicks", _ORANGE, "--"), ("conversions", _GREEN, ":"))
     for name, colour, style in styles:
-        if found.items[name].notna().all():
-            axes.plot(found.items.index, found.items[name], color=colour, ls=style, label=name)
-    axes.plot([0, 1], [0, 1], color=_INK, lw=0.8, label="all items alike")
-    gini = found.table.loc["Gini of items' impressions", "drawn"]
+        if summary.items[name].notna().all():
+            axes.plot(summary.items.index, summary.items[name], color=colour, ls=style, label=name)
+    axes.plot([0, 1], [0, 1], color=_INK, lw=0.8, label="all items equal")
+    gini = summary.table.loc["Gini of items' impressions", "drawn"]
     axes.plot([], [], " ", label=f"Gini of impressions: {gini:.2f}")
     axes.set_xlabel("share of the items shown, least first")
     axes.set_ylabel("share of all impressions, clicks, conversions")
@@ -116,12 +116,12 @@ def _lorenz(axes: Axes, found: Description) -> None:
 
 
 def _users(axes: Axes, users: "pd.Series[int]") -> None:
-    axes.set_title("Conversions a user, in the log", loc="left", fontsize=11)
+    axes.set_title("Conversions per user, in the log", loc="left", fontsize=11)
     if users.empty:
-        _nothing(axes, "no user column")
+        _empty(axes, "no user column")
         return
     counts, share = users.index.to_numpy(), users.to_numpy() / users.sum()
-    # One user in two hundred is past the last bar but one; the last takes them in.
+    # The last bar holds the 0.5% of the users with the most conversions.
     most = max(1, int(counts[np.searchsorted(np.cumsum(share), 0.995)]))
     width = -(-most // (_MOST_USER_BARS - 2))
     bars = -(-most // width)
@@ -134,27 +134,27 @@ def _users(axes: Axes, users: "pd.Series[int]") -> None:
     axes.bar(range(len(names)), heights, color=_BLUE, alpha=0.75)
     axes.set_xticks(range(len(names)), names, fontsize=8, rotation=45 if width > 1 else 0)
     axes.set_xlabel("conversions in the log")
-    axes.set_ylabel("share of the users shown anything")
+    axes.set_ylabel("share of the users in the log")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def _figures(axes: Axes, found: Description) -> None:
+def _table(axes: Axes, summary: SimulationResult) -> None:
     axes.axis("off")
-    axes.set_title("In figures; p = P(click | x)", loc="left", fontsize=11)
+    axes.set_title("Table; p = P(click | x)", loc="left", fontsize=11)
     heads = ((0.0, "left", ""), (0.78, "right", "drawn"), (1.0, "right", "expected"))
     for x, side, text in heads:
         axes.text(x, _TOP, text, ha=side, va="top", fontsize=9, weight="bold")
-    for row, name in enumerate(map(str, found.table.index), start=1):
-        y = _TOP * (1 - row / (len(found.table) + 1))
+    for row, name in enumerate(map(str, summary.table.index), start=1):
+        y = _TOP * (1 - row / (len(summary.table) + 1))
         axes.text(0, y, name, va="top", fontsize=9)
         for x, column in ((0.78, "drawn"), (1.0, "expected")):
-            axes.text(x, y, found.shown(name, column), ha="right", va="top", fontsize=9)
+            axes.text(x, y, summary.formatted(name, column), ha="right", va="top", fontsize=9)
 
 
 def _coarse(
     steps: pd.DataFrame, names: list[str]
 ) -> tuple[FloatArray, FloatArray, dict[str, FloatArray]]:
-    """Bars for the eye from steps for the arithmetic, without the outermost thousandths."""
+    """Wider bars from the steps, without the outermost thousandths."""
     reached = np.cumsum(sum(steps[name].to_numpy() for name in names) / len(names))
     inner = steps[(reached > 0.0005) & (np.append(0, reached[:-1]) < 0.9995)]
     together = max(1, -(-len(inner) // _MOST_BARS))
@@ -170,7 +170,7 @@ def _rate(value: float) -> str:
 
 
 def _legend_above(axes: Axes) -> None:
-    """A legend that no bar runs into."""
+    """Legend above the bars."""
     axes.set_ylim(top=axes.get_ylim()[1] * 1.3)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
 
@@ -195,7 +195,7 @@ def _wilson(rate: FloatArray, count: FloatArray, z: float = 1.645) -> tuple[Floa
     return np.maximum(middle - half, 0), middle + half
 
 
-def _nothing(axes: Axes, why: str) -> None:
+def _empty(axes: Axes, why: str) -> None:
     axes.text(0.5, 0.5, why, ha="center", transform=axes.transAxes, color=_INK)
     axes.set_xticks([])
     axes.set_yticks([])

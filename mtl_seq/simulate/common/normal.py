@@ -1,51 +1,39 @@
-"""The normal distribution in one and two dimensions."""
-
-import math
-from statistics import NormalDist
+"""The bivariate normal distribution function."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, owens_t
 
-__all__ = ["bivariate", "cumulative", "quantile"]
+__all__ = ["bivariate_cdf"]
 
 FloatArray = NDArray[np.float64]
 
-_NODES = 40
-# The C library's own, right to the last digits also far out in the tail.
-_erfc = np.frompyfunc(math.erfc, 1, 1)
 
+def bivariate_cdf(h: FloatArray, k: FloatArray, rho: float) -> FloatArray:
+    """P(X <= h, Y <= k) of standard normals with correlation rho, element by element.
 
-def cumulative(x: FloatArray) -> FloatArray:
-    """Phi(x)."""
-    found: FloatArray = np.asarray(_erfc(-np.asarray(x) / math.sqrt(2)), dtype=np.float64) / 2
-    return found
+    By Owen's T function (Owen, 1956)::
 
+        Phi2 = (Phi(h) + Phi(k)) / 2 - T(h, a_h) - T(k, a_k) - delta / 2
+        a_h = (k / h - rho) / sqrt(1 - rho^2),   a_k = (h / k - rho) / sqrt(1 - rho^2)
 
-def quantile(probability: float) -> float:
-    """The inverse of Phi."""
-    return NormalDist().inv_cdf(probability)
+    delta is 1 where h and k have opposite signs, or one is 0 and the other negative. The absolute
+    error is below 1e-15; a probability far below that has no digits right.
 
-
-def bivariate(h: FloatArray, k: FloatArray, rho: float) -> FloatArray:
-    """P(X <= h, Y <= k) of standard normals with correlation rho.
-
-    Plackett's identity, integrated over the correlation (Drezner and Wesolowsky, 1990)::
-
-        Phi2 = Phi(h) Phi(k)
-             + 1/(2 pi) int_0^asin(rho) exp(-(h^2 + k^2 - 2 h k sin t) / (2 cos^2 t)) dt
-
-    by Gauss-Legendre quadrature; the error is below 1e-10 for correlations up to 0.95.
+    Args:
+        h: Upper limits of X.
+        k: Upper limits of Y.
+        rho: Correlation, in (-1, 1).
     """
-    h, k = np.asarray(h, dtype=np.float64), np.asarray(k, dtype=np.float64)
-    p, q = cumulative(h), cumulative(k)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    half = math.asin(rho) / 2
-    total = np.zeros(np.broadcast(h, k).shape)
-    squares, product = (h**2 + k**2) / 2, h * k
-    for node, weight in zip(nodes, weights, strict=True):
-        sine = math.sin(half * (node + 1))
-        total += weight * np.exp((product * sine - squares) / (1 - sine**2))
-    joint = p * q + half / (2 * math.pi) * total
+    h, k = np.broadcast_arrays(np.asarray(h, dtype=np.float64), np.asarray(k, dtype=np.float64))
+    p, q = ndtr(h), ndtr(k)
+    scale = np.sqrt((1 - rho) * (1 + rho))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = (k / h - rho) / scale, (h / k - rho) / scale
+    origin = (h == 0) & (k == 0)
+    a_h, a_k = (np.where(origin, (1 - rho) / scale, slope) for slope in slopes)
+    delta = (h * k < 0) | ((h * k == 0) & (h + k < 0))
+    joint = (p + q - delta) / 2 - owens_t(h, a_h) - owens_t(k, a_k)
     # Rounding may leave the bounds of a joint probability by its last digit.
-    found: FloatArray = np.clip(joint, np.maximum(p + q - 1, 0), np.minimum(p, q))
-    return found
+    bounded: FloatArray = np.clip(joint, np.maximum(p + q - 1, 0), np.minimum(p, q))
+    return bounded

@@ -1,4 +1,4 @@
-"""Ranges of parameters, and errors that name the parameter at fault."""
+"""Range checks of parameters, with errors that name the parameter."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -23,7 +23,7 @@ class ParameterError(SimulationError):
 def check_number(
     parameter: str, value: object, low: float, high: float, *, whole: bool = False
 ) -> None:
-    """The parameter is a number, whole where asked, in ``[low, high]``.
+    """Check that a parameter is a number, whole where asked, in ``[low, high]``.
 
     Raises:
         ParameterError: It is not.
@@ -38,7 +38,7 @@ def check_number(
 
 
 def check_share(parameter: str, value: object) -> None:
-    """The parameter is a number strictly between 0 and 1.
+    """Check that a parameter is a number strictly between 0 and 1.
 
     Raises:
         ParameterError: It is not.
@@ -50,7 +50,7 @@ def check_share(parameter: str, value: object) -> None:
 def check_numbers(
     parameter: str, values: object, low: float, high: float, *, whole: bool = False
 ) -> None:
-    """The parameter is a list of numbers in ``[low, high]``, one at least.
+    """Check that a parameter is a list of at least one number, all in ``[low, high]``.
 
     Raises:
         ParameterError: It is not.
@@ -64,7 +64,7 @@ def check_numbers(
 
 
 def check_choice(parameter: str, value: object, choices: Sequence[str]) -> None:
-    """The parameter is one of some words.
+    """Check that a parameter is one of several words.
 
     Raises:
         ParameterError: It is not.

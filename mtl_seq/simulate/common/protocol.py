@@ -1,4 +1,4 @@
-"""What every simulator promises."""
+"""The simulator protocol."""
 
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ __all__ = ["Simulator"]
 
 @runtime_checkable
 class Simulator(Protocol):
-    """A scenario with known truth."""
+    """A data-generating process with known truth."""
 
     @property
     def schema(self) -> Schema:
@@ -24,7 +24,7 @@ class Simulator(Protocol):
 
         Args:
             n: How many, at least 1.
-            rng: The only source of randomness; it moves on, so a second call gives other rows.
+            rng: The only source of randomness; it advances, so a second call gives other rows.
 
         Returns:
             The log, as a real system would have written it, and the truth of the same rows.

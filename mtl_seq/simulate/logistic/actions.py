@@ -1,4 +1,4 @@
-"""What a user may do between click and conversion: carts, favourites."""
+"""Actions between click and conversion, such as carts and favourites."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ _TAKEN = ("click", "conversion", OTHER)
 class Actions:
     """Exclusive actions after the click; the conversion follows one of them, or none (ESM2).
 
-        z_j = rho * z_conversion + sqrt(1 - rho^2) * (a score of its own)
+        z_j = rho * z_conversion + sqrt(1 - rho^2) * (an independent score)
         P(A = j | click, x)   proportional to exp(gamma_j + slope * z_j); exp(0) for none
         P(r = 1 | A = j, x) = sigmoid(b + lift_j),   sigmoid(b) without an action
 
     so that ``P(r = 1 | x) = sum_j P(A = j) sigmoid(b + lift_j)`` exactly. The potential action, had
     the impression been clicked, is drawn for every impression, as r is. One action is ESM2's
-    mediator; with `required` it is a stage of a chain, and nobody converts without it. Actions
-    depend on x only, not on what is hidden.
+    mediator; with `required` it is a stage of a chain: no conversion without it. Actions depend on
+    x only, not on the hidden confounder.
 
     Attributes:
         names: The stages' names, which are also columns of the log.

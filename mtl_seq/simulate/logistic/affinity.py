@@ -1,4 +1,4 @@
-"""Scores of pairs: how much a user and an item draw a click, a conversion, an action.
+"""Affinity scores of user-item pairs, for click, conversion and actions.
 
 Shapes: N pairs, T tastes, J further scores.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Preferences"]
+__all__ = ["Affinity"]
 
 FloatArray = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -16,8 +16,8 @@ Ids = NDArray[np.int64]
 _USER_TO_ITEM = 5 / 4
 
 
-class Preferences(NamedTuple):
-    """Effects of users and items, and what their scores are made of.
+class Affinity(NamedTuple):
+    """User and item effects, and the scores computed from them.
 
     Every score is ``sqrt(u) user + sqrt(v) item + sqrt(interaction) taste`` with u : v = 5 : 4 and
     u + v + interaction = 1; the taste is an inner product of T latent tastes over sqrt(T). Under
@@ -26,8 +26,8 @@ class Preferences(NamedTuple):
 
     Attributes:
         users: ``(U, 2 + 2T)`` effects: on the first score, on the second, tastes for each.
-        items: ``(I, 2 + T)`` effects: on the first, on the second, what tastes it meets.
-        interaction: Share of the two scores' variance that lies in tastes.
+        items: ``(I, 2 + T)`` effects: on the first, on the second, loadings on the tastes.
+        interaction: Share of the two scores' variance explained by tastes.
         further_users: ``(U, J)`` effects on further scores, which have no tastes.
         further_items: ``(I, J)``.
     """
@@ -39,26 +39,27 @@ class Preferences(NamedTuple):
     further_items: FloatArray
 
     def pair(self, user: Ids, item: Ids) -> tuple[FloatArray, FloatArray]:
-        """The two scores of some pairs, ``(N,)`` each: of clicking, and a second one."""
+        """The click score of some pairs, and a second one uncorrelated with it, ``(N,)`` each."""
         tastes = self.items.shape[1] - 2
         u, v = self.users[user], self.items[item]
         additive = 1 - self.interaction
-        by_item = np.sqrt(additive / (1 + _USER_TO_ITEM))
-        by_user = np.sqrt(additive - by_item**2)
-        first = by_user * u[:, 0] + by_item * v[:, 0]
-        second = by_user * u[:, 1] + by_item * v[:, 1]
+        item_weight = np.sqrt(additive / (1 + _USER_TO_ITEM))
+        user_weight = np.sqrt(additive - item_weight**2)
+        first = user_weight * u[:, 0] + item_weight * v[:, 0]
+        second = user_weight * u[:, 1] + item_weight * v[:, 1]
         if self.interaction:
-            by_taste = np.sqrt(self.interaction / tastes)
+            taste_weight = np.sqrt(self.interaction / tastes)
             liked = v[:, 2:]
-            first += by_taste * np.einsum("nk,nk->n", u[:, 2 : 2 + tastes], liked)
-            second += by_taste * np.einsum("nk,nk->n", u[:, 2 + tastes :], liked)
+            first += taste_weight * np.einsum("nk,nk->n", u[:, 2 : 2 + tastes], liked)
+            second += taste_weight * np.einsum("nk,nk->n", u[:, 2 + tastes :], liked)
         return first, second
 
     def further(self, which: int, user: Ids, item: Ids) -> FloatArray:
         """A further score of some pairs, ``(N,)``."""
-        by_item = np.sqrt(1 / (1 + _USER_TO_ITEM))
-        by_user = np.sqrt(1 - by_item**2)
+        item_weight = np.sqrt(1 / (1 + _USER_TO_ITEM))
+        user_weight = np.sqrt(1 - item_weight**2)
         score: FloatArray = (
-            by_user * self.further_users[user, which] + by_item * self.further_items[item, which]
+            user_weight * self.further_users[user, which]
+            + item_weight * self.further_items[item, which]
         )
         return score

@@ -1,44 +1,44 @@
-"""A scenario from its parameters: who is in it, what they like, and intercepts that hit its rates."""
+"""Build a scenario from its parameters: population, affinities, and solved intercepts."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.simulate.logistic.affinity import Preferences
-from mtl_seq.simulate.logistic.integration_points import MOST_PAIRS, pairs, points
+from mtl_seq.simulate.logistic.affinity import Affinity
+from mtl_seq.simulate.logistic.integration_points import MAX_PAIRS, pair_points, sequence_points
 from mtl_seq.simulate.logistic.intercepts import Targets, solve_intercepts
-from mtl_seq.simulate.logistic.inverse_cdf_sampler import Wheel
+from mtl_seq.simulate.logistic.inverse_cdf_sampler import InverseCdfSampler
 from mtl_seq.simulate.logistic.latent_effects import Entities, draw_entities, further_effects
-from mtl_seq.simulate.logistic.logits import Intercepts, Law
+from mtl_seq.simulate.logistic.logits import Intercepts, LogitModel
 from mtl_seq.simulate.logistic.parameters import Parameters
-from mtl_seq.simulate.logistic.sample_impressions import Showing
-from mtl_seq.simulate.logistic.sample_outcomes import Happening
+from mtl_seq.simulate.logistic.sample_impressions import ImpressionSampler
+from mtl_seq.simulate.logistic.sample_outcomes import OutcomeSampler
 
 __all__ = ["Scenario", "build"]
 
 FloatArray = NDArray[np.float64]
 
 # Streams of the scenario's seed; the first is the seed itself.
-_FURTHER, _CONFOUNDER, _DIRECTIONS, _PILOT = 1, 2, 3, 4
+_FURTHER, _CONFOUNDER, _DIRECTIONS, _POLICY = 1, 2, 3, 4
 
 
 class Scenario(NamedTuple):
-    """A scenario as its parameters made it.
+    """A scenario built from its parameters.
 
     Attributes:
         user_attributes: ``(U, A)``.
         item_attributes: ``(I, A)``.
         price: ``(I,)``.
-        showing: How impressions come about.
-        happening: What happens to them.
+        impressions: Samples impressions.
+        outcomes: Samples their outcomes.
     """
 
     user_attributes: NDArray[np.int64]
     item_attributes: NDArray[np.int64]
     price: FloatArray
-    showing: Showing
-    happening: Happening
+    impressions: ImpressionSampler
+    outcomes: OutcomeSampler
 
 
 def build(parameters: Parameters) -> Scenario:
@@ -49,21 +49,21 @@ def build(parameters: Parameters) -> Scenario:
     """
     rng = np.random.default_rng(parameters.seed)
     users, items = _population(parameters, rng)
-    # A price that tells something of the item's conversion effect, as prices do.
-    told = 0.6 * items.effects[:, 1] + 0.8 * rng.standard_normal(parameters.items)
-    price = np.round(np.exp(3 + 0.5 * told), 2).astype(np.float64)
-    preferences = _preferences(parameters, users, items)
+    # The price is correlated with the item's conversion effect, as prices are.
+    log_price = 0.6 * items.effects[:, 1] + 0.8 * rng.standard_normal(parameters.items)
+    price = np.round(np.exp(3 + 0.5 * log_price), 2).astype(np.float64)
+    affinity = _affinity(parameters, users, items)
     context = parameters.context
-    showing = Showing(
-        Wheel(users.popularity),
-        Wheel(items.popularity),
-        preferences,
+    impressions = ImpressionSampler(
+        InverseCdfSampler(users.popularity),
+        InverseCdfSampler(items.popularity),
+        affinity,
         parameters.exposure,
         parameters.days,
         context.features if context is not None else 0,
     )
-    law = Law(
-        preferences,
+    logit_model = LogitModel(
+        affinity,
         parameters.rho,
         (parameters.click_slope, parameters.conversion_slope),
         parameters.curvature,
@@ -75,21 +75,22 @@ def build(parameters: Parameters) -> Scenario:
         parameters.actions,
         Intercepts(actions=(0.0,) * _count(parameters)),
     )
-    by_user = None
+    user_confounder = None
     if parameters.loadings != (0, 0) and parameters.confounder_per == "user":
-        # Nobody's attributes tell it, and over impressions it is as centred as it is in theory.
+        # Independent of all attributes; standardised exactly under the users' popularity.
         drawn = _stream(parameters, _CONFOUNDER).standard_normal(parameters.users)
         centred = drawn - users.popularity @ drawn
-        by_user = centred / np.sqrt(users.popularity @ centred**2)
-    happening = Happening(
-        law._replace(intercepts=_solve(parameters, showing, law, by_user)),
+        user_confounder = centred / np.sqrt(users.popularity @ centred**2)
+    intercepts = _intercepts(parameters, impressions, logit_model, user_confounder)
+    outcomes = OutcomeSampler(
+        logit_model._replace(intercepts=intercepts),
         parameters.mnar,
         (float(parameters.loadings[0]), float(parameters.loadings[1])),
-        by_user,
+        user_confounder,
         parameters.delay,
         0.0 if parameters.delay is None else parameters.delay.read_on(parameters.days),
     )
-    return Scenario(users.attributes, items.attributes, price, showing, happening)
+    return Scenario(users.attributes, items.attributes, price, impressions, outcomes)
 
 
 def _population(parameters: Parameters, rng: np.random.Generator) -> tuple[Entities, Entities]:
@@ -112,7 +113,7 @@ def _population(parameters: Parameters, rng: np.random.Generator) -> tuple[Entit
     return users, items
 
 
-def _preferences(parameters: Parameters, users: Entities, items: Entities) -> Preferences:
+def _affinity(parameters: Parameters, users: Entities, items: Entities) -> Affinity:
     more = (parameters.drift is not None) + _count(parameters)
     rng = _stream(parameters, _FURTHER)
     further = [np.zeros((0, 0)), np.zeros((0, 0))]
@@ -122,25 +123,29 @@ def _preferences(parameters: Parameters, users: Entities, items: Entities) -> Pr
             further_effects(entities, sizes, more, id_share=parameters.id_effects, rng=rng)
             for entities, sizes in zip((users, items), levels, strict=True)
         ]
-    return Preferences(users.effects, items.effects, parameters.interaction, *further)
+    return Affinity(users.effects, items.effects, parameters.interaction, *further)
 
 
-def _solve(
-    parameters: Parameters, showing: Showing, law: Law, by_user: FloatArray | None
+def _intercepts(
+    parameters: Parameters,
+    impressions: ImpressionSampler,
+    logit_model: LogitModel,
+    user_confounder: FloatArray | None,
 ) -> Intercepts:
     targets = Targets(parameters.ctr, parameters.cvr, parameters.cvr_over == "clicks")
     loadings = parameters.loadings
     shift = None
-    if by_user is not None:
-        shift, loadings = np.outer(loadings, by_user), (0.0, 0.0)
+    if user_confounder is not None:
+        shift, loadings = np.outer(loadings, user_confounder), (0.0, 0.0)
     mechanisms = (parameters.exposure, parameters.context, parameters.actions, parameters.drift)
-    if mechanisms == (None,) * 4 and parameters.users * parameters.items <= MOST_PAIRS:
-        pilot = pairs(showing, law, shift)
+    if mechanisms == (None,) * 4 and parameters.users * parameters.items <= MAX_PAIRS:
+        points = pair_points(impressions, logit_model, shift)
     else:
-        pilot = points(showing, law, shift, loadings, [parameters.seed, _PILOT])
+        seed = [parameters.seed, _POLICY]
+        points = sequence_points(impressions, logit_model, shift, loadings, seed)
         loadings = (0.0, 0.0)
     return solve_intercepts(
-        pilot, targets, mnar=parameters.mnar, loadings=loadings, actions=parameters.actions
+        points, targets, mnar=parameters.mnar, loadings=loadings, actions=parameters.actions
     )
 
 

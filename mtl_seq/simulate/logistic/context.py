@@ -1,4 +1,4 @@
-"""Numbers of the impression itself, with a known angle between what click and conversion see."""
+"""Dense context features, with a known angle between the two tasks' directions."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -73,7 +73,7 @@ class Context:
 
 
 class Directions(NamedTuple):
-    """What `Context` makes of x.
+    """Directions and scaling of a drawn `Context`.
 
     Attributes:
         click: ``(d,)`` w_c.
@@ -96,11 +96,11 @@ class Directions(NamedTuple):
     def join(
         self, x: FloatArray, click: FloatArray, conversion: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Scores of ids ``(N,)`` joined by those of x ``(N, d)``."""
-        rest, own = np.sqrt(1 - self.share), np.sqrt(self.share) / self.scale
+        """Mix the scores of ids, ``(N,)`` each, with those of x, ``(N, d)``."""
+        rest, scale = np.sqrt(1 - self.share), np.sqrt(self.share) / self.scale
         g_click = _waves(x @ self.click, self.sines) - self.centre
         g_conversion = _waves(x @ self.conversion, self.sines) - self.centre
-        return rest * click + own * g_click, rest * conversion + own * g_conversion
+        return rest * click + scale * g_click, rest * conversion + scale * g_conversion
 
 
 def _waves(t: FloatArray, sines: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Conversions that come days after the click, and labels as a log knew them on some day."""
+"""Delayed conversions, and labels as known on a given day."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Delay:
-    """Time from click to conversion: exponential, cut off at the attribution window.
+    """Delay from click to conversion: exponential, truncated at the attribution window.
 
         rate(x) = exp(slope * z_conversion) / mean
         P(D <= d | r = 1, x) = (1 - exp(-rate d)) / (1 - exp(-rate window)),   0 <= d <= window
@@ -28,11 +28,12 @@ class Delay:
     of any other day.
 
     Attributes:
-        mean: Days, in (0, 1000], of the delay before it is cut off, at z_conversion = 0.
-        slope: In [-5, 5]. Positive: likely conversions come sooner, so fresh labels are biased by
-            x and not only too few.
-        window: Days, in (0, 1000].
-        cutoff: Day on which the log is read, at least its `days`; None for its end, inf for ever.
+        mean: Mean of the untruncated delay at z_conversion = 0, in days, in (0, 1000].
+        slope: In [-5, 5]. Positive: likely conversions come sooner, so immature labels are biased
+            by x and not only too few.
+        window: Attribution window in days, in (0, 1000].
+        cutoff: Day on which the log is read, at least its `days`; None for its end, inf for fully
+            matured labels.
 
     Raises:
         ParameterError: One outside its range.
@@ -55,23 +56,23 @@ class Delay:
             check_number("delay.cutoff", self.cutoff, 0, np.inf)
 
     def read_on(self, days: int) -> float:
-        """The cut-off of a log of so many days.
+        """The cut-off of a log of a given number of days.
 
         Raises:
-            ParameterError: It lies within the log.
+            ParameterError: The cut-off lies within the log.
         """
         if self.cutoff is None:
             return float(days)
         if self.cutoff < days:
             raise ParameterError(
                 f"`delay.cutoff` must be at least the log's `days`, {days}, found {self.cutoff}: "
-                "a log holds no impressions of days to come; `known_at` gives earlier ones",
+                "a log holds no impressions of later days; `known_at` gives earlier cut-offs",
                 "delay.cutoff",
             )
         return float(self.cutoff)
 
     def draw(self, score: FloatArray, uniform: FloatArray) -> FloatArray:
-        """Days from click to conversion, were there one."""
+        """Draw days from click to conversion."""
         rate = self._rate(score)
         days: FloatArray = np.minimum(
             np.log1p(uniform * np.expm1(-rate * self.window)) / -rate, self.window
@@ -79,7 +80,7 @@ class Delay:
         return days
 
     def known(self, score: FloatArray, age: FloatArray) -> FloatArray:
-        """P(D <= age), for a conversion whose click is so many days old."""
+        """P(D <= age), for a click of the given age in days."""
         rate = self._rate(score)
         share: FloatArray = np.expm1(-rate * np.minimum(age, self.window))
         share /= np.expm1(-rate * self.window)
@@ -91,7 +92,7 @@ class Delay:
 
 
 def known_at(log: pd.DataFrame, truth: FunnelTruth, day: float) -> tuple[pd.DataFrame, FunnelTruth]:
-    """A delayed scenario's log as it stood on some day.
+    """A delayed scenario's log as known on a given day.
 
     Args:
         log: Drawn from a scenario with a `Delay`.
@@ -103,10 +104,10 @@ def known_at(log: pd.DataFrame, truth: FunnelTruth, day: float) -> tuple[pd.Data
         index is kept.
 
     Raises:
-        SimulationError: The scenario has no delay, or nothing was shown by that day.
+        SimulationError: The scenario has no delay, or no impression precedes that day.
     """
     if "delay" not in truth.hidden:
-        raise SimulationError("`truth` must come from a scenario with a `delay`, found none in it")
+        raise SimulationError("`truth` must come from a scenario with a `delay`, found none")
     time = log["time"].to_numpy()
     rows = np.flatnonzero(time <= day)
     if len(rows) == 0:
@@ -114,10 +115,10 @@ def known_at(log: pd.DataFrame, truth: FunnelTruth, day: float) -> tuple[pd.Data
             f"`day` must lie after the first impression, {time.min():.3g}, found {day}"
         )
     then, known = log.iloc[rows].copy(), truth.take(rows)
-    # That probability was of the scenario's own cut-off.
+    # That probability is for the scenario's cut-off.
     further = {name: array for name, array in known.further.items() if name != "conversion_known"}
     known = known._replace(further=further)
     in_time = time[rows] + known.hidden["delay"] <= day
-    happened = then["click"].to_numpy() * known.potential * in_time
-    then["conversion"] = happened.astype(np.int64)
+    converted = then["click"].to_numpy() * known.potential * in_time
+    then["conversion"] = converted.astype(np.int64)
     return then, known

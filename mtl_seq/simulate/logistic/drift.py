@@ -1,4 +1,4 @@
-"""A scenario that changes from day to day."""
+"""Drift: rates and conversion effects that change from day to day."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,17 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Drift:
-    """What a day, 0, 1, ..., adds to the logits, and how far it turns the conversion's direction.
+    """Daily shifts of the logits, and a daily rotation of the conversion's direction.
 
-        click logit        + click * day
+        click logit        + click * day,   day = 0, 1, ...
         conversion logit   + conversion * day
-        the conversion's own part   cos(turn * day) z_o + sin(turn * day) z_n
+        z_own becomes      cos(turn * day) z_own + sin(turn * day) z_new
 
-    z_o is the part of the conversion score that has nothing to do with the click; z_n a score
-    uncorrelated with both. So a turn leaves the variance of the score and its correlation with the
-    click's as they are on every day, while what a model learned on day 0 loses its meaning: after
-    90 degrees nothing of z_o is left. Rates are met over the whole log, not on each day.
+    z_own is the part of the conversion score that is uncorrelated with the click score; z_new is a
+    score uncorrelated with both. So the rotation keeps the variance of the score and its
+    correlation with the click score on every day, while a model fitted on day 0 becomes outdated:
+    after 90 degrees nothing of z_own is left. Target rates are met over the whole log, not on each
+    day.
 
     Attributes:
         click: Per day, in [-5, 5].
@@ -44,7 +45,7 @@ class Drift:
         check_number("drift.turn", self.turn, -180, 180)
 
     def turned(self, day: FloatArray, old: FloatArray, new: FloatArray) -> FloatArray:
-        """The conversion's own part on some days, ``(N,)`` each."""
+        """The rotated part of the conversion score on some days, ``(N,)`` each."""
         angle = np.deg2rad(self.turn) * day
         part: FloatArray = np.cos(angle) * old + np.sin(angle) * new
         return part

@@ -1,4 +1,4 @@
-"""Which items users are shown, in which position, and how likely that was.
+"""Exposure policies: items, positions and exposure propensities.
 
 Shapes: R requests, M candidates of each, S slots of each.
 """
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.simulate.common.parameter_checks import ParameterError, check_choice, check_number
-from mtl_seq.simulate.logistic.affinity import Preferences
-from mtl_seq.simulate.logistic.inverse_cdf_sampler import Wheel
+from mtl_seq.simulate.logistic.affinity import Affinity
+from mtl_seq.simulate.logistic.inverse_cdf_sampler import InverseCdfSampler
 
 __all__ = ["Exposure", "Slate"]
 
@@ -23,7 +23,7 @@ _BLOCK = 500_000
 
 
 class Slate(NamedTuple):
-    """What requests are answered with, row by row and slot by slot; ``(R * S,)`` each.
+    """Items shown to requests, row by row and slot by slot; ``(R * S,)`` each.
 
     Attributes:
         item: Item in the slot.
@@ -36,11 +36,11 @@ class Slate(NamedTuple):
 
 @dataclass(frozen=True)
 class Exposure:
-    """A user's request is answered with a slate; the log shows ``position``, 1 for the top slot.
+    """An exposure policy: each request gets a slate; ``position`` is 1 for the top slot.
 
     The policies, for a request with M candidates drawn by the items' popularity (with replacement:
-    in a small catalogue an item can stand twice) and a logging model that scores them by
-    ``s = z_click``, the simulator's own click score without `Context`:
+    in a small catalogue an item can occur twice) and a logging model that scores them by
+    ``s = z_click``, the scenario's click score without `Context`:
 
     * ``"uniform"``: each slot shows an item by popularity; no logging model.
     * ``"top_k"``: the top S of ``strength * s + Gumbel noise``, so slot by slot
@@ -49,15 +49,15 @@ class Exposure:
       one left: ``P(i) = (1 - epsilon) 1[i is the best left] + epsilon / (candidates left)``.
 
     The log's ``exposure_propensity`` is that P, for uniform the item's popularity: known to a real
-    logging system. It is not the probability of a click, so it has no role in the schema. Clicks
-    lose ``position_effect * log(position)`` in their logit, conversions lose nothing, and the
+    logging system. It is not the probability of a click, so it has no role in the schema. The click
+    logit falls by ``position_effect * log(position)``, the conversion logit does not, and the
     schema hides ``position`` from all towers but the click's.
 
     Attributes:
         policy: One of the three.
         slots: S, in [1, 100].
         candidates: M, in [S, 10000].
-        strength: How sure the logging model is, in [0, 50]; 0 shuffles the candidates.
+        strength: Inverse temperature of the logging model, in [0, 50]; 0 shuffles the candidates.
         epsilon: In [0, 1].
         position_effect: In [-5, 5].
 
@@ -87,31 +87,31 @@ class Exposure:
         check_number("exposure.position_effect", self.position_effect, -5, 5)
 
     def slates(
-        self, user: Ids, items: Wheel, preferences: Preferences, rng: np.random.Generator
+        self, user: Ids, items: InverseCdfSampler, affinity: Affinity, rng: np.random.Generator
     ) -> Slate:
-        """Answer requests.
+        """Draw a slate for each request.
 
         Args:
-            user: ``(R,)`` who asks.
+            user: ``(R,)`` users who make the requests.
             items: Popularity of the items.
-            preferences: What the logging model knows.
+            affinity: Scores of pairs, which the logging model ranks by.
             rng: The only source of randomness.
         """
         if self.policy == "uniform":
             item = items.draw(rng.random(len(user) * self.slots))
             return Slate(item, items.popularity[item])
         blocks = np.array_split(user, max(1, len(user) * self.candidates // _BLOCK))
-        answers = [self._rank(some, items, preferences, rng) for some in blocks]
-        item, propensity = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+        slates = [self._rank(block, items, affinity, rng) for block in blocks]
+        item, propensity = (np.concatenate(parts) for parts in zip(*slates, strict=True))
         return Slate(item, propensity)
 
     def _rank(
-        self, user: Ids, items: Wheel, preferences: Preferences, rng: np.random.Generator
+        self, user: Ids, items: InverseCdfSampler, affinity: Affinity, rng: np.random.Generator
     ) -> tuple[Ids, FloatArray]:
         shape = (len(user), self.candidates)
         candidate = items.draw(rng.random(shape))
-        asks = np.repeat(user, self.candidates)
-        score = preferences.pair(asks, candidate.ravel())[0].reshape(shape)
+        requester = np.repeat(user, self.candidates)
+        score = affinity.pair(requester, candidate.ravel())[0].reshape(shape)
         if self.policy == "top_k":
             chosen, propensity = self._top_k(score, rng)
         else:

@@ -1,4 +1,4 @@
-"""The joint law of the logits in a scenario, as weighted points for its intercepts to be solved on."""
+"""Weighted points of a scenario's joint logit distribution, for the intercept solver."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,27 +6,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.simulate.logistic.logits import Law, Logits
-from mtl_seq.simulate.logistic.quasi_monte_carlo import kronecker, normal
-from mtl_seq.simulate.logistic.sample_impressions import Showing, Shown
+from mtl_seq.simulate.logistic.logits import LogitModel, Logits
+from mtl_seq.simulate.logistic.quasi_monte_carlo import kronecker_points, normal_quantiles
+from mtl_seq.simulate.logistic.sample_impressions import Impressions, ImpressionSampler
 
-__all__ = ["MOST_PAIRS", "Pilot", "pairs", "points"]
+__all__ = ["MAX_PAIRS", "WeightedLogits", "pair_points", "sequence_points"]
 
 FloatArray = NDArray[np.float64]
 _Bounds = tuple[float, float]
 
-MOST_PAIRS = 6_000_000
-"""Up to so many pairs of a user and an item all of them are looked at."""
+MAX_PAIRS = 6_000_000
+"""Up to this many pairs of a user and an item, all pairs are enumerated."""
 
 _CELLS = 400
 _POINTS = 1 << 18
 _MANY_POINTS = 1 << 21
 _FEW_ENTITIES = 1 << 15
-_AT_ONCE = 1 << 16
+_BLOCK_POINTS = 1 << 16
 
 
-class Pilot(NamedTuple):
-    """Weighted points, ``(M,)`` each.
+class WeightedLogits(NamedTuple):
+    """Logits at weighted points, ``(M,)`` each.
 
     Attributes:
         click: Click logit.
@@ -41,79 +41,81 @@ class Pilot(NamedTuple):
     actions: FloatArray
 
 
-def pairs(showing: Showing, law: Law, shift: FloatArray | None) -> Pilot:
+def pair_points(
+    sampler: ImpressionSampler, logit_model: LogitModel, shift: FloatArray | None
+) -> WeightedLogits:
     """Condense the logits of all pairs of a scenario into cells, each at its own mean.
 
     Within a cell the logits differ by about 0.02, so a rate computed on the cells is exact to about
     1e-5.
 
     Args:
-        showing: A scenario that shows pairs of users and items, and nothing else that matters.
-        law: Its formulas.
+        sampler: Of a scenario without mechanisms: only user and item matter.
+        logit_model: The scenario's formulas.
         shift: ``(2, U)`` what each user adds to both logits.
 
     Returns:
-        The cells that hold any mass.
+        The cells with positive mass.
     """
-    user_weight, item_weight = showing.users.popularity, showing.items.popularity
+    user_weight, item_weight = sampler.users.popularity, sampler.items.popularity
     users, items = np.arange(len(user_weight)), np.arange(len(item_weight))
     totals = np.zeros((3, _CELLS * _CELLS))
     bounds: list[_Bounds] = []
     for some in np.array_split(users, max(1, len(users) * len(items) // 500_000)):
-        shown = Shown(np.repeat(some, len(items)), np.tile(items, len(some)))
+        impressions = Impressions(np.repeat(some, len(items)), np.tile(items, len(some)))
         weight = np.outer(user_weight[some], item_weight).ravel()
-        a, b = _shifted(law.logits(shown), shown, shift)
+        a, b = _shifted(logit_model.logits(impressions), impressions, shift)
         bounds = bounds or [_bounds(a), _bounds(b)]
         totals += _totals(a, b, weight, (bounds[0], bounds[1]))
     return _cells(totals)
 
 
-def points(
-    showing: Showing,
-    law: Law,
+def sequence_points(
+    sampler: ImpressionSampler,
+    logit_model: LogitModel,
     shift: FloatArray | None,
     loadings: tuple[float, float],
     seed: list[int],
-) -> Pilot:
-    """Logits at many points that fill the scenario evenly.
+) -> WeightedLogits:
+    """Logits at many points of a low-discrepancy sequence.
 
     Users, items, times, positions, contexts and the confounder are taken from a Kronecker sequence,
-    and the points are weighted so that the scores' moments are what they are known to be. Only what
-    a ranking policy shows is drawn at random, and its scores' moments are not known.
+    and the points are weighted so that the scores have their known moments. Only the slates of a
+    ranking policy are drawn at random; the moments of their scores are not known.
 
     Args:
-        showing: How impressions come about.
-        law: The scenario's formulas.
+        sampler: The impression sampler.
+        logit_model: The scenario's formulas.
         shift: ``(2, U)`` what each user adds to both logits.
-        loadings: Of a confounder that every impression has its own of.
-        seed: Of the policy's draws.
+        loadings: Of a confounder that is drawn per impression.
+        seed: Seed of the policy's draws.
     """
     rng = np.random.default_rng(seed)
-    ranked = showing.exposure is not None and showing.exposure.policy != "uniform"
-    many = len(showing.users.popularity) + len(showing.items.popularity) > _FEW_ENTITIES
-    logits, moments = [], []
-    for first in range(0, _MANY_POINTS if ranked or many else _POINTS, _AT_ONCE):
-        u = kronecker(first, _AT_ONCE, 7)
-        shown = _even(showing, law, u, first, rng)
-        given = law.logits(shown)
-        a, b = _shifted(given, shown, shift)
-        h = normal(u[6])
-        logits.append((a + loadings[0] * h, b + loadings[1] * h, given.actions))
-        moments.append(np.ones((1, len(h))) if ranked else _moments(law, given, h))
-    a, b, actions = (np.concatenate(part, axis=-1) for part in zip(*logits, strict=True))
+    ranked = sampler.exposure is not None and sampler.exposure.policy != "uniform"
+    many = len(sampler.users.popularity) + len(sampler.items.popularity) > _FEW_ENTITIES
+    blocks, moments = [], []
+    for first in range(0, _MANY_POINTS if ranked or many else _POINTS, _BLOCK_POINTS):
+        u = kronecker_points(first, _BLOCK_POINTS, 7)
+        impressions = _even(sampler, logit_model, u, first, rng)
+        logits = logit_model.logits(impressions)
+        a, b = _shifted(logits, impressions, shift)
+        h = normal_quantiles(u[6])
+        blocks.append((a + loadings[0] * h, b + loadings[1] * h, logits.actions))
+        moments.append(np.ones((1, len(h))) if ranked else _moments(logit_model, logits, h))
+    a, b, actions = (np.concatenate(part, axis=-1) for part in zip(*blocks, strict=True))
     weight = _weights(moments)
-    if law.actions is not None:
-        return Pilot(a, b, weight, actions)
+    if logit_model.actions is not None:
+        return WeightedLogits(a, b, weight, actions)
     totals = _totals(a, b, weight, (_bounds(a), _bounds(b)))
     return _cells(totals)
 
 
-def _moments(law: Law, logits: Logits, h: FloatArray) -> FloatArray:
-    """``(M, N)`` functions whose means over the scenario are 0, after one whose mean is 1."""
+def _moments(logit_model: LogitModel, logits: Logits, h: FloatArray) -> FloatArray:
+    """``(M, N)`` functions: the constant 1, then those whose means over the scenario are 0."""
     click, conversion = logits.scores
     rows = [np.ones_like(h), click, conversion, click**2 - 1, conversion**2 - 1]
-    if law.correlation is not None:
-        rows.append(click * conversion - law.correlation)
+    if logit_model.correlation is not None:
+        rows.append(click * conversion - logit_model.correlation)
     return np.stack([*rows, h, h**2 - 1, h * click, h * conversion])
 
 
@@ -124,36 +126,42 @@ def _weights(moments: Sequence[FloatArray]) -> FloatArray:
     goal[0] = 1.0
     products = sum(part @ part.T for part in moments)
     sums = sum(part.sum(axis=1) for part in moments)
-    # Moments that are one and the same, as at rho 1, leave the least squares solution.
+    # Collinear moments, as at rho 1, leave the least squares solution.
     step, *_ = np.linalg.lstsq(products, goal - equal * sums)
     return np.concatenate([equal + step @ part for part in moments])
 
 
-def _even(showing: Showing, law: Law, u: FloatArray, first: int, rng: np.random.Generator) -> Shown:
-    exposure = showing.exposure
-    shown = Shown(showing.users.draw(u[0]), showing.items.draw(u[1]))
+def _even(
+    sampler: ImpressionSampler,
+    logit_model: LogitModel,
+    u: FloatArray,
+    first: int,
+    rng: np.random.Generator,
+) -> Impressions:
+    exposure = sampler.exposure
+    impressions = Impressions(sampler.users.draw(u[0]), sampler.items.draw(u[1]))
     if exposure is not None and exposure.policy == "uniform":
-        shown = shown._replace(position=(1 + u[3] * exposure.slots).astype(np.int64))
+        impressions = impressions._replace(position=(1 + u[3] * exposure.slots).astype(np.int64))
     elif exposure is not None:
-        # A slate belongs together, so the sequence of users is one of requests.
+        # Slots of one slate depend on each other, so the sequence runs over requests.
         begin, requests = first // exposure.slots, -(-u.shape[1] // exposure.slots)
-        user = showing.users.draw(kronecker(begin, requests, 1)[0])
-        shown = showing.answer(exposure, user, rng).take(slice(u.shape[1]))
-    if showing.days:
-        shown = shown._replace(time=showing.days * u[2])
-    if law.directions is not None:
+        user = sampler.users.draw(kronecker_points(begin, requests, 1)[0])
+        impressions = sampler.fill_slates(exposure, user, rng).take(slice(u.shape[1]))
+    if sampler.days:
+        impressions = impressions._replace(time=sampler.days * u[2])
+    if logit_model.directions is not None:
         # Only the plane of both directions matters of the context.
-        plane = np.stack([normal(u[4]), normal(u[5])], axis=1)
-        shown = shown._replace(context=plane @ law.directions.plane.T)
-    return shown
+        plane = np.stack([normal_quantiles(u[4]), normal_quantiles(u[5])], axis=1)
+        impressions = impressions._replace(context=plane @ logit_model.directions.plane.T)
+    return impressions
 
 
 def _shifted(
-    logits: Logits, shown: Shown, shift: FloatArray | None
+    logits: Logits, impressions: Impressions, shift: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
     if shift is None:
         return logits.click, logits.conversion
-    return logits.click + shift[0][shown.user], logits.conversion + shift[1][shown.user]
+    return logits.click + shift[0][impressions.user], logits.conversion + shift[1][impressions.user]
 
 
 def _totals(
@@ -165,9 +173,9 @@ def _totals(
     return np.stack(sums)
 
 
-def _cells(totals: FloatArray) -> Pilot:
+def _cells(totals: FloatArray) -> WeightedLogits:
     mass, sum_a, sum_b = totals[:, totals[0] > 0]
-    return Pilot(sum_a / mass, sum_b / mass, mass / mass.sum(), np.zeros((0, len(mass))))
+    return WeightedLogits(sum_a / mass, sum_b / mass, mass / mass.sum(), np.zeros((0, len(mass))))
 
 
 def _bounds(values: FloatArray) -> _Bounds:

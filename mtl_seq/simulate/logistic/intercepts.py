@@ -1,30 +1,33 @@
-"""Intercepts that hit the rates a scenario is asked for."""
+"""Intercepts that hit the target rates of a scenario."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.logistic.actions import Actions
-from mtl_seq.simulate.logistic.integration_points import Pilot
+from mtl_seq.simulate.logistic.integration_points import WeightedLogits
 from mtl_seq.simulate.logistic.logits import Intercepts
-from mtl_seq.simulate.logistic.outcome_probabilities import Classes, Outcome, marginal
+from mtl_seq.simulate.logistic.outcome_probabilities import (
+    ActionClasses,
+    OutcomeProbabilities,
+    marginal_probabilities,
+)
 
 __all__ = ["Targets", "solve_intercepts"]
 
 FloatArray = NDArray[np.float64]
 
 _FURTHEST = 40.0
+_PRECISION = 1e-7
 _CLOSE = 1e-6
-_STEPS = 40
-_NUDGE = 1e-4
-_LONGEST = 3.0
 
 
 class Targets(NamedTuple):
-    """Rates to meet.
+    """Target rates.
 
     Attributes:
         ctr: Clicks per impression.
@@ -38,7 +41,7 @@ class Targets(NamedTuple):
 
 
 def solve_intercepts(
-    pilot: Pilot,
+    points: WeightedLogits,
     targets: Targets,
     *,
     mnar: float,
@@ -48,32 +51,34 @@ def solve_intercepts(
     """Solve for the intercepts; every rate is met on the points to 1e-6 relative.
 
     Args:
-        pilot: Logits without intercepts, and their weights.
-        targets: The rates.
+        points: Logits without intercepts, and their weights.
+        targets: The target rates.
         mnar: What a potential conversion adds to the click logit.
         loadings: Of a confounder that the points do not contain yet.
-        actions: Actions with rates of their own.
+        actions: Actions with target rates.
 
     Returns:
         The intercepts.
 
     Raises:
-        ParameterError: A rate that no intercept reaches; it says which can be.
+        ParameterError: A rate that no intercept reaches; the message says which can be reached.
     """
     if actions is None:
-        return _base(pilot, targets, mnar, loadings)
+        return _solve_two(points, targets, mnar, loadings)
 
     goals = np.array([targets.ctr, targets.cvr, *actions.rates])
 
     def rates(x: FloatArray) -> FloatArray:
-        classes = Classes(actions.chances(pilot.actions + x[2:, None]), actions.lifts)
-        given = marginal(pilot.click + x[0], pilot.conversion + x[1], mnar, loadings, classes)
-        acted = given.ways[0] @ pilot.weight / (pilot.weight @ given.click)
-        return np.array([*_rates(given, pilot, targets), *acted])
+        classes = ActionClasses(actions.chances(points.actions + x[2:, None]), actions.lifts)
+        truth = marginal_probabilities(
+            points.click + x[0], points.conversion + x[1], mnar, loadings, classes
+        )
+        acted = truth.by_action[0] @ points.weight / (points.weight @ truth.click)
+        return np.array([*_rates(truth, points, targets), *acted])
 
-    x = _newton(rates, goals)
+    x = _solve_jointly(rates, goals)
     if x is None:
-        most = _newton(
+        most = _solve_jointly(
             lambda y: np.delete(rates(np.insert(y, 1, _FURTHEST)), 1), np.delete(goals, 1)
         )
         bound = "" if most is None else f"at most {rates(np.insert(most, 1, _FURTHEST))[1]:.3g} "
@@ -85,74 +90,72 @@ def solve_intercepts(
     return Intercepts(float(x[0]), float(x[1]), tuple(float(gamma) for gamma in x[2:]))
 
 
-def _newton(rates: Callable[[FloatArray], FloatArray], goals: FloatArray) -> FloatArray | None:
-    """Intercepts at which all rates meet their goals; None where there are none.
+def _solve_jointly(
+    rates: Callable[[FloatArray], FloatArray], goals: FloatArray
+) -> FloatArray | None:
+    """Intercepts at which all rates meet their goals; None where there are none."""
+    from scipy.optimize import root
 
-    Newton's method on the logits of the rates, which are nearly straight lines in the intercepts.
-    """
-    x = _logit(goals)
-    for _ in range(_STEPS):
-        found = rates(x)
-        if np.abs(found / goals - 1).max() < _CLOSE:
-            return x
-        off = _logit(found) - _logit(goals)
-        moved = [_logit(rates(x + _NUDGE * unit)) for unit in np.eye(len(x))]
-        slopes = (np.stack(moved, axis=1) - _logit(found)[:, None]) / _NUDGE
-        x = x - np.clip(np.linalg.lstsq(slopes, off)[0], -_LONGEST, _LONGEST)
-        if np.abs(x).max() > _FURTHEST:
-            break
-    return None
+    target = logit(goals)
+    solution = root(lambda x: _clipped_logit(rates(x)) - target, target, tol=_PRECISION)
+    x: FloatArray = solution.x
+    return x if np.abs(rates(x) / goals - 1).max() < _CLOSE else None
 
 
-def _logit(rate: FloatArray) -> FloatArray:
-    kept = np.clip(rate, 1e-15, 1 - 1e-15)
-    logit: FloatArray = np.log(kept) - np.log1p(-kept)
-    return logit
+def _solve_two(
+    points: WeightedLogits, targets: Targets, mnar: float, loadings: tuple[float, float]
+) -> Intercepts:
+    """Intercepts of click and conversion; with MNAR each click intercept depends on the other."""
 
-
-def _base(pilot: Pilot, targets: Targets, mnar: float, loadings: tuple[float, float]) -> Intercepts:
-    def off(alpha: float, beta: float) -> tuple[float, float]:
-        given = marginal(pilot.click + alpha, pilot.conversion + beta, mnar, loadings)
-        click, conversion = _rates(given, pilot, targets)
-        return click / targets.ctr - 1, conversion / targets.cvr - 1
+    def reached(alpha: float, beta: float) -> tuple[float, float]:
+        truth = marginal_probabilities(
+            points.click + alpha, points.conversion + beta, mnar, loadings
+        )
+        return _rates(truth, points, targets)
 
     def click_intercept(beta: float) -> float:
-        return _root(lambda alpha: off(alpha, beta)[0], "ctr", targets.ctr)
+        return _solve(lambda alpha: reached(alpha, beta)[0], "ctr", targets.ctr)
 
     if mnar == 0:
         alpha = click_intercept(0.0)
-        return Intercepts(alpha, _root(lambda beta: off(alpha, beta)[1], "cvr", targets.cvr))
-    beta = _root(lambda beta: off(click_intercept(beta), beta)[1], "cvr", targets.cvr)
+        return Intercepts(alpha, _solve(lambda b: reached(alpha, b)[1], "cvr", targets.cvr))
+    beta = _solve(lambda b: reached(click_intercept(b), b)[1], "cvr", targets.cvr)
     return Intercepts(click_intercept(beta), beta)
 
 
-def _rates(given: Outcome, pilot: Pilot, targets: Targets) -> tuple[float, float]:
-    click = float(pilot.weight @ given.click)
+def _rates(
+    truth: OutcomeProbabilities, points: WeightedLogits, targets: Targets
+) -> tuple[float, float]:
+    click = float(points.weight @ truth.click)
     if targets.over_clicks:
-        conversion = float(pilot.weight @ given.both) / click
-    else:
-        conversion = float(pilot.weight @ given.conversion)
-    return click, conversion
+        return click, float(points.weight @ truth.both) / click
+    return click, float(points.weight @ truth.conversion)
 
 
-def _root(excess: Callable[[float], float], parameter: str, target: float) -> float:
-    """Root of an increasing function, by secant steps inside a bracket."""
-    low, high = -_FURTHEST, _FURTHEST
-    f_low, f_high = excess(low), excess(high)
-    if f_low > 0 or f_high < 0:
-        reached = [target * (1 + f) for f in (f_low, f_high)]
-        raise ParameterError(
-            f"`{parameter}` must lie in [{reached[0]:.3g}, {reached[1]:.3g}] in this scenario, found "
-            f"{target}: its slopes, actions and other rates allow no more",
-            parameter,
+def _solve(rate: Callable[[float], float], parameter: str, target: float) -> float:
+    """The intercept at which an increasing rate meets its target.
+
+    Logits of rates are nearly straight lines in the intercept, so Brent's method needs few steps.
+    """
+    from scipy.optimize import brentq
+
+    goal = float(logit(target))
+    try:
+        intercept: float = brentq(
+            lambda x: float(_clipped_logit(rate(x))) - goal, -_FURTHEST, _FURTHEST, xtol=_PRECISION
         )
-    x, previous = 0.0, (low, f_low)
-    for _ in range(100):
-        f = excess(x)
-        if abs(f) < _CLOSE:
-            return x
-        low, high = (x, high) if f < 0 else (low, x)
-        step = x - f * (x - previous[0]) / (f - previous[1]) if f != previous[1] else low
-        previous = (x, f)
-        x = step if low < step < high else (low + high) / 2
-    return x
+    except ParameterError:
+        raise
+    except ValueError as error:
+        low, high = rate(-_FURTHEST), rate(_FURTHEST)
+        raise ParameterError(
+            f"`{parameter}` must lie in [{low:.3g}, {high:.3g}] in this scenario, found {target}: "
+            "its slopes, actions and other rates allow no more",
+            parameter,
+        ) from error
+    return intercept
+
+
+def _clipped_logit(rate: float | FloatArray) -> FloatArray:
+    clipped: FloatArray = logit(np.clip(rate, 1e-15, 1 - 1e-15))
+    return clipped

@@ -1,17 +1,17 @@
-"""Drawing users and items by their popularity, fast."""
+"""Fast inverse-CDF sampling of users and items by popularity."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Wheel"]
+__all__ = ["InverseCdfSampler"]
 
 FloatArray = NDArray[np.float64]
 
 _STEPS = 4
 
 
-class Wheel:
-    """Inverts a cumulative distribution through a table of where to begin looking.
+class InverseCdfSampler:
+    """Invert a discrete cumulative distribution through a lookup table of starting indices.
 
     The same uniform gives the same index as a binary search would, in a fraction of the time.
 
@@ -30,7 +30,7 @@ class Wheel:
         self._start: NDArray[np.int64] = np.searchsorted(cumulative, starts, side="right")
 
     def draw(self, uniform: FloatArray) -> NDArray[np.int64]:
-        """Indices of uniforms in [0, 1), of the same shape."""
+        """Map uniforms in [0, 1) to indices, of the same shape."""
         target = uniform * self._total
         index = self._start[(uniform * self._buckets).astype(np.int64)]
         for _ in range(_STEPS):

@@ -1,4 +1,4 @@
-"""Who and what there is in a scenario: popularity, attributes, and effects with exact moments.
+"""Users and items of a scenario: popularity, attributes, and effects with exact moments.
 
 Shapes: M entities (users or items), D effects, A attributes.
 """
@@ -45,13 +45,13 @@ def draw_entities(
     exponent: float,
     rng: np.random.Generator,
 ) -> Entities:
-    """Draw entities whose effects are partly told by their attributes.
+    """Draw entities whose effects are partly explained by their attributes.
 
     Args:
         count: M.
         levels: Number of levels of each attribute.
         effects: D.
-        id_share: Share of the effects' variance, in [0, 1], that no attribute tells.
+        id_share: Share of the effects' variance, in [0, 1], that no attribute explains.
         exponent: Zipf exponent of the popularity.
         rng: Source of randomness.
 
@@ -75,13 +75,13 @@ def further_effects(
     id_share: float,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """More effects of the same entities, uncorrelated with those they have.
+    """Draw further effects of the same entities, uncorrelated with their present ones.
 
     Args:
-        entities: The entities; they stay as they are.
+        entities: The entities; unchanged.
         levels: Number of levels of each attribute.
-        effects: How many more.
-        id_share: Share of their variance that no attribute tells.
+        effects: How many further effects.
+        id_share: Share of their variance that no attribute explains.
         rng: Source of randomness.
 
     Returns:
@@ -91,7 +91,7 @@ def further_effects(
         SimulationError: Too few entities or levels for that many uncorrelated effects.
     """
     raw = _raw(entities.attributes, levels, effects, id_share, rng)
-    # Whitening goes column by column, so the effects in front come out as they went in.
+    # Whitening goes column by column, so the existing effects in front stay unchanged.
     both = np.concatenate([entities.effects, raw], axis=1)
     return _whiten(both, entities.popularity, len(raw))[:, -effects:]
 
@@ -103,12 +103,12 @@ def _raw(
     id_share: float,
     rng: np.random.Generator,
 ) -> FloatArray:
-    told = np.zeros((len(attributes), effects))
+    explained = np.zeros((len(attributes), effects))
     for column, size in enumerate(levels):
-        told += rng.standard_normal((size, effects))[attributes[:, column]]
-    told /= np.sqrt(len(levels))
-    own = rng.standard_normal((len(attributes), effects))
-    raw: FloatArray = np.sqrt(1 - id_share) * told + np.sqrt(id_share) * own
+        explained += rng.standard_normal((size, effects))[attributes[:, column]]
+    explained /= np.sqrt(len(levels))
+    individual = rng.standard_normal((len(attributes), effects))
+    raw: FloatArray = np.sqrt(1 - id_share) * explained + np.sqrt(id_share) * individual
     return raw
 
 

@@ -1,4 +1,4 @@
-"""From what is shown to the logits of what happens: the formulas of a scenario.
+"""The logit model: from impressions to the logits of click, actions and conversion.
 
 Shapes: N impressions, J actions.
 """
@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.simulate.logistic.actions import Actions
-from mtl_seq.simulate.logistic.affinity import Preferences
+from mtl_seq.simulate.logistic.affinity import Affinity
 from mtl_seq.simulate.logistic.context import Directions
 from mtl_seq.simulate.logistic.drift import Drift
-from mtl_seq.simulate.logistic.outcome_probabilities import Classes
-from mtl_seq.simulate.logistic.sample_impressions import Shown
+from mtl_seq.simulate.logistic.outcome_probabilities import ActionClasses
+from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
-__all__ = ["Intercepts", "Law", "Logits"]
+__all__ = ["Intercepts", "LogitModel", "Logits"]
 
 FloatArray = NDArray[np.float64]
 
 
 class Intercepts(NamedTuple):
-    """What every logit starts from: of the click, of the conversion, of each action."""
+    """Intercepts of the click logit, the conversion logit, and each action's."""
 
     click: float = 0.0
     conversion: float = 0.0
@@ -29,13 +29,13 @@ class Intercepts(NamedTuple):
 
 
 class Logits(NamedTuple):
-    """Logits of some impressions, without what is hidden.
+    """Logits of some impressions, without the hidden confounder.
 
     Attributes:
         click: ``(N,)``.
         conversion: ``(N,)``, without any action's lift.
         actions: ``(J, N)``.
-        scores: ``(N,)`` each, the click and the conversion score they are made of.
+        scores: ``(N,)`` each, the click and the conversion score behind them.
     """
 
     click: FloatArray
@@ -43,27 +43,29 @@ class Logits(NamedTuple):
     actions: FloatArray
     scores: tuple[FloatArray, FloatArray]
 
-    def classes(self, actions: Actions | None) -> Classes | None:
-        """The actions' probabilities; None where there are none."""
-        return None if actions is None else Classes(actions.chances(self.actions), actions.lifts)
+    def classes(self, actions: Actions | None) -> ActionClasses | None:
+        """The actions' probabilities; None where the scenario has no actions."""
+        return (
+            None if actions is None else ActionClasses(actions.chances(self.actions), actions.lifts)
+        )
 
 
-class Law(NamedTuple):
-    """The formulas of `LogisticFunnel`, and the numbers that its parameters put in.
+class LogitModel(NamedTuple):
+    """The formulas of `LogisticFunnel` with their coefficients.
 
     Attributes:
-        preferences: Scores of pairs.
+        affinity: Scores of user-item pairs.
         rho: Correlation of click and conversion score.
-        slopes: Of the click and of the conversion.
-        curvature: Of the conversion logit in the click score.
+        slopes: Slopes of the click and of the conversion logit.
+        curvature: Curvature of the conversion logit in the click score.
         position_effect: What log(position) takes from the click logit.
-        directions: What the context adds to the scores.
-        drift: What the day does.
-        actions: What lies between click and conversion.
-        intercepts: Of all logits.
+        directions: Directions of the context features; None without context.
+        drift: Daily drift; None without.
+        actions: Actions between click and conversion; None without.
+        intercepts: Intercepts of all logits.
     """
 
-    preferences: Preferences
+    affinity: Affinity
     rho: float
     slopes: tuple[float, float]
     curvature: float
@@ -75,7 +77,7 @@ class Law(NamedTuple):
 
     @property
     def correlation(self) -> float | None:
-        """Of click and conversion score, by popularity; None where no formula gives it."""
+        """Correlation of click and conversion score; None where no formula gives it."""
         if self.directions is None:
             return self.rho
         if self.directions.sines:
@@ -83,36 +85,38 @@ class Law(NamedTuple):
         cosine = float(self.directions.click @ self.directions.conversion)
         return (1 - self.directions.share) * self.rho + self.directions.share * cosine
 
-    def logits(self, shown: Shown) -> Logits:
+    def logits(self, impressions: Impressions) -> Logits:
         """The logits of some impressions."""
-        click, other = self.preferences.pair(shown.user, shown.item)
+        click, other = self.affinity.pair(impressions.user, impressions.item)
         further = 0
-        day = None if shown.time is None else np.floor(shown.time)
+        day = None if impressions.time is None else np.floor(impressions.time)
         if self.drift is not None and day is not None:
-            new = self.preferences.further(further, shown.user, shown.item)
+            new = self.affinity.further(further, impressions.user, impressions.item)
             other = self.drift.turned(day, other, new)
             further += 1
         conversion = self.rho * click + np.sqrt(1 - self.rho**2) * other
-        if self.directions is not None and shown.context is not None:
-            click, conversion = self.directions.join(shown.context, click, conversion)
+        if self.directions is not None and impressions.context is not None:
+            click, conversion = self.directions.join(impressions.context, click, conversion)
         a = self.intercepts.click + self.slopes[0] * click
         b = self.intercepts.conversion + self.slopes[1] * conversion
         if self.curvature:
             b += self.curvature * (click**2 - 1) / np.sqrt(2)
-        if self.position_effect and shown.position is not None:
-            a -= self.position_effect * np.log(shown.position)
+        if self.position_effect and impressions.position is not None:
+            a -= self.position_effect * np.log(impressions.position)
         if self.drift is not None and day is not None:
             a += self.drift.click * day
             b += self.drift.conversion * day
-        return Logits(a, b, self._actions(shown, conversion, further), (click, conversion))
+        return Logits(a, b, self._actions(impressions, conversion, further), (click, conversion))
 
-    def _actions(self, shown: Shown, conversion: FloatArray, further: int) -> FloatArray:
+    def _actions(
+        self, impressions: Impressions, conversion: FloatArray, further: int
+    ) -> FloatArray:
         if self.actions is None:
             return np.zeros((0, 0))
         rho = self.actions.rho
         rows = []
         for j, gamma in enumerate(self.intercepts.actions):
-            own = self.preferences.further(further + j, shown.user, shown.item)
+            own = self.affinity.further(further + j, impressions.user, impressions.item)
             score = rho * conversion + np.sqrt(1 - rho**2) * own
             rows.append(gamma + self.actions.slope * score)
         return np.stack(rows)

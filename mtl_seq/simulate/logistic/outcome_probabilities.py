@@ -8,86 +8,88 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-__all__ = ["Classes", "Outcome", "marginal", "outcome", "sigmoid"]
+__all__ = [
+    "ActionClasses",
+    "OutcomeProbabilities",
+    "conditional_probabilities",
+    "marginal_probabilities",
+]
 
 FloatArray = NDArray[np.float64]
 
 _NODES = 21
-_NO_WAYS: FloatArray = np.zeros((2, 0, 0))
+_NO_ACTIONS: FloatArray = np.zeros((2, 0, 0))
 
 
-class Classes(NamedTuple):
+class ActionClasses(NamedTuple):
     """Exclusive actions that a conversion may follow.
 
     Attributes:
-        chance: ``(J + 1, N)`` P(action | x), that of none first.
+        probability: ``(J + 1, N)`` P(action | x), no action first.
         lift: ``(J + 1,)`` what each adds to the conversion logit.
     """
 
-    chance: FloatArray
+    probability: FloatArray
     lift: FloatArray
 
 
-class Outcome(NamedTuple):
+class OutcomeProbabilities(NamedTuple):
     """Probabilities, ``(N,)`` each.
 
     Attributes:
         click: P(o = 1).
         conversion: P(r = 1).
         both: P(o = 1, r = 1).
-        ways: ``(2, J, N)`` P(o = 1, action j), and P(o = 1, action j, r = 1).
+        by_action: ``(2, J, N)`` P(o = 1, action j), and P(o = 1, action j, r = 1).
     """
 
     click: FloatArray
     conversion: FloatArray
     both: FloatArray
-    ways: FloatArray = _NO_WAYS
+    by_action: FloatArray = _NO_ACTIONS
 
 
-def sigmoid(logit: FloatArray) -> FloatArray:
-    """The logistic function, without overflow."""
-    shrunk = np.exp(-np.abs(logit))
-    probability: FloatArray = np.where(logit >= 0, 1.0, shrunk) / (1 + shrunk)
-    return probability
-
-
-def outcome(a: FloatArray, b: FloatArray, mnar: float, classes: Classes | None = None) -> Outcome:
+def conditional_probabilities(
+    a: FloatArray, b: FloatArray, mnar: float, classes: ActionClasses | None = None
+) -> OutcomeProbabilities:
     """Probabilities given everything, h included.
 
     ``P(o = 1) = q s(a + d) + (1 - q) s(a)`` with ``q = s(b)``; without MNAR that is ``s(a)``.
-    With classes, ``q = sum_j chance_j s(b + lift_j)``.
+    With actions, ``q = sum_j P(action j) s(b + lift_j)``.
     """
     if classes is not None:
-        return _by_classes(a, b, mnar, classes)
-    conversion = sigmoid(b)
+        return _with_actions(a, b, mnar, classes)
+    conversion = expit(b)
     if mnar == 0:
-        click = sigmoid(a)
-        return Outcome(click, conversion, click * conversion)
-    both = conversion * sigmoid(a + mnar)
-    return Outcome(both + (1 - conversion) * sigmoid(a), conversion, both)
+        click = expit(a)
+        return OutcomeProbabilities(click, conversion, click * conversion)
+    both = conversion * expit(a + mnar)
+    return OutcomeProbabilities(both + (1 - conversion) * expit(a), conversion, both)
 
 
-def _by_classes(a: FloatArray, b: FloatArray, mnar: float, classes: Classes) -> Outcome:
-    converts = sigmoid(b + classes.lift[:, None])
-    without, within = sigmoid(a), sigmoid(a + mnar)
-    paths = classes.chance * converts * within
-    reached = paths + classes.chance * (1 - converts) * without
-    return Outcome(
+def _with_actions(
+    a: FloatArray, b: FloatArray, mnar: float, classes: ActionClasses
+) -> OutcomeProbabilities:
+    converts = expit(b + classes.lift[:, None])
+    paths = classes.probability * converts * expit(a + mnar)
+    reached = paths + classes.probability * (1 - converts) * expit(a)
+    return OutcomeProbabilities(
         reached.sum(axis=0),
-        (classes.chance * converts).sum(axis=0),
+        (classes.probability * converts).sum(axis=0),
         paths.sum(axis=0),
         np.stack([reached[1:], paths[1:]]),
     )
 
 
-def marginal(
+def marginal_probabilities(
     a: FloatArray,
     b: FloatArray,
     mnar: float,
     loadings: tuple[float, float],
-    classes: Classes | None = None,
-) -> Outcome:
+    classes: ActionClasses | None = None,
+) -> OutcomeProbabilities:
     """Probabilities given what the log shows: h, a standard normal, is integrated out.
 
     Up to loadings of 1 by Gauss-Hermite quadrature with 21 nodes (error below 1e-6). A steeper
@@ -102,17 +104,19 @@ def marginal(
         classes: Actions between click and conversion.
     """
     if not any(loadings):
-        return outcome(a, b, mnar, classes)
+        return conditional_probabilities(a, b, mnar, classes)
     nodes, weights = _quadrature(max(abs(loading) for loading in loadings))
 
-    def given(node: float) -> Outcome:
-        return outcome(a + loadings[0] * node, b + loadings[1] * node, mnar, classes)
+    def at(node: float) -> OutcomeProbabilities:
+        return conditional_probabilities(
+            a + loadings[0] * node, b + loadings[1] * node, mnar, classes
+        )
 
-    total = [weights[0] * part for part in given(nodes[0])]
+    total = [weights[0] * part for part in at(nodes[0])]
     for node, weight in zip(nodes[1:], weights[1:], strict=True):
-        for accumulated, part in zip(total, given(node), strict=True):
+        for accumulated, part in zip(total, at(node), strict=True):
             accumulated += weight * part
-    return Outcome(*total)
+    return OutcomeProbabilities(*total)
 
 
 def _quadrature(steepest: float) -> tuple[FloatArray, FloatArray]:

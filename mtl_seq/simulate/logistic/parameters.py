@@ -1,4 +1,4 @@
-"""The parameters of `LogisticFunnel` and their ranges."""
+"""Parameters of `LogisticFunnel` and their ranges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -26,7 +26,7 @@ MECHANISMS = {
     "delay": Delay,
     "drift": Drift,
 }
-"""Parameters that are a group of their own, each None where the scenario has no such thing."""
+"""Parameter groups; each is None where the scenario does not have the mechanism."""
 
 _RANGES = {
     "rho": (-1, 1),
@@ -51,7 +51,7 @@ _WHOLE = {
 
 @dataclass(frozen=True)
 class Parameters:
-    """What `LogisticFunnel` documents."""
+    """Parameters of `LogisticFunnel`, which documents them."""
 
     users: int = 5000
     items: int = 1000
@@ -84,10 +84,10 @@ class Parameters:
     drift: Drift | None = None
 
     def _check_parameters(self) -> None:
-        """Every parameter lies in its range, and what needs another has it.
+        """Check that every parameter lies in its range and has the parameters it depends on.
 
         Raises:
-            ParameterError: One that does not.
+            ParameterError: A parameter outside its range, or without the one it depends on.
         """
         for name, (low, high) in _WHOLE.items():
             check_number(name, getattr(self, name), low, high, whole=True)
@@ -116,7 +116,7 @@ class Parameters:
 
     @property
     def loadings(self) -> tuple[float, float]:
-        """Of the confounder on the click and the conversion logit."""
+        """Loadings of the confounder on the click and the conversion logit."""
         click, conversion = self.confounder_click, self.confounder_conversion
         return (
             self.confounder if click is None else click,
@@ -125,15 +125,15 @@ class Parameters:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All parameters, ready for JSON or TOML; mechanisms are dicts, absent ones are left out."""
-        found: dict[str, Any] = {}
-        for one in fields(Parameters):
-            value = getattr(self, one.name)
+        """All parameters, ready for JSON or TOML: mechanisms as dicts, without absent ones."""
+        plain: dict[str, Any] = {}
+        for parameter in fields(Parameters):
+            value = getattr(self, parameter.name)
             if is_dataclass(value) and not isinstance(value, type):
                 value = {k: _plain(v) for k, v in asdict(value).items() if v is not None}
             if value is not None:
-                found[one.name] = _plain(value)
-        return found
+                plain[parameter.name] = _plain(value)
+        return plain
 
 
 def _plain(value: Any) -> Any:

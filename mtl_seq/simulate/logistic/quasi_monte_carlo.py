@@ -1,20 +1,20 @@
-"""Points that fill a cube evenly, for integrals that draws would blur."""
+"""Low-discrepancy points for quasi-Monte Carlo integration."""
 
 from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-__all__ = ["kronecker", "normal"]
+__all__ = ["kronecker_points", "normal_quantiles"]
 
 FloatArray = NDArray[np.float64]
 
 _QUANTILES = 1 << 14
 
 
-def kronecker(first: int, count: int, dimensions: int) -> FloatArray:
-    """Some points of a Kronecker sequence.
+def kronecker_points(first: int, count: int, dimensions: int) -> FloatArray:
+    """Consecutive points of a Kronecker sequence.
 
     The k-th point is ``(1/2 + k phi^-1, ..., 1/2 + k phi^-d) mod 1`` with phi the root above 1 of
     ``phi^(d+1) = phi + 1``: the generalisation of the golden ratio.
@@ -32,19 +32,18 @@ def kronecker(first: int, count: int, dimensions: int) -> FloatArray:
         root = (1 + root) ** (1 / (dimensions + 1))
     step = root ** -np.arange(1.0, dimensions + 1)
     index = np.arange(first, first + count, dtype=np.float64)
-    found: FloatArray = (0.5 + step[:, None] * index) % 1.0
-    return found
+    points: FloatArray = (0.5 + step[:, None] * index) % 1.0
+    return points
 
 
-def normal(uniform: FloatArray) -> FloatArray:
+def normal_quantiles(uniform: FloatArray) -> FloatArray:
     """Standard normal quantiles, to the midpoint of one of 16,384 equally likely intervals."""
-    found: FloatArray = _quantiles()[(uniform * _QUANTILES).astype(np.int64)]
-    return found
+    quantiles: FloatArray = _quantile_table()[(uniform * _QUANTILES).astype(np.int64)]
+    return quantiles
 
 
 @cache
-def _quantiles() -> FloatArray:
-    inverse = NormalDist().inv_cdf
-    found = np.array([inverse((k + 0.5) / _QUANTILES) for k in range(_QUANTILES)])
-    found /= found.std()
-    return found
+def _quantile_table() -> FloatArray:
+    table: FloatArray = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    table /= table.std()
+    return table

@@ -1,6 +1,6 @@
-"""What is shown to whom, and when: the impressions before anything happens.
+"""Impression sampling: users, items, positions, times and context features.
 
-Shapes: N impressions, d context features.
+Shapes: N impressions, R requests, d context features.
 """
 
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.simulate.logistic.affinity import Preferences
+from mtl_seq.simulate.logistic.affinity import Affinity
 from mtl_seq.simulate.logistic.exposure import Exposure
-from mtl_seq.simulate.logistic.inverse_cdf_sampler import Wheel
+from mtl_seq.simulate.logistic.inverse_cdf_sampler import InverseCdfSampler
 
-__all__ = ["Showing", "Shown"]
+__all__ = ["ImpressionSampler", "Impressions"]
 
 FloatArray = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 
-class Shown(NamedTuple):
-    """Impressions, ``(N,)`` each; None where the scenario has no such thing.
+class Impressions(NamedTuple):
+    """Impressions before any outcome, ``(N,)`` each; None where the scenario has no such column.
 
     Attributes:
-        user: Who.
-        item: What.
+        user: User id.
+        item: Item id.
         position: Slot of the slate, from 1.
-        propensity: Probability that the slot shows this item.
+        propensity: Exposure propensity: probability that the slot shows this item.
         time: Days since the log began.
         context: ``(N, d)``.
     """
@@ -37,56 +37,48 @@ class Shown(NamedTuple):
     time: FloatArray | None = None
     context: FloatArray | None = None
 
-    def take(self, rows: slice) -> "Shown":
-        """Some of them."""
-        return Shown(
-            self.user[rows],
-            self.item[rows],
-            None if self.position is None else self.position[rows],
-            None if self.propensity is None else self.propensity[rows],
-            None if self.time is None else self.time[rows],
-            None if self.context is None else self.context[rows],
-        )
+    def take(self, rows: slice) -> "Impressions":
+        """Select a slice of rows."""
+        return Impressions(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
-class Showing(NamedTuple):
-    """How impressions come about.
+class ImpressionSampler(NamedTuple):
+    """The process that generates impressions.
 
     Attributes:
         users: Popularity of the users.
         items: Popularity of the items.
-        preferences: What a logging model knows.
-        exposure: The policy; None for items by popularity, one at a time.
+        affinity: Scores of pairs, which a ranking policy reads.
+        exposure: The exposure policy; None for single items by popularity.
         days: Length of the log; 0 for one without time.
         features: d; 0 for none.
     """
 
-    users: Wheel
-    items: Wheel
-    preferences: Preferences
+    users: InverseCdfSampler
+    items: InverseCdfSampler
+    affinity: Affinity
     exposure: Exposure | None
     days: int
     features: int
 
-    def draw(self, n: int, rng: np.random.Generator) -> Shown:
-        """Draw n impressions, independent of each other but for those of one slate."""
+    def draw(self, n: int, rng: np.random.Generator) -> Impressions:
+        """Draw n impressions, independent except within a slate."""
         slots = 1 if self.exposure is None else self.exposure.slots
         requests = -(-n // slots)
         user = self.users.draw(rng.random(requests))
         if self.exposure is None:
-            shown = Shown(user, self.items.draw(rng.random(n)))
+            impressions = Impressions(user, self.items.draw(rng.random(n)))
         else:
-            shown = self.answer(self.exposure, user, rng).take(slice(n))
+            impressions = self.fill_slates(self.exposure, user, rng).take(slice(n))
         if self.days:
             time = np.repeat(self.days * rng.random(requests), slots)
-            shown = shown._replace(time=time[:n])
+            impressions = impressions._replace(time=time[:n])
         if self.features:
-            shown = shown._replace(context=rng.standard_normal((n, self.features)))
-        return shown
+            impressions = impressions._replace(context=rng.standard_normal((n, self.features)))
+        return impressions
 
-    def answer(self, exposure: Exposure, user: Ids, rng: np.random.Generator) -> Shown:
-        """Answer requests, ``(R,)``, by slates: ``(R * slots,)`` impressions, slate by slate."""
-        slate = exposure.slates(user, self.items, self.preferences, rng)
-        slots = np.arange(1, exposure.slots + 1)
-        position = np.tile(slots, len(user))
-        return Shown(np.repeat(user, exposure.slots), slate.item, position, slate.propensity)
+    def fill_slates(self, exposure: Exposure, user: Ids, rng: np.random.Generator) -> Impressions:
+        """Fill a slate for each request ``(R,)``: ``(R * slots,)`` impressions, slate by slate."""
+        slate = exposure.slates(user, self.items, self.affinity, rng)
+        position = np.tile(np.arange(1, exposure.slots + 1), len(user))
+        return Impressions(np.repeat(user, exposure.slots), slate.item, position, slate.propensity)

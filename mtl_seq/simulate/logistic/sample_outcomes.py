@@ -1,4 +1,4 @@
-"""What happens to impressions: the draws, and the truth they are drawn from.
+"""Outcome sampling and ground truth.
 
 Shapes: N impressions, J actions.
 """
@@ -8,19 +8,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from mtl_seq.records import FunnelTruth
 from mtl_seq.simulate.logistic.delay import Delay
-from mtl_seq.simulate.logistic.logits import Law
-from mtl_seq.simulate.logistic.outcome_probabilities import Classes, marginal, outcome, sigmoid
-from mtl_seq.simulate.logistic.sample_impressions import Shown
+from mtl_seq.simulate.logistic.logits import LogitModel
+from mtl_seq.simulate.logistic.outcome_probabilities import (
+    ActionClasses,
+    conditional_probabilities,
+    marginal_probabilities,
+)
+from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
-__all__ = ["Happened", "Happening"]
+__all__ = ["OutcomeSampler", "Outcomes"]
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-_AT_ONCE = 1 << 14
+_BLOCK_ROWS = 1 << 14
 _MARGINALS = (
     "further_pctr_without_confounder",
     "further_pcvr_without_confounder",
@@ -28,7 +33,7 @@ _MARGINALS = (
 )
 
 
-class Happened(NamedTuple):
+class Outcomes(NamedTuple):
     """Labels by stage, ``(N,)`` int64 each, and the truth."""
 
     labels: dict[str, Labels]
@@ -36,7 +41,7 @@ class Happened(NamedTuple):
 
 
 class _Noise(NamedTuple):
-    """The randomness of some rows; None where the scenario has no use for it."""
+    """The random draws of some rows; None where the scenario has no use for them."""
 
     confounder: FloatArray | None
     action: FloatArray | None
@@ -45,112 +50,109 @@ class _Noise(NamedTuple):
     delay: FloatArray | None
 
     def take(self, rows: slice) -> "_Noise":
-        return _Noise(
-            None if self.confounder is None else self.confounder[rows],
-            None if self.action is None else self.action[rows],
-            self.potential[rows],
-            self.click[rows],
-            None if self.delay is None else self.delay[rows],
-        )
+        return _Noise(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
-class Happening(NamedTuple):
-    """How clicks, actions and conversions come about.
+class OutcomeSampler(NamedTuple):
+    """The process that generates clicks, actions and conversions.
 
     Attributes:
-        law: The scenario's formulas.
+        logit_model: The scenario's formulas.
         mnar: What a potential conversion adds to the click logit.
         loadings: Of the confounder on click and conversion.
-        by_user: ``(U,)`` each user's confounder; None where each impression has its own.
-        delay: How long conversions take.
+        user_confounder: ``(U,)`` each user's confounder; None where it is drawn per impression.
+        delay: Distribution of the conversion delay.
         cutoff: When the log is read, in days.
     """
 
-    law: Law
+    logit_model: LogitModel
     mnar: float
     loadings: tuple[float, float]
-    by_user: FloatArray | None
+    user_confounder: FloatArray | None
     delay: Delay | None
     cutoff: float
 
-    def draw(self, shown: Shown, rng: np.random.Generator) -> Happened:
-        """Draw what happens to some impressions."""
-        n = len(shown.user)
-        own = self.loadings != (0, 0) and self.by_user is None
+    def draw(self, impressions: Impressions, rng: np.random.Generator) -> Outcomes:
+        """Draw the outcomes of some impressions."""
+        n = len(impressions.user)
+        per_impression = self.loadings != (0, 0) and self.user_confounder is None
         noise = _Noise(
-            confounder=rng.standard_normal(n) if own else None,
-            action=None if self.law.actions is None else rng.random(n),
+            confounder=rng.standard_normal(n) if per_impression else None,
+            action=None if self.logit_model.actions is None else rng.random(n),
             potential=rng.random(n),
             click=rng.random(n),
             delay=None if self.delay is None else rng.random(n),
         )
         arrays: dict[str, NDArray[Any]] = {}
-        # In pieces that stay in the processor's cache.
-        for start in range(0, n, _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            for name, values in self._happen(shown.take(rows), noise.take(rows)).items():
+        # In blocks that stay in the processor's cache.
+        for start in range(0, n, _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            for name, values in self._draw_block(impressions.take(rows), noise.take(rows)).items():
                 if name not in arrays:
                     arrays[name] = np.empty(n, dtype=values.dtype)
                 arrays[name][rows] = values
         for name in ("pctr", "pcvr"):
             arrays.setdefault(f"{name}_hidden", arrays[name])
         stages = ("click", *self.action_names, "conversion")
-        return Happened({name: arrays[name] for name in stages}, FunnelTruth.of_arrays(arrays))
+        return Outcomes({name: arrays[name] for name in stages}, FunnelTruth.of_arrays(arrays))
 
     @property
     def action_names(self) -> Sequence[str]:
         """Stages between click and conversion."""
-        return () if self.law.actions is None else self.law.actions.names
+        return () if self.logit_model.actions is None else self.logit_model.actions.names
 
-    def _happen(self, shown: Shown, noise: _Noise) -> dict[str, NDArray[Any]]:
-        logits = self.law.logits(shown)
-        a, b, classes = logits.click, logits.conversion, logits.classes(self.law.actions)
-        found: dict[str, NDArray[Any]] = {}
-        given = marginal(a, b, self.mnar, self.loadings, classes)
-        confounder = noise.confounder if self.by_user is None else self.by_user[shown.user]
+    def _draw_block(self, impressions: Impressions, noise: _Noise) -> dict[str, NDArray[Any]]:
+        """Labels and truth of a block of rows, by column."""
+        logits = self.logit_model.logits(impressions)
+        a, b, classes = logits.click, logits.conversion, logits.classes(self.logit_model.actions)
+        arrays: dict[str, NDArray[Any]] = {}
+        truth = marginal_probabilities(a, b, self.mnar, self.loadings, classes)
+        confounder = noise.confounder
+        if self.user_confounder is not None:
+            confounder = self.user_confounder[impressions.user]
         if confounder is not None:
-            found["hidden_confounder"] = confounder
+            arrays["hidden_confounder"] = confounder
             a, b = a + self.loadings[0] * confounder, b + self.loadings[1] * confounder
-            known = outcome(a, b, self.mnar, classes)
-            if self.by_user is None:
-                found |= {"pctr_hidden": known.click, "pcvr_hidden": known.conversion}
+            full = conditional_probabilities(a, b, self.mnar, classes)
+            if self.user_confounder is None:
+                arrays |= {"pctr_hidden": full.click, "pcvr_hidden": full.conversion}
             else:
-                # The id in x tells who it is, so x tells the confounder too.
-                for name, values in zip(_MARGINALS, given, strict=False):
-                    found[name] = values
-                given = known
-        found |= {"pctr": given.click, "pcvr": given.conversion, "pctcvr": given.both}
+                # The id in x identifies the user, so x determines the confounder too.
+                arrays |= dict(zip(_MARGINALS, truth, strict=False))
+                truth = full
+        arrays |= {"pctr": truth.click, "pcvr": truth.conversion, "pctcvr": truth.both}
         for j, name in enumerate(self.action_names):
-            found[f"further_{name}"] = given.ways[0, j]
-            found[f"further_{name}_then_conversion"] = given.ways[1, j]
-        self._draw(found, a, b, classes, noise)
-        if self.delay is not None and noise.delay is not None and shown.time is not None:
+            arrays[f"further_{name}"] = truth.by_action[0, j]
+            arrays[f"further_{name}_then_conversion"] = truth.by_action[1, j]
+        self._draw_labels(arrays, a, b, classes, noise)
+        if self.delay is not None and noise.delay is not None and impressions.time is not None:
             days = self.delay.draw(logits.scores[1], noise.delay)
-            found["hidden_delay"] = days
-            in_time = self.delay.known(logits.scores[1], self.cutoff - shown.time)
-            found["further_conversion_known"] = given.both * in_time
-            found["conversion"] *= shown.time + days <= self.cutoff
-        return found
+            arrays["hidden_delay"] = days
+            in_time = self.delay.known(logits.scores[1], self.cutoff - impressions.time)
+            arrays["further_conversion_known"] = truth.both * in_time
+            arrays["conversion"] *= impressions.time + days <= self.cutoff
+        return arrays
 
-    def _draw(
+    def _draw_labels(
         self,
-        found: dict[str, NDArray[Any]],
+        arrays: dict[str, NDArray[Any]],
         a: FloatArray,
         b: FloatArray,
-        classes: Classes | None,
+        classes: ActionClasses | None,
         noise: _Noise,
     ) -> None:
-        converts = found.get("pcvr_hidden", found["pcvr"])
+        converts = arrays.get("pcvr_hidden", arrays["pcvr"])
         if classes is not None and noise.action is not None:
-            below = np.cumsum(classes.chance[:-1], axis=0)
+            below = np.cumsum(classes.probability[:-1], axis=0)
             drawn = (noise.action >= below).sum(axis=0)
-            converts = sigmoid(b + classes.lift[drawn])
+            converts = expit(b + classes.lift[drawn])
             for j, name in enumerate(self.action_names):
-                found[f"hidden_potential_{name}"] = (drawn == j + 1).astype(np.float64)
+                arrays[f"hidden_potential_{name}"] = (drawn == j + 1).astype(np.float64)
         potential = noise.potential < converts
-        click = noise.click < sigmoid(a + self.mnar * potential)
-        found["potential"] = potential.astype(np.float64)
-        found["click"] = click.astype(np.int64)
-        found["conversion"] = (click & potential).astype(np.int64)
+        click = noise.click < expit(a + self.mnar * potential)
+        arrays["potential"] = potential.astype(np.float64)
+        arrays["click"] = click.astype(np.int64)
+        arrays["conversion"] = (click & potential).astype(np.int64)
         for name in self.action_names:
-            found[name] = (click & (found[f"hidden_potential_{name}"] == 1)).astype(np.int64)
+            acted = arrays[f"hidden_potential_{name}"] == 1
+            arrays[name] = (click & acted).astype(np.int64)

@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift, sigmoid
+from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift
 from mtl_seq.errors import DataError
 
 
 def draw(seed, rows=400, *, soft=False):
     rng = np.random.default_rng(seed)
     logit = rng.normal(-1, 1.5, rows).round(1)  # with ties
-    chance = sigmoid(0.6 * logit + 0.4)
+    chance = expit(0.6 * logit + 0.4)
     label = chance if soft else (rng.random(rows) < chance).astype(float)
     return logit, label, rng.uniform(0, 3, rows)
 
@@ -24,13 +25,19 @@ def draw(seed, rows=400, *, soft=False):
 def test_after_a_shift_the_mean_prediction_is_the_mean_label(seed, soft):
     logit, label, weight = draw(seed, soft=soft)
     shift = fit_shift(logit, label, weight)
-    assert weight @ sigmoid(logit + shift) == pytest.approx(weight @ label, rel=1e-12)
+    assert weight @ expit(logit + shift) == pytest.approx(weight @ label, rel=1e-12)
 
 
 def test_a_shift_that_was_put_in_is_found():
     logit, _, weight = draw(0)
     for shift in (-20.0, -0.3, 0.0, 2.5):
-        assert fit_shift(logit, sigmoid(logit + shift), weight) == pytest.approx(shift, abs=1e-9)
+        assert fit_shift(logit, expit(logit + shift), weight) == pytest.approx(shift, abs=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_shift_without_both_labels_is_an_error(value):
+    with pytest.raises(DataError, match="a shift needs labels above 0 and below 1"):
+        fit_shift(np.zeros(3), np.full(3, value), np.ones(3))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -46,15 +53,15 @@ def test_platt_finds_slope_and_intercept_from_probabilities():
     logit, label, weight = draw(3, soft=True)
     assert fit_platt(logit, label, weight) == pytest.approx((0.6, 0.4), abs=1e-9)
     # Also where the start is far off.
-    far = fit_platt(logit, sigmoid(6 * logit - 9), weight)
+    far = fit_platt(logit, expit(6 * logit - 9), weight)
     assert far == pytest.approx((6, -9), abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("logit", "message"),
     [
-        (np.linspace(-3, 3, 40), "part the conversions"),
-        (np.linspace(3, -3, 40).round(), "part the conversions"),
+        (np.linspace(-3, 3, 40), "separate the conversions"),
+        (np.linspace(3, -3, 40).round(), "separate the conversions"),
         (np.zeros(40), "found one value"),
     ],
     ids=["separated", "the wrong way round, with a tie", "constant"],

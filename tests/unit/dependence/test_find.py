@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import expit
 
 from mtl_seq import FunnelEstimator, models, nn, simulate
-from mtl_seq.calibration.maps import sigmoid
 from mtl_seq.data import Encoding
 from mtl_seq.dependence.correction import nuisance_logits
 from mtl_seq.dependence.find import applied_log_odds_ratio
@@ -87,9 +87,9 @@ def test_predictions_are_the_cells_of_the_note(fitted):
     scores = fitted.predict(rows)
     features = fitted.codec_.encode(rows, labels=False).features
     logits = nuisance_logits(fitted.model_.network, fitted.codec_, found.levels, rows, features)
-    p = sigmoid(logits.click)
+    p = expit(logits.click)
     share = torch.full((4,), 0.25, dtype=torch.float64)
-    mu = torch.from_numpy(sigmoid(logits.rate))
+    mu = torch.from_numpy(expit(logits.rate))
     cells = dependent_cells(torch.from_numpy(p), share, mu, found.log_odds_ratio)
     level = rows["position"].to_numpy() - 1
     own = np.arange(len(rows)), level

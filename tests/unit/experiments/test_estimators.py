@@ -29,7 +29,7 @@ def test_it_is_the_study_of_a_second_draw_with_a_model_of_the_first(simulator, s
         FunnelEstimator(models.multitask, simulator.schema, seed=3, epochs=1).fit(log).predict(held)
     )
     p, q, t = truth.pctr, truth.pcvr, truth.pctcvr
-    expected = EstimatorStudy.of(
+    expected = EstimatorStudy.from_arrays(
         p,
         q,
         scores["pcvr"].to_numpy(),

@@ -160,7 +160,7 @@ def test_what_was_saved_is_what_is_loaded(fitted, tmp_path):
     assert loaded.run_ == fitted.run_
     assert loaded.schema == fitted.schema
     for name in ("epochs", "batch_size", "lr", "id_dropout", "encoding", "seed"):
-        assert getattr(loaded, name) == getattr(fitted, name)
+        assert getattr(loaded, name) == getattr(fitted.config_, name)
     pd.testing.assert_frame_equal(loaded.fit(LOG).predict(FRESH), fitted.predict(FRESH))
 
 
@@ -170,7 +170,7 @@ def test_a_builder_of_ones_own_must_be_handed_in(tmp_path):
 
     saved = estimator(own).fit(LOG)
     saved.save(tmp_path / "model")
-    with pytest.raises(ArtifactError, match=r"hand it in, `load\(path, model=builder\)`"):
+    with pytest.raises(ArtifactError, match=r"pass it, `load\(path, model=builder\)`"):
         FunnelEstimator.load(tmp_path / "model")
     loaded = FunnelEstimator.load(tmp_path / "model", model=own)
     pd.testing.assert_frame_equal(loaded.predict(LOG), saved.predict(LOG))

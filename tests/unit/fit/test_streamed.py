@@ -160,7 +160,7 @@ def test_bad_rows_and_leaks_are_found_on_the_way(folder, small_memory, tmp_path)
     with pytest.raises(DataError, match="no click at all"):
         estimator().fit(tmp_path / "none.parquet")
     with pytest.raises(DataError, match="belongs to a frame in memory"):
-        estimator(models.oracle).fit(folder, TRUTH)
+        estimator(models.oracle).fit(folder, truth=TRUTH)
     (tmp_path / "two").mkdir()
     write_frame(LOG, tmp_path / "two" / "a.parquet")
     write_frame(LOG.astype({"user_id": str}), tmp_path / "two" / "b.parquet")

@@ -197,5 +197,5 @@ def test_a_fused_score_goes_into_a_report():
     report = BiasReport.from_log({"fused": found}, LOG, schema=OVERALL, replicates=5)
     row = report.table.loc["fused"]
     expected = roc_auc_score(LOG["order"], found["score"])
-    assert row["CTCVR AUC, all"] == pytest.approx(expected, abs=1e-12)
-    assert np.isnan(row["CTCVR PCOC, all"])
+    assert row["CTCVR AUC", "all"] == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(row["CTCVR PCOC", "all"])

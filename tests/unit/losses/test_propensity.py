@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -113,3 +114,12 @@ def test_a_quantile_that_is_no_share_is_refused(quantile):
 def test_a_floor_that_is_no_probability_is_refused(floor):
     with pytest.raises(CompositionError, match=re.escape("`floor` must lie in (0, 1), found")):
         PropensityPolicy(floor=floor)
+
+
+@pytest.mark.parametrize("rows", [1, 99, 100, 101, 1199, 2901])
+def test_the_floor_is_the_one_percent_quantile_of_tensors_and_arrays(rows):
+    propensity = np.random.default_rng(rows).uniform(0, 1, rows)
+    expected = np.quantile(propensity, 0.01, method="inverted_cdf")
+    for given in (propensity, torch.from_numpy(propensity)):
+        assert float(PropensityPolicy().floor_of(given)) == expected
+        assert PropensityPolicy(floor=0.3).floor_of(given) == 0.3

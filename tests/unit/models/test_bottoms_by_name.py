@@ -50,8 +50,8 @@ def reached(model, logit):
         logit.sum(), list(model.parameters()), allow_unused=True, retain_graph=True
     )
     names = [name for name, _ in model.named_parameters()]
-    found = zip(names, gradients, strict=True)
-    return {name for name, g in found if g is not None and bool((g != 0).any())}
+    result = zip(names, gradients, strict=True)
+    return {name for name, g in result if g is not None and bool((g != 0).any())}
 
 
 @pytest.mark.parametrize("build", [models.single_task, models.esmm_ns])

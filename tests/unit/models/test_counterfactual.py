@@ -82,9 +82,9 @@ def test_it_is_trained_on_the_losses_of_its_paper(build):
 
 @weighing
 def test_its_policy_reaches_every_loss_that_divides(build):
-    found = build(SPEC, propensity=POLICY, seed=0).objective.losses.values()
+    result = build(SPEC, propensity=POLICY, seed=0).objective.losses.values()
     expected = SCALED if build in (models.snips, models.sn_dr) else POLICY
-    policies = [r.propensity for r in found if isinstance(r, losses.PropensityLoss)]
+    policies = [r.propensity for r in result if isinstance(r, losses.PropensityLoss)]
     assert policies
     assert set(policies) == {expected}
 

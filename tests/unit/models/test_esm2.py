@@ -47,12 +47,12 @@ def logits(columns, seed=1):
 
 
 def test_the_three_losses_are_those_of_the_paper():
-    found, given = models.esm2(SPEC, seed=0), labels()
+    result, given = models.esm2(SPEC, seed=0), labels()
     drawn = logits(4)
     y1, y2, y3, y4 = drawn.sigmoid().unbind(1)
     click, action, purchase = given.stages.unbind(1)
     pcvr = y2 * y3 + (1 - y2) * y4
-    losses = found.objective(compose_conditionals(CLICK_ACTION_PURCHASE, drawn, {}), given)
+    losses = result.objective(compose_conditionals(CLICK_ACTION_PURCHASE, drawn, {}), given)
     expected = {"ctr": (y1, click), "ctavr": (y1 * y2, action), "ctcvr": (y1 * pcvr, purchase)}
     assert list(losses) == list(expected)
     for name, (p, y) in expected.items():
@@ -85,10 +85,10 @@ def test_where_no_action_happens_it_is_esmm(never):
     without = FunnelLabels(given.stages[:, [0, 2]])
     for name in ("pctr", "pcvr", "pctcvr"):
         torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=0, atol=1e-6)
-    found = models.esm2(SPEC, seed=0).objective(ours, given)
+    result = models.esm2(SPEC, seed=0).objective(ours, given)
     expected = models.esmm(SPEC, seed=0).objective(theirs, without)
     for name in ("ctr", "ctcvr"):
-        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-6)
+        torch.testing.assert_close(result[name], expected[name], rtol=0, atol=1e-6)
 
 
 def test_paths_of_one_pcvr_are_one_to_the_three_losses_and_two_to_the_path_loss():
@@ -135,8 +135,8 @@ def test_with_the_path_loss_the_best_paths_are_those_of_the_log():
 
     starts = ((-2.0, 1.0), (1.0, -2.0))
     identified = [fit(1.0, start) for start in starts]
-    for found in identified:
-        torch.testing.assert_close(found, truth, rtol=0, atol=1e-5)
+    for result in identified:
+        torch.testing.assert_close(result, truth, rtol=0, atol=1e-5)
     unidentified = [fit(0.0, start) for start in starts]
     assert (unidentified[0] - unidentified[1]).abs().min() > 0.1
 

@@ -87,6 +87,6 @@ def test_self_normalised_models_keep_the_rest_of_a_policy():
 
     policy = PropensityPolicy(floor=0.1)
     for build in (models.snips, models.sn_dr):
-        found = build(SPEC, propensity=policy, seed=0).objective.losses["cvr"].propensity
-        assert found == PropensityPolicy(floor=0.1, self_normalise=True)
+        result = build(SPEC, propensity=policy, seed=0).objective.losses["cvr"].propensity
+        assert result == PropensityPolicy(floor=0.1, self_normalise=True)
     assert models.ips(SPEC, propensity=policy, seed=0).objective.losses["cvr"].propensity == policy

@@ -36,10 +36,10 @@ def test_whatever_is_drawn_can_be_built(name):
 
 
 def test_the_ranges_are_those_of_the_builders_arguments():
-    found = search_space(models.escm2_dr)
-    assert found["cvr_weight"] == Range(0.1, 10.0, log=True)
-    assert found["propensity.quantile"] == Range(0.001, 0.1, log=True)
-    assert found["bottom.experts"] == Choice((2, 4, 8))
+    result = search_space(models.escm2_dr)
+    assert result["cvr_weight"] == Range(0.1, 10.0, log=True)
+    assert result["propensity.quantile"] == Range(0.001, 0.1, log=True)
+    assert result["bottom.experts"] == Choice((2, 4, 8))
     assert search_space(models.aman)["rate"] == Choice((0.1, 0.2, 0.5, 1.0))
     assert "bottom.experts" not in search_space(models.shared_bottom)
 
@@ -66,10 +66,10 @@ def test_what_a_partial_has_set_is_not_searched():
         bottom=partial(nn.MMoE, experts=3),
         propensity=PropensityPolicy(floor=0.1),
     )
-    found = search_space(build)
-    assert "cvr_weight" not in found
-    assert "bottom.experts" not in found
-    assert "bottom.hidden" in found
+    result = search_space(build)
+    assert "cvr_weight" not in result
+    assert "bottom.experts" not in result
+    assert "bottom.hidden" in result
     kept = applied(build, {"propensity.quantile": 0.02}).keywords["propensity"]
     assert (kept.floor, kept.quantile) == (0.1, 0.02)
     assert applied(build, {}) is build

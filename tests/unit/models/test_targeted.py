@@ -16,9 +16,9 @@ from mtl_seq.models import CalibrationConfig
 from mtl_seq.simulate import LogisticFunnel
 
 SPEC = FeatureSpec(ids={"user": 5, "item": 4})
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
-FRESH, _ = WORLD.sample(500, np.random.default_rng(7))
+SIMULATOR = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SIMULATOR.sample(3000, np.random.default_rng(5))
+FRESH, _ = SIMULATOR.sample(500, np.random.default_rng(7))
 SMALL = partial(nn.SharedBottom, hidden=(8,))
 DEFAULT = partial(models.targeted, bottom=SMALL)
 
@@ -34,7 +34,7 @@ def batch(rows=200, seed=0):
 
 
 def estimator(model=DEFAULT, **settings):
-    return FunnelEstimator(model, WORLD.schema, **{"epochs": 1, "batch_size": 128, **settings})
+    return FunnelEstimator(model, SIMULATOR.schema, **{"epochs": 1, "batch_size": 128, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +58,17 @@ def test_its_losses_are_those_of_the_losses_it_names():
     model = models.targeted(SPEC, seed=0)
     features, labels = batch()
     prediction = model(features)
-    found = model.objective(prediction, labels)
+    result = model.objective(prediction, labels)
     parts = {
         "ctr": losses.EntireSpace("click"),
         "cvr": losses.DirectMethod(),
         "imputation": losses.LabelImputation(),
     }
-    assert list(found) == list(parts)
+    assert list(result) == list(parts)
     for name, loss in parts.items():
-        assert found[name].item() == pytest.approx(loss(prediction, labels).mean().item(), rel=1e-6)
+        assert result[name].item() == pytest.approx(
+            loss(prediction, labels).mean().item(), rel=1e-6
+        )
         assert type(model.objective.losses[name]) is type(loss)
 
 
@@ -94,9 +96,9 @@ def test_pcvr_learns_from_the_imputation_and_the_imputation_from_clicks():
     features, labels = batch()
     prediction = model(features)
     other = FunnelLabels(torch.stack((labels.click, 0 * labels.click), dim=1))
-    found, moved = (model.objective(prediction, given) for given in (labels, other))
-    assert torch.equal(found["cvr"], moved["cvr"])
-    assert not torch.equal(found["imputation"], moved["imputation"])
+    result, moved = (model.objective(prediction, given) for given in (labels, other))
+    assert torch.equal(result["cvr"], moved["cvr"])
+    assert not torch.equal(result["imputation"], moved["imputation"])
 
 
 def test_its_calibration_is_the_one_it_names(fitted, plain):
@@ -115,10 +117,10 @@ def test_its_calibration_is_the_one_it_names(fitted, plain):
 
 def test_a_user_defined_loop_gets_the_same_map():
     one = estimator().fit(LOG, validation=FRESH)
-    found = calibrate_model(one.model_, one.codec_.encode_training(LOG))
-    assert found == one.calibration_
+    result = calibrate_model(one.model_, one.codec_.encode_training(LOG))
+    assert result == one.calibration_
     prediction = one.model_(one.codec_.encode(FRESH, labels=False).features)
-    pcvr = found.pcvr(prediction.pcvr.detach().double().numpy())
+    pcvr = result.pcvr(prediction.pcvr.detach().double().numpy())
     np.testing.assert_allclose(pcvr, one.predict(FRESH)["pcvr"], atol=1e-6)
     with pytest.raises(CompositionError, match=r"names no calibration: pass one"):
         calibrate_model(models.esmm(one.codec_.spec, seed=0), one.codec_.encode(LOG))

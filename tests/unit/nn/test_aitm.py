@@ -117,16 +117,16 @@ def test_a_funnel_that_is_no_chain_is_refused(funnel):
 def test_it_starts_at_products_of_the_rates():
     head = AITM(CHAIN, WIDTH, {})
     head.start_at({"click": 0.1, "cart": 0.5, "order": 0.2, "pay": 0.9})
-    found = head(torch.zeros(1, 4, WIDTH), {}).sigmoid()[0]
+    result = head(torch.zeros(1, 4, WIDTH), {}).sigmoid()[0]
     expected = torch.tensor([0.1, 0.05, 0.01, 0.009])
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=0)
 
 
 def test_a_joint_is_left_where_a_rate_before_it_is_absent():
     head = AITM(CHAIN, WIDTH, {})
     head.start_at({"click": 0.1, "order": 0.2, "imputation": 0.3})
-    found = head(torch.zeros(1, 4, WIDTH), {}).sigmoid()[0]
-    torch.testing.assert_close(found, torch.tensor([0.1, 0.5, 0.5, 0.5]), rtol=1e-5, atol=0)
+    result = head(torch.zeros(1, 4, WIDTH), {}).sigmoid()[0]
+    torch.testing.assert_close(result, torch.tensor([0.1, 0.5, 0.5, 0.5]), rtol=1e-5, atol=0)
 
 
 def test_it_says_that_its_logits_are_joints():

@@ -68,12 +68,12 @@ def test_mmoe_without_experts_is_refused(experts):
 @pytest.mark.parametrize("hidden", [(), (4,), (6, 4)])
 def test_a_shared_bottom_gives_every_tower_the_same_stack(hidden):
     bottom, x = seeded(partial(SharedBottom, hidden=hidden)), inputs(ROWS, FEATURES)
-    found = bottom(x).detach().numpy()
+    result = bottom(x).detach().numpy()
     expected = stack_by_hand(bottom.stack, x.numpy())
     assert bottom.out_features == (hidden[-1] if hidden else FEATURES)
-    assert found.shape == (ROWS, TOWERS, bottom.out_features)
+    assert result.shape == (ROWS, TOWERS, bottom.out_features)
     for tower in range(TOWERS):
-        np.testing.assert_allclose(found[:, tower], expected, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(result[:, tower], expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_a_shared_bottom_gives_every_tower_the_same_stack(hidden):
 )
 def test_single_task_gives_each_tower_its_own_bottom_on_its_own_input(inner):
     bottom, x = seeded(partial(SingleTask, bottom=inner)), inputs(ROWS, TOWERS, FEATURES)
-    found = bottom(x)
-    assert found.shape == (ROWS, TOWERS, bottom.out_features)
+    result = bottom(x)
+    assert result.shape == (ROWS, TOWERS, bottom.out_features)
     for tower, alone in enumerate(bottom.bottoms):
         # A bottom that takes an input per tower is here one of a single tower.
         expected = alone(x[:, tower : tower + 1] if alone.per_tower else x[:, tower])[:, 0]
-        torch.testing.assert_close(found[:, tower], expected, rtol=0, atol=0)
+        torch.testing.assert_close(result[:, tower], expected, rtol=0, atol=0)
 
 
 def test_single_task_towers_start_from_different_weights():
     x = inputs(ROWS, 1, FEATURES).expand(-1, TOWERS, -1)
-    found = seeded(SingleTask)(x)
-    assert not torch.allclose(found[:, 0], found[:, 1])
+    result = seeded(SingleTask)(x)
+    assert not torch.allclose(result[:, 0], result[:, 1])
 
 
 @pytest.mark.parametrize("inner", [SharedBottom, MMoE])

@@ -149,8 +149,8 @@ def test_it_starts_at_the_rates_where_nothing_is_known():
     head = DBMTL(ESM2, WIDTH, {})
     rates = {"click": 0.04, "cart": 0.3, "buy|cart": 0.2, "buy|other": 0.01}
     head.start_at(rates)
-    found = head(torch.zeros(1, 4, WIDTH), {}).sigmoid()[0]
-    torch.testing.assert_close(found, torch.tensor(list(rates.values())), rtol=1e-5, atol=0)
+    result = head(torch.zeros(1, 4, WIDTH), {}).sigmoid()[0]
+    torch.testing.assert_close(result, torch.tensor(list(rates.values())), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize(

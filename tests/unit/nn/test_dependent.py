@@ -46,9 +46,9 @@ def test_lambda_waits_then_moves_faster_than_a_weight():
     optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
     seen = []
     for _ in range(5):
-        said = nn.compose_dependent(TWO, head(hidden, {}), {})
+        prediction = nn.compose_dependent(TWO, head(hidden, {}), {})
         optimizer.zero_grad()
-        DependentLikelihood()(said, labels).mean().backward()
+        DependentLikelihood()(prediction, labels).mean().backward()
         optimizer.step()
         seen.append(abs(8.0 * head.log_odds_ratio.item()))
     assert seen[:3] == [0, 0, 0]
@@ -123,6 +123,6 @@ def test_the_levels_of_what_the_click_alone_sees():
     features = {"user": torch.tensor([1, 2, 3, 4]), "position": torch.tensor([0, 1, 2, 0])}
     click, rate = network.at_levels(features, {"position": torch.arange(3)})
     for k in range(3):
-        said = network({**features, "position": torch.full((4,), k)})
-        torch.testing.assert_close(click[:, k], said.logits[:, 0])
-        torch.testing.assert_close(rate, said.pcvr_logit)
+        prediction = network({**features, "position": torch.full((4,), k)})
+        torch.testing.assert_close(click[:, k], prediction.logits[:, 0])
+        torch.testing.assert_close(rate, prediction.pcvr_logit)

@@ -111,8 +111,8 @@ def test_experts_start_different_from_each_other(x):
 @pytest.mark.parametrize(("temperature", "entropy"), [(1e-3, 0.0), (1e6, 1.0)])
 def test_temperature_leads_from_one_expert_to_all(x, temperature, entropy):
     gates = Gate(F, 1, 4, temperature=temperature)(x).squeeze(1).double()
-    found = -(gates * gates.clamp_min(1e-300).log()).sum(1) / torch.tensor(4.0).log()
-    assert (found - entropy).abs().max() < 0.05
+    result = -(gates * gates.clamp_min(1e-300).log()).sum(1) / torch.tensor(4.0).log()
+    assert (result - entropy).abs().max() < 0.05
 
 
 def test_gate_dropout_renormalises_what_is_left(x):
@@ -154,7 +154,7 @@ def test_an_expert_may_be_any_module(x):
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
         (partial(nn.MMoE, experts=0), "`experts` must be at least 1, found 0"),
         (partial(nn.OMoE, experts=0), "`experts` must be at least 1, found 0"),
@@ -166,8 +166,8 @@ def test_an_expert_may_be_any_module(x):
         (partial(nn.MMoE, expert=lambda _: ONE), "a new module"),
     ],
 )
-def test_options_out_of_range_are_named(build, said):
-    with pytest.raises(CompositionError, match=said):
+def test_options_out_of_range_are_named(build, message):
+    with pytest.raises(CompositionError, match=message):
         build(F, T)
 
 

@@ -163,6 +163,6 @@ def test_a_batch_without_rows_costs_nothing_and_trains_nothing(bottom, rows):
     total = model.objective.total(prediction, labels)
     total.backward()
     assert (total.item() == 0) == (rows == 0)
-    found = [p.grad for p in model.parameters() if p.grad is not None]
-    assert all(bool(torch.isfinite(g).all()) for g in found)
-    assert any(bool((g != 0).any()) for g in found) == (rows > 0)
+    result = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(bool(torch.isfinite(g).all()) for g in result)
+    assert any(bool((g != 0).any()) for g in result) == (rows > 0)

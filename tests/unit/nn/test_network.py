@@ -49,10 +49,10 @@ def features(rows=64):
 
 def by_tower(net, given):
     """Every tower's logits, by its name."""
-    found = net(given)
+    result = net(given)
     names = [conditional.name for conditional in net.funnel.conditionals]
-    return dict(zip(names, found.logits.detach().unbind(1), strict=True)) | {
-        name: logit.detach() for name, logit in found.aux.items()
+    return dict(zip(names, result.logits.detach().unbind(1), strict=True)) | {
+        name: logit.detach() for name, logit in result.aux.items()
     }
 
 
@@ -111,10 +111,10 @@ def test_the_start_of_a_chain_multiplies_along_it():
     for table in net.embedding.parameters():
         torch.nn.init.zeros_(table)
     net.start_at({"click": 0.04, "cart": 0.2, "buy": 0.3})
-    found = net(features(1) | {"price": torch.zeros(1), "rank": torch.zeros(1)})
-    assert found.pctr.tolist() == pytest.approx([0.04], rel=1e-6)
-    assert found.pcvr.tolist() == pytest.approx([0.06], rel=1e-6)
-    assert found.pctcvr.tolist() == pytest.approx([0.0024], rel=1e-6)
+    result = net(features(1) | {"price": torch.zeros(1), "rank": torch.zeros(1)})
+    assert result.pctr.tolist() == pytest.approx([0.04], rel=1e-6)
+    assert result.pcvr.tolist() == pytest.approx([0.06], rel=1e-6)
+    assert result.pctcvr.tolist() == pytest.approx([0.0024], rel=1e-6)
 
 
 @pytest.mark.parametrize("parts", PARTS)
@@ -186,8 +186,8 @@ def test_exclusive_mediators_start_at_the_asked_rates():
     net.start_at(rates)
     for parameter in net.bottom.parameters():
         torch.nn.init.zeros_(parameter)
-    found = net({"x": torch.zeros(1)})
-    joint = {name: log.exp().item() for name, log in found.log_joint.items()}
+    result = net({"x": torch.zeros(1)})
+    joint = {name: log.exp().item() for name, log in result.log_joint.items()}
     assert joint["cart"] == pytest.approx(0.2 * 0.3, rel=1e-6)
     assert joint["wish"] == pytest.approx(0.2 * 0.4, rel=1e-6)
     assert joint["buy"] == pytest.approx(0.2 * (0.3 * 0.5 + 0.4 * 0.2 + 0.3 * 0.1), rel=1e-6)

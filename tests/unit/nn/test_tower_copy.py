@@ -50,8 +50,8 @@ def test_the_target_says_what_the_source_says_and_nobody_else_changes(bottom):
     assert not torch.allclose(imputation, conversion)
     copy_tower(net, "conversion", "imputation")
     now = logits(net)
-    for found, expected in zip(now, (click, conversion, conversion), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    for result, expected in zip(now, (click, conversion, conversion), strict=True):
+        torch.testing.assert_close(result, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_they_stay_two_towers():

@@ -8,8 +8,8 @@ import pandas as pd
 from mtl_seq import BiasReport
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=80, items=40, mnar=1.0, cvr=0.15, seed=0)
-LOG, KNOWN = WORLD.sample(3000, np.random.default_rng(5))
+SIMULATOR = LogisticFunnel(users=80, items=40, mnar=1.0, cvr=0.15, seed=0)
+LOG, KNOWN = SIMULATOR.sample(3000, np.random.default_rng(5))
 LOG["shown_at_random"] = (np.arange(len(LOG)) % 5 == 0).astype(int)
 RULE = "least log loss of pCTCVR / pCTR on clicked validation rows"
 
@@ -38,7 +38,13 @@ BY = ("user_tier", "item_category", "price")
 def known(replicates=20):
     """Against the truth, with segments."""
     return BiasReport.against_truth(
-        MODELS, LOG, KNOWN, schema=WORLD.schema, by=BY, checkpoint_rule=RULE, replicates=replicates
+        MODELS,
+        LOG,
+        KNOWN,
+        schema=SIMULATOR.schema,
+        by=BY,
+        checkpoint_rule=RULE,
+        replicates=replicates,
     )
 
 
@@ -49,7 +55,7 @@ def observed(replicates=20):
     return BiasReport.from_log(
         scores,
         LOG,
-        schema=WORLD.schema,
+        schema=SIMULATOR.schema,
         by=BY,
         random="shown_at_random",
         checkpoint_rule=RULE,
@@ -62,7 +68,7 @@ def silent():
     """From a log without a click."""
     quiet = LOG.assign(click=0, conversion=0)
     return BiasReport.from_log(
-        MODELS, quiet, schema=WORLD.schema, by=BY, random="shown_at_random", replicates=5
+        MODELS, quiet, schema=SIMULATOR.schema, by=BY, random="shown_at_random", replicates=5
     )
 
 

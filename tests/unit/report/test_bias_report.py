@@ -1,20 +1,22 @@
-"""A report says 0 of the truth, .3 of the truth scaled by 1.3, and nothing a log cannot show."""
+"""Bias 0 of the truth, .3 of the truth scaled by 1.3; nothing that a log does not identify."""
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from mtl_seq import BiasReport
 from mtl_seq.errors import DataError, SchemaError
 from mtl_seq.report import CEILING, TRUTH
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, cvr=0.08, seed=0)
-LOG, KNOWN = WORLD.sample(2000, np.random.default_rng(5))
+SIMULATOR = LogisticFunnel(users=60, items=40, cvr=0.08, seed=0)
+LOG, KNOWN = SIMULATOR.sample(2000, np.random.default_rng(5))
 LOG.index = 3 * LOG.index + 1
 SPACES = ("all", "clicks", "non-clicks")
 
@@ -35,7 +37,7 @@ def against_truth(**settings):
 
 
 def from_log(log=LOG, **settings):
-    settings = {"schema": WORLD.schema, "replicates": 20, **settings}
+    settings = {"schema": SIMULATOR.schema, "replicates": 20, **settings}
     return BiasReport.from_log({"exact": MODELS["exact"], "high": MODELS["high"]}, log, **settings)
 
 
@@ -86,20 +88,36 @@ def test_with_hidden_information_each_space_has_a_target_of_its_own():
 def test_the_table_has_a_row_a_model_then_the_references():
     table = against_truth(naive="low", oracle="exact").table
     assert list(table.index) == [*MODELS, CEILING, TRUTH]
-    assert " | ".join(table) == (
+    assert table.columns.names == ["metric", "space"]
+    assert " | ".join(", ".join(column) for column in table) == (
         "relative bias, all | relative bias, clicks | relative bias, non-clicks | AUC, all | "
-        "AUC, clicks | log loss, all | RMSE, all | ECE, all | PCOC, clicks | gap closed"
+        "AUC, clicks | log loss, all | RMSE, all | ECE, all | PCOC, clicks | gap closed, all"
     )
     assert "gap closed" not in against_truth().table
-    assert table.loc["high", "relative bias, non-clicks"] == pytest.approx(0.3)
-    assert table.loc["high", "PCOC, clicks"] == pytest.approx(1.3)
-    assert table.loc[["low", "exact"], "gap closed"].tolist() == [0, 1]
-    assert table.loc[[CEILING, TRUTH], "gap closed"].isna().all()
+    assert table.loc["high", ("relative bias", "non-clicks")] == pytest.approx(0.3)
+    assert table["PCOC"].loc["high", "clicks"] == pytest.approx(1.3)
+    assert table.loc[["low", "exact"], ("gap closed", "all")].tolist() == [0, 1]
+    assert table.loc[[CEILING, TRUTH], ("gap closed", "all")].isna().all()
+
+
+def test_the_repr_is_short_and_the_notebook_gets_the_table(report):
+    text = repr(report)
+    assert len(text) < 400
+    assert text.splitlines()[0] == "BiasReport: Bias of predicted CVR against the known truth"
+    assert "models: exact, high, low, <b>noisy</b>" in text
+    assert "rows: 2,000 impressions; spaces: all, clicks, non-clicks" in text
+    html = report._repr_html_()
+    assert html.startswith("<p><b>Bias of predicted CVR against the known truth</b></p>")
+    assert "&lt;b&gt;noisy&lt;/b&gt;" in html
+    assert "<b>noisy" not in html
+    assert "0.3000" in html
+    renamed = replace(report, title="a < b")
+    assert "a &lt; b" in renamed._repr_html_()
 
 
 def test_a_figure_that_is_not_there_is_an_error(report):
     for at in ("nobody pcvr all auc", "exact pctr clicks auc", "exact pcvr all gini"):
-        with pytest.raises(DataError, match="no figure"):
+        with pytest.raises(DataError, match="no metric"):
             report.estimate(*at.split())
 
 
@@ -112,16 +130,18 @@ def test_a_log_shows_no_bias_off_the_clicks():
         ("pcvr", "clicks"),
     }
     assert found.deciles is None
-    assert not any("non-clicks" in column or "bias" in column for column in found.table)
+    assert not any(
+        "non-clicks" in label or "bias" in label for label in found.table.columns.map(", ".join)
+    )
     assert not found.metrics["metric"].isin(["rmse", "mean_bias"]).any()
     clicked = LOG["click"] == 1
     pcoc = MODELS["high"]["pcvr"][clicked].sum() / LOG["conversion"].sum()
-    assert found.table.loc["high", "CVR PCOC, clicks"] == pytest.approx(pcoc)
+    assert found.table.loc["high", ("CVR PCOC", "clicks")] == pytest.approx(pcoc)
     weight = 1 / KNOWN.pctr[clicked]
     weights = found.overlap.weights.set_index("propensity")
     size = weight.sum() ** 2 / (weight**2).sum()
     assert weights.loc["high", "effective_size"] == pytest.approx(size)
-    assert found.contradictions == ()
+    assert found.rank_disagreements == ()
     assert found.oracle is None
 
 
@@ -167,23 +187,26 @@ def test_html_loads_nothing_and_opens_with_the_headline(report, tmp_path):
     assert all(at.startswith("#") for at in re.findall(r"url\(['\"]?([^)]*)", source))
     assert "@import" not in source
     assert not page.tags & {"script", "link", "img", "iframe", "object", "b"}
-    title, first, where, sure, others, *_ = Page(source.split("<body>")[1]).words
+    title, first, where, lead_line, others, *_ = Page(source.split("<body>")[1]).words
     assert title == "Bias of predicted CVR against the known truth"
-    assert first.startswith("Over all impressions exact comes closest to the true CVR")
-    assert first.endswith("on average it is off by +0.0% [+0.0%, +0.0%].")
+    assert first == (
+        "Over all impressions exact has the least log loss against the true CVR; its relative bias "
+        "is +0.0% [+0.0%, +0.0%]."
+    )
     assert where == (
-        "On clicks that is +0.0%, on non-clicks +0.0%; in no decile of the propensity is it more "
-        "than 0.5% off."
+        "On clicks it is +0.0%, on non-clicks +0.0%; below 0.5% in every decile of the propensity."
     )
     lead = report.lead
     assert (lead.first, lead.second) == ("exact", "high")
-    assert f"lead over high, the next, is sure: {lead.lead[0]:.5f} [" in sure
+    assert f"next model (high) minus exact: {lead.lead.value:.5f} [" in lead_line
+    assert lead_line.endswith("the 90% CI excludes 0.")
     assert "high +30.0% [+30.0%, +30.0%], low -40.0% [-40.0%, -40.0%]" in others
 
 
 @pytest.mark.parametrize("make", [against_truth, from_log])
-def test_a_figure_is_written_as_png(make, tmp_path):
-    make().plot(tmp_path / "figure.png")
+def test_the_plot_is_returned_and_written_as_png(make, tmp_path):
+    assert make().plot().get_axes()[0].get_lines()
+    assert isinstance(make().plot(tmp_path / "figure.png"), Figure)
     content = (tmp_path / "figure.png").read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(content[16:20]) > 600  # its width
@@ -206,7 +229,7 @@ def test_rows_that_cannot_be_measured_are_errors():
     with pytest.raises(DataError, match="predictions of 'exact' must have the log's index"):
         BiasReport.against_truth(MODELS, LOG.iloc[::-1], KNOWN)
     with pytest.raises(DataError, match="conversion without click in"):
-        BiasReport.from_log(MODELS, LOG.assign(conversion=1), schema=WORLD.schema)
+        BiasReport.from_log(MODELS, LOG.assign(conversion=1), schema=SIMULATOR.schema)
 
 
 @pytest.mark.parametrize("name", [TRUTH, CEILING])
@@ -217,7 +240,7 @@ def test_a_model_may_not_take_the_name_of_a_reference(name):
 
 def test_a_log_without_clicks_can_be_reported_and_written(tmp_path):
     quiet = LOG.assign(click=0, conversion=0)
-    report = BiasReport.from_log(MODELS, quiet, schema=WORLD.schema, replicates=5)
+    report = BiasReport.from_log(MODELS, quiet, schema=SIMULATOR.schema, replicates=5)
     report.to_json(tmp_path / "r.json")
     report.to_html(tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
@@ -229,4 +252,4 @@ def test_a_log_without_clicks_can_be_reported_and_written(tmp_path):
 
 def test_an_absent_label_column_is_named_beside_what_the_log_holds():
     with pytest.raises(SchemaError, match=r"\['click'\], found \['user_id'"):
-        BiasReport.from_log(MODELS, LOG.drop(columns="click"), schema=WORLD.schema)
+        BiasReport.from_log(MODELS, LOG.drop(columns="click"), schema=SIMULATOR.schema)

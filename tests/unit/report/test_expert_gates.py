@@ -1,4 +1,4 @@
-"""Shares of experts in numbers, and what is said of them."""
+"""Summary of the experts' shares, its warnings and its plot."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def shares(*rows):
 
 
 def test_an_even_spread_has_entropy_one_and_one_expert_alone_zero():
-    found = gate_summary(TOWERS, shares([0.25] * 4, [0.0, 1.0, 0.0, 0.0])).loc["all impressions"]
+    found = gate_summary(TOWERS, shares([0.25] * 4, [0.0, 1.0, 0.0, 0.0])).loc["all"]
     assert found.loc["click", "entropy"] == pytest.approx(1)
     assert found.loc["conversion", "entropy"] == pytest.approx(0)
     assert found["busiest"].tolist() == [0.25, 1.0]
@@ -28,7 +28,7 @@ def test_an_even_spread_has_entropy_one_and_one_expert_alone_zero():
 def test_entropy_is_that_of_rows_and_not_of_their_mean():
     """Rows that each use one expert are specialised, however even the mean is."""
     share = np.stack([np.eye(2)[np.arange(10) % 2]] * 2, axis=1)
-    found = gate_summary(TOWERS, share).loc["all impressions"]
+    found = gate_summary(TOWERS, share).loc["all"]
     assert found["expert 0"].tolist() == [0.5, 0.5]
     assert found["entropy"].tolist() == [0, 0]
 
@@ -88,7 +88,8 @@ def test_a_fitted_model_shows_what_its_network_says(tmp_path):
     features = fitted.codec_.encode(log, labels=False).features
     expected = fitted.model_.network.gates(features).detach().numpy()
     np.testing.assert_allclose(found.share, expected, atol=1e-6)
-    plot_gates(gate_summary(*found), tmp_path / "gates.png")
+    figure = plot_gates(gate_summary(*found), tmp_path / "gates.png")
+    assert len(figure.get_axes()) == 1
     assert (tmp_path / "gates.png").read_bytes()[:4] == b"\x89PNG"
 
 

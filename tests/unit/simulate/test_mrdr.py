@@ -40,18 +40,18 @@ def test_every_replicate_draws_its_labels_from_the_cvr():
 def test_predictions_are_wrong_as_stated():
     _, truth = mrdr_recipe(RATINGS).sample(2000, np.random.default_rng(1))
     q = truth.pcvr
-    found = mrdr_predictions(q, np.random.default_rng(3))
+    result = mrdr_predictions(q, np.random.default_rng(3))
     for name, level in (("ONE", 0.1), ("THREE", 0.3), ("FIVE", 0.5)):
-        moved = found[name] != q
+        moved = result[name] != q
         assert moved.sum() == 40
         assert set(q[moved]) == {level}
-        assert set(found[name][moved]) == {0.9}
-    assert found["SKEW"].min() >= 0.1
-    assert found["SKEW"].max() <= 0.9
+        assert set(result[name][moved]) == {0.9}
+    assert result["SKEW"].min() >= 0.1
+    assert result["SKEW"].max() <= 0.9
     middle = q == 0.5
     # About 0.5 the cuts are even, and they only narrow the standard deviation of 0.25.
-    assert abs(found["SKEW"][middle].mean() - 0.5) <= 4.5 * 0.25 / np.sqrt(middle.sum())
-    np.testing.assert_array_equal(found["CRS"], np.where(np.isin(q, (0.7, 0.9)), 0.1, 0.5))
+    assert abs(result["SKEW"][middle].mean() - 0.5) <= 4.5 * 0.25 / np.sqrt(middle.sum())
+    np.testing.assert_array_equal(result["CRS"], np.where(np.isin(q, (0.7, 0.9)), 0.1, 0.5))
 
 
 def test_the_learned_propensity_lies_between_the_true_one_and_the_ctr():
@@ -62,7 +62,7 @@ def test_the_learned_propensity_lies_between_the_true_one_and_the_ctr():
 
 
 @pytest.mark.parametrize(
-    ("ratings", "parameters", "said"),
+    ("ratings", "parameters", "message"),
     [
         (np.zeros(3), {}, r"matrix \(users, items\).*found shape \(3,\)"),
         (np.array([[1.0, np.nan]]), {}, "finite"),
@@ -72,8 +72,8 @@ def test_the_learned_propensity_lies_between_the_true_one_and_the_ctr():
         (RATINGS, {"propensities": (0.5, 0.5, 0.5, 0.5, 1.0)}, r"\(0, 1\), found 1.0"),
     ],
 )
-def test_what_is_no_study_is_an_error(ratings, parameters, said):
-    with pytest.raises(SimulationError, match=said):
+def test_what_is_no_study_is_an_error(ratings, parameters, message):
+    with pytest.raises(SimulationError, match=message):
         mrdr_recipe(ratings, **parameters)
 
 

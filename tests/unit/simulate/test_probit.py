@@ -10,7 +10,7 @@ from mtl_seq.simulate import ParameterError, ProbitFunnel
 
 ROWS = 400_000
 K = 4.5
-WORLDS = {
+SCENARIOS = {
     "selected": {"rho": 0.6, "ctr": 0.04, "cvr": 0.02, "cvr_over": "impressions"},
     "confounded": {
         "rho": 0.6,
@@ -25,9 +25,9 @@ WORLDS = {
 }
 
 
-@pytest.fixture(scope="module", params=WORLDS)
+@pytest.fixture(scope="module", params=SCENARIOS)
 def drawn(request):
-    simulator = ProbitFunnel(seed=4, **WORLDS[request.param])
+    simulator = ProbitFunnel(seed=4, **SCENARIOS[request.param])
     return (simulator, *simulator.sample(ROWS, np.random.default_rng(5)))
 
 
@@ -90,13 +90,13 @@ def test_the_truth_given_x_is_the_integral_over_the_confounder(correlation):
         def converts(h, row=row):
             return norm.cdf((b[row] + sign * loading * h) / own)
 
-        for found, values in (
+        for result, values in (
             (truth.pctr, click),
             (truth.pcvr, converts),
             (truth.pctcvr, lambda h, f=click, g=converts: f(h) * g(h)),
         ):
             exact, _ = quad(lambda h, f=values: f(h) * norm.pdf(h), -9, 9, epsabs=1e-13)
-            assert found[row] == pytest.approx(exact, abs=1e-9)
+            assert result[row] == pytest.approx(exact, abs=1e-9)
         h = truth.hidden["confounder"][row]
         assert truth.pctr_hidden[row] == pytest.approx(click(h), rel=1e-12)
         assert truth.pcvr_hidden[row] == pytest.approx(converts(h), rel=1e-12)
@@ -149,7 +149,7 @@ def test_selection_is_corrected_by_the_inverse_mills_ratio():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"features": 1}, r"`features` must lie in \[2, 1000\]"),
         ({"error_correlation": 1.0}, r"`error_correlation` must lie in \[-0.95, 0.95\]"),
@@ -161,8 +161,8 @@ def test_selection_is_corrected_by_the_inverse_mills_ratio():
         ({"seed": 1.5}, "`seed` must be a whole number"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(ParameterError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
         ProbitFunnel(**parameters)
 
 

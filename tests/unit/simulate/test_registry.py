@@ -53,7 +53,7 @@ def test_parameters_are_set_otherwise_one_by_one_or_by_the_group(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("body", "line", "said"),
+    ("body", "line", "message"),
     [
         ("rho = 1.5", 7, "`rho` must lie in [-1, 1], found 1.5"),
         ("# more\n\nrho = 'high'", 9, "`rho` must be a number, found 'high'"),
@@ -81,18 +81,18 @@ def test_parameters_are_set_otherwise_one_by_one_or_by_the_group(tmp_path):
         ("[parameters.hidden_from]\nconversion = ['mood']", 7, "found 'mood'"),
     ],
 )
-def test_the_line_at_fault_is_named(tmp_path, body, line, said):
+def test_the_line_at_fault_is_named(tmp_path, body, line, message):
     path = written(tmp_path, HEAD + body)
     where = f"{path}, line {line}: " if line else f"{path}: "
-    with pytest.raises(SimulationError, match=re.escape(where) + ".*" + re.escape(said)):
+    with pytest.raises(SimulationError, match=re.escape(where) + ".*" + re.escape(message)):
         scenario(path)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("version = 1\nsummary = \n", r"must be TOML, found: .*line 2"),
-        ("version = 1\nsummary = 'x'\nrho = 3", "line 3: no key 'rho'.*parameters stand below"),
+        ("version = 1\nsummary = 'x'\nrho = 3", "line 3: no key 'rho'.*parameters belong below"),
         ("summary = 'x'", ": `version` must be a whole number from 1.*found None"),
         ("version = 0\nsummary = 'x'", "line 1: `version` must be"),
         ("version = 1", "`summary` must be one line of text, found None"),
@@ -100,8 +100,8 @@ def test_the_line_at_fault_is_named(tmp_path, body, line, said):
         ("version = 1\nsummary = 'x'\nparameters = 3", "line 3: `parameters` must be a table"),
     ],
 )
-def test_a_file_of_another_form_says_so(tmp_path, text, said):
-    with pytest.raises(SimulationError, match=said):
+def test_a_file_of_another_form_says_so(tmp_path, text, message):
+    with pytest.raises(SimulationError, match=message):
         scenario(written(tmp_path, text))
 
 

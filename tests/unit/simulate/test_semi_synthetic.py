@@ -156,7 +156,7 @@ def test_any_funnel_composes_as_enumeration_says():
 
 
 @pytest.mark.parametrize(
-    ("taught", "said"),
+    ("taught", "message"),
     [
         ({"click": [0.5] * 3}, r"conditionals \['click', 'conversion'\], found \['click'\]"),
         ({"click": [0.5] * 2, "conversion": [0.5] * 3}, "each of the 3 rows.*found shape"),
@@ -165,8 +165,8 @@ def test_any_funnel_composes_as_enumeration_says():
         ({"click": [0.5] * 3, "conversion": [np.nan, 0, 0]}, "found nan in row 0"),
     ],
 )
-def test_a_teacher_of_no_probabilities_is_an_error(taught, said):
-    with pytest.raises(SimulationError, match=said):
+def test_a_teacher_of_no_probabilities_is_an_error(taught, message):
+    with pytest.raises(SimulationError, match=message):
         SemiSynthetic(real(3), SCHEMA, taught)
 
 

@@ -67,13 +67,13 @@ def test_each_shard_is_drawn_from_its_own_seed_and_nothing_else(simulator, whole
     for shard, size in enumerate([*[1000] * 5, 500]):
         rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(1, shard)))
         log, truth = simulator.sample(size, rng)
-        found = pd.read_parquet(whole.folder / f"log/part-0000{shard}.parquet")
+        result = pd.read_parquet(whole.folder / f"log/part-0000{shard}.parquet")
         known = pd.read_parquet(whole.folder / f"truth/part-0000{shard}.parquet")
         rows = np.arange(1000 * shard, 1000 * shard + size)
-        for frame in (found, known):
+        for frame in (result, known):
             assert frame["row_id"].dtype == np.int64
             np.testing.assert_array_equal(frame["row_id"], rows)
-        pd.testing.assert_frame_equal(found.drop(columns="row_id"), log)
+        pd.testing.assert_frame_equal(result.drop(columns="row_id"), log)
         for name, array in truth.arrays().items():
             np.testing.assert_array_equal(known[f"true_{name}"], array)
         assert len(known.columns) == 1 + len(truth.arrays())
@@ -124,10 +124,10 @@ def test_any_number_of_loky_workers_makes_the_same_rows_to_the_bit(whole, worker
     simulator = Witnessed(simulate.scenario("clean"), witnesses, workers)
     made = write(simulator, tmp_path / "w", workers=workers)
     assert len(list(witnesses.iterdir())) == workers
-    found, expected = contents(tmp_path / "w"), contents(whole.folder)
+    result, expected = contents(tmp_path / "w"), contents(whole.folder)
     # The manifest names the kind of the scenario, which here is the witnessed one.
-    assert found.pop("manifest.json") != expected.pop("manifest.json")
-    assert found == expected
+    assert result.pop("manifest.json") != expected.pop("manifest.json")
+    assert result == expected
     assert made.totals == whole.totals
 
 
@@ -259,8 +259,8 @@ def test_kill_9_of_a_whole_group_of_workers_at_any_moment(simulator, whole, tmp_
 
 def test_a_killed_worker_is_one_error_and_earlier_shards_stay(simulator, whole, tmp_path):
     folder = tmp_path / "w"
-    said = r"a worker was killed.*fewer `workers`.*of 6 shards are finished"
-    with pytest.raises(ArtifactError, match=said):
+    message = r"a worker was killed.*fewer `workers`.*of 6 shards are finished"
+    with pytest.raises(ArtifactError, match=message):
         write(Dying(simulator, tmp_path / "died"), folder, workers=2)
     again = write(Dying(simulator, tmp_path / "died"), folder, workers=2)
     assert again.made + again.kept == 6
@@ -322,11 +322,11 @@ def test_what_the_system_refuses_to_write_is_no_shard(simulator, whole, tmp_path
     folder = tmp_path / "w"
     write(simulator, folder)
     (folder / "truth/part-00004.parquet").unlink()
-    said = subprocess.run(
+    message = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, check=True
     ).stdout
-    assert "File too large" in said
-    assert "5 of 6 shards are finished and stay" in said
+    assert "File too large" in message
+    assert "5 of 6 shards are finished and stay" in message
     assert not (folder / "truth/part-00004.parquet").exists()
     assert not [name for name in contents(folder) if "/." in name]
     assert write(simulator, folder).made == 1
@@ -334,7 +334,7 @@ def test_what_the_system_refuses_to_write_is_no_shard(simulator, whole, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"seed": 4}, "seed is 3 there and 4 here"),
         ({"stream": 2}, "stream is 1 there and 2 here"),
@@ -347,12 +347,12 @@ def test_what_the_system_refuses_to_write_is_no_shard(simulator, whole, tmp_path
         ({"rows": 5501}, "rows is 5500 there and 5501 here"),
     ],
 )
-def test_another_simulation_is_refused_with_what_differs(simulator, whole, changed, said):
+def test_another_simulation_is_refused_with_what_differs(simulator, whole, changed, message):
     before = contents(whole.folder)
     settings = {"simulator": simulator, "rows": ROWS, "seed": SEED, "shard_rows": SHARD, **changed}
     with pytest.raises(ArtifactError, match="holds another simulation") as raised:
         write_shards(folder=whole.folder, **settings)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "; " not in str(raised.value).partition(": ")[2], "one difference, one reason"
     assert contents(whole.folder) == before
 
@@ -391,7 +391,7 @@ def test_a_place_that_cannot_be_written_to_is_an_error(simulator, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"rows": 0}, "`rows` must be a whole number >= 1, found 0"),
         ({"rows": 1e6}, "`rows` must be a whole number >= 1, found 1000000.0"),
@@ -401,8 +401,8 @@ def test_a_place_that_cannot_be_written_to_is_an_error(simulator, tmp_path):
         ({"rows": 1_000_001, "shard_rows": 10}, "it must be at least 11"),
     ],
 )
-def test_settings_out_of_range_are_refused(simulator, tmp_path, settings, said):
-    with pytest.raises(SimulationError, match=said):
+def test_settings_out_of_range_are_refused(simulator, tmp_path, settings, message):
+    with pytest.raises(SimulationError, match=message):
         write_shards(
             simulator, folder=tmp_path, **{"rows": 10, "seed": 0, "shard_rows": 10, **settings}
         )
@@ -430,8 +430,8 @@ def test_what_was_written_streams_back_in_order(whole, batch_rows):
     log, truth = (read_frame(whole.folder / name) for name in ("log", "truth"))
     chunks = list(read_shards(whole.folder, batch_rows=batch_rows))
     assert max(len(rows) for rows, _ in chunks) == min(batch_rows, 1000)
-    found = pd.concat([rows for rows, _ in chunks], ignore_index=True)
-    pd.testing.assert_frame_equal(found, log)
+    result = pd.concat([rows for rows, _ in chunks], ignore_index=True)
+    pd.testing.assert_frame_equal(result, log)
     for name, array in truth_from_frame(truth).arrays().items():
         parts = [known.arrays()[name] for _, known in chunks]
         np.testing.assert_array_equal(np.concatenate(parts), array)
@@ -443,7 +443,7 @@ def test_a_truth_of_other_rows_is_refused(simulator, whole, tmp_path):
     table = pq.read_table(path)
     moved = table.set_column(0, "row_id", [np.arange(1, 1001)])
     pq.write_table(moved, path)
-    with pytest.raises(ArtifactError, match="of different rows"):
+    with pytest.raises(ArtifactError, match="hold different rows"):
         list(read_shards(tmp_path))
 
 
@@ -457,11 +457,11 @@ def test_a_folder_that_is_no_simulation_is_refused(tmp_path):
 def test_a_truth_is_joined_to_some_rows_of_its_log(whole):
     log, truth = (read_frame(whole.folder / name) for name in ("log", "truth"))
     some = log.iloc[[4000, 17, 5499]]
-    found = truth_of(some, truth)
-    assert isinstance(found, FunnelTruth)
-    np.testing.assert_array_equal(found.pcvr, truth["true_pcvr"].iloc[[4000, 17, 5499]])
+    result = truth_of(some, truth)
+    assert isinstance(result, FunnelTruth)
+    np.testing.assert_array_equal(result.pcvr, truth["true_pcvr"].iloc[[4000, 17, 5499]])
     np.testing.assert_array_equal(
-        found.potential * some["click"].to_numpy(), some["conversion"].to_numpy()
+        result.potential * some["click"].to_numpy(), some["conversion"].to_numpy()
     )
 
 

@@ -80,12 +80,12 @@ def test_the_weights_are_tallied(plain):
 
 
 def test_dwa_by_epochs_starts_in_the_third():
-    tallies = estimator(balance=DWA, epochs=4, patience=4).fit(LOG).run_.training_history
-    weights = [tally["balance/ctr"] for tally in tallies]
+    history = estimator(balance=DWA, epochs=4, patience=4).fit(LOG).run_.training_history
+    weights = [metrics["balance/ctr"] for metrics in history]
     # What is tallied after an epoch is what the next one uses.
     assert weights[0] == 1
     assert weights[1] != 1
-    means = [(tally["ctr"], tally["ctcvr"]) for tally in tallies]
+    means = [(metrics["ctr"], metrics["ctcvr"]) for metrics in history]
     rate = np.array(means[1]) / np.array(means[0])
     expected = 2 * np.exp(rate / 2) / np.exp(rate / 2).sum()
     assert weights[1] == pytest.approx(expected[0], rel=1e-2)
@@ -116,7 +116,7 @@ def test_a_balance_of_ones_own_is_not_forgotten_silently(tmp_path):
     ("settings", "message"),
     [
         ({"model": models.pairwise_ranker}, "at least two tasks to balance"),
-        ({"model": models.dr_jl}, "losses train in turns"),
+        ({"model": models.dr_jl}, "alternates between its losses"),
         ({"model": models.click_space}, "share none"),
         ({"trainer": {"accumulate_grad_batches": 2}}, "`accumulate_grad_batches`"),
         ({"trainer": {"precision": "16-mixed"}}, "a scaled precision"),

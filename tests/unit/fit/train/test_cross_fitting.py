@@ -1,13 +1,16 @@
 """Every user's propensity comes from networks that did not see the user."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from lightning import Callback
 
-from mtl_seq import models, nn
-from mtl_seq.data import Codec
+from mtl_seq import FunnelEstimator, Schema, losses, models, nn
+from mtl_seq.data import Codec, Encoding
 from mtl_seq.errors import DataError
-from mtl_seq.fit import DenseAdam
+from mtl_seq.fit import FitConfig
 from mtl_seq.fit.train.cross_fitting import cross_fitted, user_folds
 from mtl_seq.records import FunnelBatch
 from mtl_seq.simulate import LogisticFunnel
@@ -34,14 +37,9 @@ def crossed(rows=ROWS, folds=3, network=None):
         network,
         rows,
         folds,
+        config=FitConfig(schema=WORLD.schema, batch_size=64),
         epochs=4,
-        batch_size=64,
-        lr=5e-3,
-        weight_decay=0.0,
-        id_dropout=0.01,
-        seed=0,
         settings=SETTINGS,
-        optimizer=DenseAdam(),
     ).labels.propensity
 
 
@@ -82,32 +80,34 @@ def test_they_are_propensities_and_know_something():
     assert all(torch.equal(x, state[name]) for name, x in network.state_dict().items())
 
 
-def test_ids_that_the_other_folds_never_showed_are_unseen():
-    """A user's own vector was never trained without the user, so it must not be read."""
-    network = models.multi_ipw(CODEC.spec, bottom=nn.SharedBottom, seed=0).network
-    table = network.embedding.lookup
-    loud = next(iter(table.tables.values()))
-    rows = CODEC.spec.ids["user_id"]
-    start = int(network.embedding.lookup.get_buffer("offset_16")[0])
-    with torch.no_grad():
-        loud.weight[start + 1 : start + rows] = 50.0
-    quiet = models.multi_ipw(CODEC.spec, bottom=nn.SharedBottom, seed=0).network
-    group = ROWS.labels.group
-    # One user a fold is held out alone, so that no other row of it can train its vector.
-    fold = user_folds(group, len(torch.unique(group)), seed=0)
-    assert len(torch.unique(fold)) == 60
-    one = (fold == 0).nonzero().squeeze(1)
-    from mtl_seq.fit.train.cross_fitting import _as_unseen, _take
+def test_ids_that_the_other_folds_lack_are_unseen():
+    """With the user as the only feature, all rows of a fold have the propensity of the unseen."""
 
-    others = _take(ROWS, (fold != 0).nonzero().squeeze(1))
-    seen = _as_unseen(_take(ROWS, one), others)
-    assert bool((seen.features["user_id"] == 0).all())
-    assert torch.equal(seen.features["item_category"], ROWS.features["item_category"][one])
-    torch.testing.assert_close(network.eval()(seen.features).pctr, quiet.eval()(seen.features).pctr)
+    class Propensities(Callback):
+        def __init__(self):
+            self.values = set()
+
+        def on_train_batch_start(self, *arguments):
+            batch = arguments[2]
+            if batch.labels.propensity is not None:  # in training proper, not in a fold's
+                self.values |= set(batch.labels.propensity.tolist())
+
+    schema = Schema(
+        ids=["user_id"], labels={"click": "click", "conversion": "conversion"}, group="user_id"
+    )
+    policy = losses.PropensityPolicy(source=losses.CrossFit(3))
+    FunnelEstimator(
+        partial(models.escm2_ips, propensity=policy, bottom=nn.SharedBottom),
+        schema,
+        epochs=1,
+        encoding=Encoding(target_encoding=None),
+        trainer={"callbacks": [seen := Propensities()]},
+    ).fit(LOG)
+    assert len(seen.values) == 3
 
 
 def test_without_users_there_are_no_folds():
-    with pytest.raises(DataError, match="`CrossFit` parts the users into folds, but the rows have"):
+    with pytest.raises(DataError, match="`CrossFit` splits the users into folds, but the rows"):
         user_folds(None, 2, seed=0)
 
 

@@ -16,7 +16,7 @@ from torch import multiprocessing
 from mtl_seq import FunnelEstimator, Schema, losses, models, nn
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit import DWA, Checkpoints, GradNorm, RowWiseAdagrad, Uncertainty
-from mtl_seq.fit.train.distributed import is_first, launched
+from mtl_seq.fit.train.distributed import is_rank_zero, launched
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -45,8 +45,8 @@ CASES = {
 }
 REFUSED = {
     "compared to one another": {"model": models.pairwise_ranker},
-    "train in turns": {"model": models.dr_jl},
-    "looks at gradients": {"model": models.esmm, "balance": GradNorm},
+    "alternates between its losses": {"model": models.dr_jl},
+    "reads gradients": {"model": models.esmm, "balance": GradNorm},
 }
 
 
@@ -94,9 +94,9 @@ def test_two_processes_find_what_one_finds(found, name):
             run["validation_scores"], one.run_.validation_scores, rtol=0, atol=1e-5
         )
         assert run["best_epoch"] == one.run_.best_epoch
-        for tally, alone in zip(run["training_history"], one.run_.training_history, strict=True):
-            assert tally.keys() == alone.keys()
-            np.testing.assert_allclose([*tally.values()], [*alone.values()], rtol=1e-5, atol=1e-5)
+        for metrics, alone in zip(run["training_history"], one.run_.training_history, strict=True):
+            assert metrics.keys() == alone.keys()
+            np.testing.assert_allclose([*metrics.values()], [*alone.values()], rtol=1e-5, atol=1e-5)
         for key, value in one.model_.state_dict().items():
             torch.testing.assert_close(weights[key], value, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(scores, one.predict(LOG).to_numpy(), rtol=0, atol=1e-5)
@@ -122,14 +122,14 @@ def test_the_first_process_alone_writes_what_both_go_on_with(found):
 def test_alone_nothing_is_launched(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     assert launched() == {}
-    assert is_first()
+    assert is_rank_zero()
 
 
 def test_what_torchrun_started_is_used(monkeypatch):
     for name, value in {"RANK": 5, "WORLD_SIZE": 8, "LOCAL_WORLD_SIZE": 4}.items():
         monkeypatch.setenv(name, str(value))
     assert launched() == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
-    assert not is_first()
+    assert not is_rank_zero()
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from lightning import Callback
 from mtl_seq import FunnelEstimator, Schema, models, nn
 from mtl_seq.errors import DataError, NotFittedError
 from mtl_seq.fit import estimator as module
-from mtl_seq.fit.storage import model_folder as saved_folder
+from mtl_seq.fit.storage import model_folder
 from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
@@ -28,18 +28,18 @@ class Stop(Exception):
     pass
 
 
-def training_call(monkeypatch, one, *arguments, **settings):
-    """What `fit` hands to the training loop, which is not run."""
-    seen = {}
+def training_data(monkeypatch, one, log, **settings):
+    """The training data that `fit` prepares; nothing is trained."""
+    seen = []
 
-    def record(model, rows, validation, **given):
-        seen.update(rows=rows, validation=validation, **given)
+    def record(config, data, checkpoints=None):
+        seen.append(data)
         raise Stop
 
     monkeypatch.setattr(module, "train", record)
     with pytest.raises(Stop):
-        one.fit(*arguments, **settings)
-    return seen
+        one.fit(log, **settings)
+    return seen[0]
 
 
 class Interrupt(Callback):
@@ -91,7 +91,7 @@ def test_an_interrupted_save_leaves_the_older_folder(tmp_path, monkeypatch):
         path.write_bytes(b"half a file")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(saved_folder, "save_file", interrupt)
+    monkeypatch.setattr(model_folder, "save_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
         other.save(tmp_path / "model")
     assert files(tmp_path) == saved
@@ -119,7 +119,7 @@ def test_training_stops_when_patience_ends(patience):
 
 
 def test_with_validation_rows_of_ones_own_all_of_the_log_is_trained_on(monkeypatch):
-    seen = training_call(monkeypatch, estimator(), LOG, validation=HELD)
+    seen = training_data(monkeypatch, estimator(), LOG, validation=HELD)._asdict()
     row = {user: row for row, user in enumerate(sorted(set(LOG["user_id"])), start=1)}
     for part, frame in (("rows", LOG), ("validation", HELD)):
         assert seen[part].features["user_id"].tolist() == frame["user_id"].map(row).tolist()
@@ -131,7 +131,7 @@ def test_ids_of_held_out_rows_are_not_learned(monkeypatch):
     late = np.arange(len(LOG)) % 4 == 3
     timed = LOG.assign(at=late, user_id=LOG["user_id"] + 1000 * late)
     one = estimator(schema=schema, validation=0.25)
-    seen = training_call(monkeypatch, one, timed)
+    seen = training_data(monkeypatch, one, timed)._asdict()
     assert (seen["rows"].features["user_id"] > 0).all()
     assert (seen["validation"].features["user_id"] == 0).all()
     assert seen["validation"].labels.click.tolist() == timed["click"][late].tolist()
@@ -144,13 +144,13 @@ def test_ids_of_held_out_rows_are_not_learned(monkeypatch):
     [(None, 100, 6), (None, 4, 1), (3, 100, 3)],
     ids=["100 steps of 19 an epoch", "475 steps in one", "as asked"],
 )
-def test_epochs_by_default_make_100_steps(monkeypatch, epochs, batch_size, expected):
-    one = estimator(epochs=epochs, batch_size=batch_size)  # 1,900 of the rows train
-    assert training_call(monkeypatch, one, LOG)["epochs"] == expected
+def test_epochs_by_default_make_100_steps(epochs, batch_size, expected):
+    one = estimator(epochs=epochs, batch_size=batch_size, patience=9).fit(LOG)
+    assert len(one.run_.validation_scores) == expected  # 1,900 of the rows train
 
 
 def test_the_oracle_trains_on_the_potential_outcomes_of_its_own_rows(monkeypatch):
-    labels = training_call(monkeypatch, estimator(models.oracle), LOG, TRUTH)["rows"].labels
+    labels = training_data(monkeypatch, estimator(models.oracle), LOG, truth=TRUTH).rows.labels
     assert (labels.conversion == labels.click * labels.potential).all()
     share = TRUTH.potential.mean()
     sigma = np.sqrt(share * (1 - share) * (1 / 1900 - 1 / 2000))
@@ -158,8 +158,25 @@ def test_the_oracle_trains_on_the_potential_outcomes_of_its_own_rows(monkeypatch
 
 
 def test_no_other_model_is_shown_potential_outcomes(monkeypatch):
-    seen = training_call(monkeypatch, estimator(), LOG, TRUTH)
-    assert seen["rows"].labels.potential is None
+    data = training_data(monkeypatch, estimator(), LOG, truth=TRUTH)
+    assert data.rows.labels.potential is None
+
+
+def test_the_order_of_rows_depends_on_the_seed():
+    class FirstBatch(Callback):
+        def on_train_batch_start(self, *arguments):
+            _, _, batch, index = arguments
+            if index == 0:
+                self.prices = batch.features["price"].tolist()
+
+    orders = []
+    for seed in (0, 0, 1):
+        first = FirstBatch()
+        settings = {"epochs": 1, "seed": seed, "trainer": {"callbacks": [first]}}
+        estimator(**settings).fit(LOG, validation=HELD)
+        orders.append(first.prices)
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
 
 
 @pytest.mark.parametrize(
@@ -172,4 +189,4 @@ def test_no_other_model_is_shown_potential_outcomes(monkeypatch):
 def test_the_oracle_needs_the_truth_of_the_same_rows(monkeypatch, truth, message):
     monkeypatch.setattr(module, "train", None)  # nothing may come to training
     with pytest.raises(DataError, match=message):
-        estimator(models.oracle).fit(LOG, truth)
+        estimator(models.oracle).fit(LOG, truth=truth)

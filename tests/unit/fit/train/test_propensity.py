@@ -12,7 +12,7 @@ from mtl_seq import FunnelEstimator, FunnelLabels, Schema, losses, models, nn
 from mtl_seq.data import Codec
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.train.lightning_module import FunnelModule
-from mtl_seq.fit.train.propensity import NetworkPropensity, inside, propensity_source
+from mtl_seq.fit.train.propensity import NetworkPropensity, clip_open, propensity_source
 from mtl_seq.losses import CrossFit, EvalMode, MovingAverage, Objective, PropensityPolicy
 from mtl_seq.simulate import LogisticFunnel
 
@@ -47,12 +47,12 @@ def test_eval_mode_is_without_dropout_and_leaves_the_mode():
     supply = NetworkPropensity(network, EvalMode())
     found = supply(ROWS.features)
     assert network.training
-    torch.testing.assert_close(found, inside(pctr(network)), rtol=0, atol=0)
+    torch.testing.assert_close(found, clip_open(pctr(network)), rtol=0, atol=0)
     assert not torch.equal(network(ROWS.features).pctr, found)
     assert not found.requires_grad
     perturb(network, 1)
     supply.update()
-    torch.testing.assert_close(supply(ROWS.features), inside(pctr(network)), rtol=0, atol=0)
+    torch.testing.assert_close(supply(ROWS.features), clip_open(pctr(network)), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
@@ -74,7 +74,7 @@ def test_a_moving_average_is_a_mean_first_and_forgets_then(decay):
             assert kept == 1 - 1 / step  # so far it is the plain mean
         for mean, by_hand in zip(supply.average.parameters(), expected, strict=True):
             torch.testing.assert_close(mean.double(), by_hand, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(supply(ROWS.features), inside(pctr(supply.average)))
+    torch.testing.assert_close(supply(ROWS.features), clip_open(pctr(supply.average)))
 
 
 def test_the_average_is_no_part_of_what_is_trained_or_saved():
@@ -88,7 +88,7 @@ def test_the_average_is_no_part_of_what_is_trained_or_saved():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_saturated_propensities_are_moved_inside(dtype):
-    found = inside(torch.tensor([0.0, 0.3, 1.0], dtype=dtype))
+    found = clip_open(torch.tensor([0.0, 0.3, 1.0], dtype=dtype))
     assert bool(((found > 0) & (found < 1)).all())
     assert float(found[1]) == float(torch.tensor(0.3, dtype=dtype))
 

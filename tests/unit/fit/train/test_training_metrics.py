@@ -12,7 +12,7 @@ from mtl_seq import FeatureSpec, FunnelEstimator, FunnelLabels, losses, models, 
 from mtl_seq.experiments.compare import ALL
 from mtl_seq.fit import GradNorm, JacobianDescent, Uncertainty
 from mtl_seq.fit.train.result import TrainingResult
-from mtl_seq.fit.train.training_metrics import Tally
+from mtl_seq.fit.train.training_metrics import TrainingMetrics
 from mtl_seq.losses import Objective, PropensityPolicy
 from mtl_seq.nn import compose_conditionals
 from mtl_seq.simulate import LogisticFunnel
@@ -32,11 +32,11 @@ def batches():
         yield compose_conditionals(CHAIN, logits, {}), labels
 
 
-def tallied(objective, parts):
-    tally = Tally()
+def computed(objective, parts):
+    metrics = TrainingMetrics()
     for prediction, labels in parts:
-        tally.add(objective, objective(prediction, labels), prediction, labels)
-    return tally.figures()
+        metrics.update(objective, objective(prediction, labels), prediction, labels)
+    return metrics.compute()
 
 
 def test_figures_are_those_of_all_rows_together():
@@ -56,7 +56,7 @@ def test_figures_are_those_of_all_rows_together():
         "cvr/largest_share": w.max() / w.sum(),
     }
     assert 0 < expected["cvr/clipped_share"] < 1
-    assert tallied(objective, batches()) == pytest.approx(expected, rel=1e-12)
+    assert computed(objective, batches()) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_loss_that_weighs_the_rest_tells_of_it_too():
@@ -66,7 +66,7 @@ def test_a_loss_that_weighs_the_rest_tells_of_it_too():
         (prediction._replace(aux={"conversion_propensity": prediction.pcvr_logit}), labels)
         for prediction, labels in batches()
     ]
-    found = tallied(Objective({"cvr": losses.DDPO(policy), "ips": losses.IPS(policy)}), parts)
+    found = computed(Objective({"cvr": losses.DDPO(policy), "ips": losses.IPS(policy)}), parts)
     weights, clipped = [], []
     for prediction, labels in parts:
         missed, off = 1 - prediction.pctr.numpy(), 1 - labels.click.numpy()
@@ -84,25 +84,25 @@ def test_a_loss_that_weighs_the_rest_tells_of_it_too():
     assert found["ips/effective_size"] == found["cvr/effective_size"]
 
 
-def test_a_tally_goes_on_from_its_state():
+def test_training_metrics_resume_from_their_state():
     """Weights off the clicks, too."""
     objective = Objective({"cvr": losses.DDPO()})
     parts = [
         (prediction._replace(aux={"conversion_propensity": prediction.pcvr_logit}), labels)
         for prediction, labels in batches()
     ]
-    first, second = Tally(), Tally()
-    first.add(objective, objective(*parts[0]), *parts[0])
+    first, second = TrainingMetrics(), TrainingMetrics()
+    first.update(objective, objective(*parts[0]), *parts[0])
     second.load_state_dict(first.state_dict(), objective)
     for prediction, labels in parts[1:]:
-        second.add(objective, objective(prediction, labels), prediction, labels)
-    assert second.figures() == tallied(objective, parts)
+        second.update(objective, objective(prediction, labels), prediction, labels)
+    assert second.compute() == computed(objective, parts)
 
 
 def test_without_clicks_nothing_can_be_said_of_weights():
     prediction, labels = next(batches())
     none = FunnelLabels(torch.zeros_like(labels.stages))
-    found = tallied(Objective({"cvr": losses.IPS()}), [(prediction, none)])
+    found = computed(Objective({"cvr": losses.IPS()}), [(prediction, none)])
     assert found["cvr"] == 0
     assert all(math.isnan(found[f"cvr/{name}"]) for name in ("effective_size", "largest_share"))
 
@@ -110,7 +110,7 @@ def test_without_clicks_nothing_can_be_said_of_weights():
 def test_equal_weights_make_every_click_count():
     prediction, labels = next(batches())
     labels = labels._replace(propensity=torch.full((40,), 0.25))
-    found = tallied(Objective({"cvr": losses.IPS()}), [(prediction, labels)])
+    found = computed(Objective({"cvr": losses.IPS()}), [(prediction, labels)])
     clicks = float(labels.click.sum())
     assert found["cvr/effective_size"] == pytest.approx(clicks)
     assert found["cvr/largest_share"] == pytest.approx(1 / clicks)
@@ -198,7 +198,7 @@ def test_a_run_without_clicks_survives_json():
     assert run.to_dict()["training_history"][0]["cvr/effective_size"] is None
 
 
-def test_what_a_loss_states_of_itself_is_tallied():
+def test_what_a_loss_states_of_itself_is_computed():
     one = FunnelEstimator(models.unbias, WORLD.schema, epochs=2, batch_size=128).fit(LOG)
     clicks = [tally["cvr/clicks"] for tally in one.run_.training_history]
     accepted = [tally["cvr/accepted"] for tally in one.run_.training_history]

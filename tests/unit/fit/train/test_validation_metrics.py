@@ -11,7 +11,7 @@ from rich.console import Console
 from mtl_seq import FunnelEstimator, FunnelLabels, models, nn
 from mtl_seq.fit import CHECKPOINT_RULE, TrainingResult
 from mtl_seq.fit.train import callbacks
-from mtl_seq.fit.train.validation_metrics import SPACES, ValidationFigures
+from mtl_seq.fit.train.validation_metrics import SPACES, ValidationMetrics
 from mtl_seq.funnel import Funnel
 from mtl_seq.metrics import PCOC, LogLoss, OnRecords
 from mtl_seq.simulate import LogisticFunnel
@@ -35,7 +35,7 @@ def batch(seed, rows=200, weighted=True):
 @pytest.mark.parametrize("weighted", [True, False])
 def test_each_is_what_its_metric_gives(weighted):
     batches = [batch(seed, weighted=weighted) for seed in range(3)]
-    figures = ValidationFigures()
+    figures = ValidationMetrics()
     for prediction, labels in batches:
         figures.update(prediction, labels)
     found = figures.compute()
@@ -56,7 +56,7 @@ def test_each_is_what_its_metric_gives(weighted):
 
 
 def test_without_clicks_what_is_measured_on_them_is_no_number():
-    figures = ValidationFigures()
+    figures = ValidationMetrics()
     prediction, labels = batch(0)
     figures.update(prediction, labels._replace(stages=torch.zeros_like(labels.stages)))
     found = figures.compute()
@@ -121,18 +121,15 @@ def test_what_is_worse_than_a_constant_is_named():
     )
     assert run.worse_than_constant() == ()
     right, wrong = 0.25, 0.1  # a constant's loss: 0.562 where it is right, 0.655 where not
-    beside = run.beside_constants({"pctr": right, "pcvr": wrong, "pctcvr": 0.1})
+    beside = run.with_constants({"pctr": right, "pcvr": wrong, "pctcvr": 0.1})
     assert beside.validation_metrics["pctr/constant"] == pytest.approx(0.5623, abs=1e-4)
     assert beside.validation_metrics["pcvr/constant"] == pytest.approx(0.6547, abs=1e-4)
     assert beside.worse_than_constant() == ()
     worse = run._replace(
         validation_metrics={**run.validation_metrics, "pctr/log_loss": 0.57, "pcvr/log_loss": 0.57}
     )
-    worse = worse.beside_constants({"pctr": right, "pcvr": wrong, "pctcvr": 0.1})
+    worse = worse.with_constants({"pctr": right, "pcvr": wrong, "pctcvr": 0.1})
     assert worse.worse_than_constant() == ("pctr",)
     again = TrainingResult.from_dict(worse.to_dict())
     assert again.worse_than_constant() == ("pctr",)
     assert math.isnan(again.validation_metrics["pctcvr/log_loss"])
-    # Of a folder that does not say.
-    older = TrainingResult.from_dict({"validation_scores": [0.5], "best_epoch": 0})
-    assert (older.checkpoint_rule, older.worse_than_constant()) == (None, ())

@@ -73,43 +73,43 @@ CASES = {
 }
 
 
-def close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+def close(result, expected):
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_joint_probabilities_are_products_and_sums(case):
     funnel, brute_force = CASES[case]
     logits = draw(funnel)
-    found = compose_conditionals(funnel, logits, {})
-    assert found.stages == funnel.names
+    result = compose_conditionals(funnel, logits, {})
+    assert result.stages == funnel.names
     expected = brute_force(list(logits.sigmoid().unbind(1)))
     for name, joint in zip(funnel.names, expected, strict=True):
-        close(found.log_joint[name].exp(), joint)
-        close(found.joint_logit[name].sigmoid(), joint)
+        close(result.log_joint[name].exp(), joint)
+        close(result.joint_logit[name].sigmoid(), joint)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_pcvr_is_the_last_stage_given_the_first(case):
     funnel, brute_force = CASES[case]
     logits = draw(funnel)
-    found = compose_conditionals(funnel, logits, {})
+    result = compose_conditionals(funnel, logits, {})
     joint = brute_force(list(logits.sigmoid().unbind(1)))
-    close(found.pctr, joint[0])
-    close(found.pctcvr, joint[-1])
-    close(found.pcvr, joint[-1] / joint[0])
-    close(found.pcvr_logit.sigmoid(), joint[-1] / joint[0])
+    close(result.pctr, joint[0])
+    close(result.pctcvr, joint[-1])
+    close(result.pcvr, joint[-1] / joint[0])
+    close(result.pcvr_logit.sigmoid(), joint[-1] / joint[0])
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_no_stage_beats_its_parent_not_even_in_the_last_bit(case, dtype):
     funnel, _ = CASES[case]
-    found = compose_conditionals(funnel, draw(funnel, scale=40).to(dtype), {})
+    result = compose_conditionals(funnel, draw(funnel, scale=40).to(dtype), {})
     for stage, parent in funnel.parents().items():
-        assert bool((found.log_joint[stage] <= found.log_joint[parent]).all())
-    assert bool((found.pctcvr <= found.pcvr).all())
-    assert bool((found.pctcvr <= found.pctr).all())
+        assert bool((result.log_joint[stage] <= result.log_joint[parent]).all())
+    assert bool((result.pctcvr <= result.pcvr).all())
+    assert bool((result.pctcvr <= result.pctr).all())
 
 
 def test_the_child_of_an_exclusive_class_follows_that_class():
@@ -118,19 +118,19 @@ def test_the_child_of_an_exclusive_class_follows_that_class():
     names = [conditional.name for conditional in funnel.conditionals]
     logits = draw(funnel)
     p = dict(zip(names, logits.sigmoid().unbind(1), strict=True))
-    found = compose_conditionals(funnel, logits, {})
+    result = compose_conditionals(funnel, logits, {})
     ways = ("click", "cart", "wish", "buy|cart", "buy|wish", "buy|other", "gift")
     for name, joint in zip(
         funnel.names, exclusive_with_a_child([p[way] for way in ways]), strict=True
     ):
-        close(found.log_joint[name].exp(), joint)
+        close(result.log_joint[name].exp(), joint)
 
 
 def test_exclusive_classes_never_add_up_to_more_than_their_parent():
     funnel, _ = CASES["exclusive mediators"]
-    found = compose_conditionals(funnel, draw(funnel, scale=20), {})
-    both = found.log_joint["cart"].exp() + found.log_joint["wish"].exp()
-    assert bool((both <= found.pctr * (1 + 1e-14)).all())
+    result = compose_conditionals(funnel, draw(funnel, scale=20), {})
+    both = result.log_joint["cart"].exp() + result.log_joint["wish"].exp()
+    assert bool((both <= result.pctr * (1 + 1e-14)).all())
 
 
 def test_the_columns_pair_with_the_conditionals_by_order():
@@ -140,24 +140,24 @@ def test_the_columns_pair_with_the_conditionals_by_order():
         for given in (yes, no):
             logits = torch.tensor([[yes, mediated, 0.0, 0.0]], dtype=torch.float64)
             logits[0, column] = given
-            found = compose_conditionals(funnel, logits, {})
-            assert found.pcvr.tolist() == [float(given == yes)]
+            result = compose_conditionals(funnel, logits, {})
+            assert result.pcvr.tolist() == [float(given == yes)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_logits_are_composed_in_float32(dtype):
     funnel, _ = CASES["exclusive mediators"]
     logits = draw(funnel).to(dtype)
-    found = compose_conditionals(funnel, logits, {"imputation": logits[:, 0]})
+    result = compose_conditionals(funnel, logits, {"imputation": logits[:, 0]})
     expected = compose_conditionals(funnel, logits.float(), {"imputation": logits[:, 0].float()})
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(result, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 def test_logits_of_extra_towers_pass_through():
     funnel, _ = CASES["chain of two"]
     logits = draw(funnel)
-    found = compose_conditionals(funnel, logits, {"imputation": logits[:, 1]})
-    assert list(found.aux) == ["imputation"]
-    torch.testing.assert_close(found.aux["imputation"], logits[:, 1], rtol=0, atol=0)
-    torch.testing.assert_close(found.logits, logits, rtol=0, atol=0)
+    result = compose_conditionals(funnel, logits, {"imputation": logits[:, 1]})
+    assert list(result.aux) == ["imputation"]
+    torch.testing.assert_close(result.aux["imputation"], logits[:, 1], rtol=0, atol=0)
+    torch.testing.assert_close(result.logits, logits, rtol=0, atol=0)

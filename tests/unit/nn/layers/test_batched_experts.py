@@ -42,19 +42,21 @@ def outcome(form, several, x):
 @pytest.mark.parametrize("hidden", [(16, 8), (5,), (7, 6, 5)], ids=str)
 def test_a_form_gives_what_a_loop_gives(form, hidden):
     several = experts(hidden)
-    for found, expected in zip(
+    for result, expected in zip(
         outcome(form, several, inputs()), outcome(looped, several, inputs()), strict=True
     ):
         scale = float(expected.abs().max())
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * max(scale, 1.0))
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-5 * max(scale, 1.0))
 
 
 @every_form
 def test_a_form_gives_what_a_loop_gives_in_double(form):
     several = experts().double()
     x = inputs(dtype=torch.float64)
-    for found, expected in zip(outcome(form, several, x), outcome(looped, several, x), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    for result, expected in zip(
+        outcome(form, several, x), outcome(looped, several, x), strict=True
+    ):
+        torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_small_batches_and_wide_experts_are_looped_on_a_cpu_and_narrow_ones_are_not():

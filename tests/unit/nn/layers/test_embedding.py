@@ -73,8 +73,8 @@ def separate():
     return TowerEmbeddings(SPEC, TOWERS)
 
 
-def close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-7)
+def close(result, expected):
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-7)
 
 
 def test_the_shared_input_is_ids_bags_and_dense_side_by_side(embedding):

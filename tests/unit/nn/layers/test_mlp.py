@@ -66,10 +66,10 @@ def test_weights_start_with_the_spread_that_keeps_the_scale_behind_a_relu():
 def test_a_tower_is_a_stack_and_one_linear_logit(hidden):
     tower, x = randomised(Tower(3, hidden)), inputs(3)
     weight, bias = (p.detach().numpy()[0] for p in tower.logit.parameters())
-    found = tower(x)
-    assert found.shape == (7,)
+    result = tower(x)
+    assert result.shape == (7,)
     expected = stack_by_hand(tower.stack, x.numpy()) @ weight + bias
-    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(result.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_tower_keeps_one_row_a_vector():

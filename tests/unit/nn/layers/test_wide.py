@@ -109,7 +109,7 @@ def test_a_number_becomes_a_learned_vector():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"wide": ["nobody"]}, "`wide` must name some of"),
         ({"wide": ["tags"]}, "`wide` must name some of"),
@@ -119,8 +119,8 @@ def test_a_number_becomes_a_learned_vector():
         ({"numeric": -1}, "`numeric` must be at least 0"),
     ],
 )
-def test_options_that_fit_no_feature_are_refused(settings, said):
-    with pytest.raises(SchemaError, match=said):
+def test_options_that_fit_no_feature_are_refused(settings, message):
+    with pytest.raises(SchemaError, match=message):
         FeatureSpec(ids={"user": 5}, bags={"tags": 4}, dense=["price"], **settings)
 
 
@@ -141,23 +141,23 @@ def weighted_schema():
 
 
 def test_weights_of_a_bag_stand_beside_its_items():
-    found = Codec.fit(weighted_schema(), frame())
-    features = found.encode(frame()).features
+    result = Codec.fit(weighted_schema(), frame())
+    features = result.encode(frame()).features
     assert features["tags"].tolist() == [[1, 2], [-1, -1], [2, -1]]
     assert features["tags:weight"].tolist() == [[0.5, 2.0], [0.0, 0.0], [3.0, 0.0]]
-    assert found.spec.weighted == ("tags",)
+    assert result.spec.weighted == ("tags",)
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "message"),
     [
         ([[0.5], [], [3.0]], "'share' must hold one weight per item of 'tags', not so in 1 row"),
         ([[0.5, -2.0], [], [3.0]], "weights 'share' must be numbers of at least 0"),
     ],
 )
-def test_weights_that_fit_no_bag_are_refused(share, said):
+def test_weights_that_fit_no_bag_are_refused(share, message):
     codec = Codec.fit(weighted_schema(), frame())
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         codec.encode(frame().assign(share=share))
 
 

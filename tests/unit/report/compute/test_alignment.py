@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mtl_seq.errors import ArtifactError, DataError
-from mtl_seq.report.compute.alignment import columns_of, stated_rule
+from mtl_seq.report.compute.alignment import checkpoint_rules, column_names
 from mtl_seq.report.compute.predictions import check_scores
 
 ROWS = 40
@@ -23,14 +23,14 @@ def refused(said, frame, **settings):
         assert part in str(found.value)
 
 
-def test_columns_of_every_model_may_have_other_names():
+def test_column_names_every_model_may_have_other_names():
     names = {"pctr": "p_click", "pcvr": "p_order"}
     found = check_scores({"theirs": THEIRS}, LOG, columns=names)["theirs"]
     for quantity, values in GOOD.items():
         np.testing.assert_array_equal(getattr(found, quantity), values)
 
 
-def test_columns_of_one_model_may_have_other_names():
+def test_column_names_one_model_may_have_other_names():
     mapped = {"theirs": {"pctr": "p_click", "pcvr": "p_order"}}
     found = check_scores({"ours": GOOD, "theirs": THEIRS}, LOG, columns=mapped)
     for one, other in zip(found["ours"], found["theirs"], strict=True):
@@ -48,7 +48,7 @@ def test_columns_of_one_model_may_have_other_names():
 )
 def test_a_mapping_that_maps_nothing_is_an_error(columns, said):
     with pytest.raises(DataError) as found:
-        columns_of(columns, ["theirs"])
+        column_names(columns, ["theirs"])
     assert said in str(found.value)
 
 
@@ -95,13 +95,15 @@ def test_rows_are_matched_by_id_in_any_order():
     np.testing.assert_array_equal(found.pctr, P)
 
 
-def test_ids_that_stand_twice_are_counted_and_named():
+def test_duplicate_ids_are_counted_and_named():
     frame = GOOD.assign(id=LOG["id"])
     frame.loc[[4, 9], "id"] = frame.loc[3, "id"]
-    refused(["of predictions of 'theirs' once", f"2 rows (first: {LOG.loc[3, 'id']}, "], frame,
+    refused(["unique in predictions of 'theirs'", f"2 rows (first: {LOG.loc[3, 'id']}, "], frame,
             row_id="id")  # fmt: skip
     twice = LOG.assign(id=LOG["id"].where(LOG.index != 8, LOG.loc[7, "id"]))
-    with pytest.raises(DataError, match=rf"of the log once, .* 1 row \(first: {twice.id[7]}\)"):
+    with pytest.raises(
+        DataError, match=rf"must be unique in the log, .* 1 row \(first: {twice.id[7]}\)"
+    ):
         check_scores({"theirs": GOOD.assign(id=LOG["id"])}, twice, row_id="id")
 
 
@@ -135,7 +137,7 @@ def test_an_absent_id_column_is_named():
 
 def test_other_numbers_of_rows_are_named_by_the_index():
     refused("40, found 38: missing 2 rows (first: 3, 17)", GOOD.drop(index=[3, 17]))
-    refused("found 80: standing twice 40 rows", pd.concat([GOOD, GOOD]))
+    refused("found 80: duplicates in 40 rows", pd.concat([GOOD, GOOD]))
 
 
 def test_a_column_that_stands_twice_is_refused():
@@ -165,8 +167,8 @@ def test_predictions_say_how_their_checkpoints_were_picked(tmp_path):
     theirs.to_parquet(tmp_path / "theirs.parquet")
     (tmp_path / "folder").mkdir()
     ours.to_parquet(tmp_path / "folder" / "part-0.parquet")
-    assert stated_rule({"a": ours, "b": tmp_path / "ours.parquet"}) == "the last"
-    assert stated_rule({"a": str(tmp_path / "folder")}) == "the last"
-    assert stated_rule({"a": theirs, "b": tmp_path / "theirs.parquet"}) == "not stated"
+    assert checkpoint_rules({"a": ours, "b": tmp_path / "ours.parquet"}) == "the last"
+    assert checkpoint_rules({"a": str(tmp_path / "folder")}) == "the last"
+    assert checkpoint_rules({"a": theirs, "b": tmp_path / "theirs.parquet"}) == "not stated"
     mixed = {"a": ours, "lgbm": theirs, "c": tmp_path / "ours.parquet"}
-    assert stated_rule(mixed) == "the last (a, c); not stated (lgbm)"
+    assert checkpoint_rules(mixed) == "the last (a, c); not stated (lgbm)"

@@ -14,7 +14,7 @@ from mtl_seq.report.compute.bootstrap import (
     resampled_sums,
     resamples,
 )
-from mtl_seq.report.compute.metrics import LEVEL, Question, measure
+from mtl_seq.report.compute.metrics import LEVEL, EvaluationTarget, measure
 
 Z = 1.6448536  # the normal's 95% quantile, for an interval at 90%
 
@@ -113,7 +113,9 @@ def test_auc_of_no_rows_is_undefined():
 
 def interval(values, group):
     """Interval of the mean of some values, as the mean bias of predictions against nothing."""
-    everywhere = Question("pcvr", "all", np.ones(len(values), dtype=bool), np.zeros(len(values)))
+    everywhere = EvaluationTarget(
+        "pcvr", "all", np.ones(len(values), dtype=bool), np.zeros(len(values))
+    )
     found = measure({"m": {"pcvr": values}}, [everywhere], group, replicates=400, seed=0)
     row = found.table[found.table["metric"] == "mean_bias"].iloc[0]
     assert row["value"] == pytest.approx(values.mean())
@@ -149,7 +151,7 @@ def test_the_interval_of_the_relative_bias_covers_it_as_often_as_it_says():
         error = rng.uniform(0.8, 1.6, 250)
         q = rate[user] * rng.uniform(0.5, 1.5, len(user))
         label = (rng.random(len(user)) < q).astype(np.float64)
-        asked = [Question("pcvr", "all", np.ones(len(user), dtype=bool), label)]
+        asked = [EvaluationTarget("pcvr", "all", np.ones(len(user), dtype=bool), label)]
         found = measure({"m": {"pcvr": q * error[user]}}, asked, user, replicates=200, seed=1).table
         row = found.set_index("metric").loc["relative_bias"]
         covered += row["low"] <= 0.2 <= row["high"]

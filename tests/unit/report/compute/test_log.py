@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from unit.report.reports import KNOWN, LOG, MODELS, RULE, WORLD, known, observed
+from unit.report.reports import KNOWN, LOG, MODELS, RULE, SIMULATOR, known, observed
 
 from mtl_seq import BiasReport
 from mtl_seq.errors import DataError, SchemaError
-from mtl_seq.report.compute.log import chosen_control, random_rows
+from mtl_seq.report.compute.log import choose_control, random_rows
 
 
 def test_rows_shown_at_random_are_those_marked():
@@ -26,7 +26,7 @@ def test_rows_shown_at_random_are_those_marked():
         (1, "must mark some rows and not all, found 3,000 of 3,000"),
     ],
 )
-def test_marks_that_part_nothing_are_refused(mark, said):
+def test_marks_that_separate_nothing_are_refused(mark, said):
     with pytest.raises(DataError, match=said):
         random_rows(LOG.assign(mark=mark), "mark")
 
@@ -40,17 +40,17 @@ def test_a_missing_mark_is_refused():
 
 
 def test_the_control_is_multitask_then_the_naive_then_none():
-    assert chosen_control(None, ["esmm", "multitask", "naive"], "naive") == "multitask"
-    assert chosen_control(None, ["esmm", "naive"], "naive") == "naive"
-    assert chosen_control(None, ["esmm"], "naive") is None
-    assert chosen_control("esmm", ["esmm", "multitask"], "naive") == "esmm"
+    assert choose_control(None, ["esmm", "multitask", "naive"], "naive") == "multitask"
+    assert choose_control(None, ["esmm", "naive"], "naive") == "naive"
+    assert choose_control(None, ["esmm"], "naive") is None
+    assert choose_control("esmm", ["esmm", "multitask"], "naive") == "esmm"
     with pytest.raises(DataError, match=r"one of the models \['esmm'\], found 'lgbm'"):
-        chosen_control("lgbm", ["esmm"], "naive")
+        choose_control("lgbm", ["esmm"], "naive")
 
 
 def test_a_logged_propensity_is_shown_before_the_models():
     log = LOG.assign(logged=KNOWN.pctr)
-    schema = replace(WORLD.schema, propensity="logged")
+    schema = replace(SIMULATOR.schema, propensity="logged")
     scores = {"multitask": MODELS["multitask"]}
     found = BiasReport.from_log(scores, log, schema=schema, replicates=2).overlap
     assert found.source == "logged propensity"
@@ -65,7 +65,7 @@ def test_a_logged_propensity_is_shown_before_the_models():
     assert plain.source == "multitask"
 
 
-def test_facts_are_those_of_the_log():
+def test_metadata_are_those_of_the_log():
     metadata = observed().metadata
     assert metadata["impressions"] == len(LOG)
     assert metadata["users"] == LOG["user_id"].nunique()
@@ -78,10 +78,10 @@ def test_facts_are_those_of_the_log():
     assert "bootstrap of users (user_id), 20 resamples" in metadata["intervals"]
 
 
-def test_ones_own_facts_come_first_and_keep_their_versions():
+def test_metadata_of_the_caller_come_first_and_keep_their_versions():
     mine = {"model zoo": "v3", "versions": "mine 1.0"}
     scores = {"multitask": MODELS["multitask"]}
-    report = BiasReport.from_log(scores, LOG, schema=WORLD.schema, metadata=mine, replicates=2)
+    report = BiasReport.from_log(scores, LOG, schema=SIMULATOR.schema, metadata=mine, replicates=2)
     assert next(iter(report.metadata)) == "model zoo"
     assert report.metadata["versions"] == "mine 1.0"
     assert report.control == "multitask"
@@ -102,12 +102,12 @@ def test_predictions_of_a_log_with_ids_need_not_be_in_its_order():
     found = BiasReport.from_log(
         {name: frame.rename(columns={"key": "impression"}) for name, frame in scores.items()},
         log,
-        schema=WORLD.schema,
+        schema=SIMULATOR.schema,
         columns={"pcvr": "my_cvr"},
         row_id="impression",
         replicates=20,
     )
-    plain = BiasReport.from_log(MODELS, LOG, schema=WORLD.schema, replicates=20)
+    plain = BiasReport.from_log(MODELS, LOG, schema=SIMULATOR.schema, replicates=20)
     pd.testing.assert_frame_equal(found.metrics, plain.metrics)
 
 
@@ -121,7 +121,7 @@ def test_differences_in_a_report_are_those_of_its_figures():
             found = report.difference(name, "pcvr", "all", metric)
             assert found.value == pytest.approx(one - other, abs=1e-15)
             assert found.low <= found.value <= found.high
-    with pytest.raises(DataError, match="no figure"):
+    with pytest.raises(DataError, match="no metric"):
         report.difference("multitask", "pcvr", "all", "auc")
 
 
@@ -132,7 +132,7 @@ def test_labels_give_the_true_probabilities_away_within_their_intervals():
     )
     high = exact.assign(pcvr=1.3 * exact["pcvr"], pctcvr=1.3 * exact["pctcvr"])
     assert high["pcvr"].max() <= 1
-    report = BiasReport.from_log({"exact": exact, "high": high}, LOG, schema=WORLD.schema)
+    report = BiasReport.from_log({"exact": exact, "high": high}, LOG, schema=SIMULATOR.schema)
     for at in (("pctr", "all"), ("pctcvr", "all"), ("pcvr", "clicks")):
         for name, right in (("exact", 1.0), ("high", 1.0 if at[0] == "pctr" else 1.3)):
             found = report.estimate(name, *at, "pcoc")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score
 
-from mtl_seq.report.compute.metrics import Question, measure
+from mtl_seq.report.compute.metrics import EvaluationTarget, measure
 
 ROWS = 400
 RNG = np.random.default_rng(0)
@@ -17,11 +17,11 @@ MODELS = {name: {"pctr": RNG.random(ROWS), "pcvr": RNG.random(ROWS)} for name in
 METRICS = ["relative_bias", "mean_bias", "pcoc", "log_loss", "rmse", "auc", "ece"]
 
 
-def measured(*questions, models=MODELS, replicates=20, seed=0):
-    return measure(models, questions, GROUP, replicates=replicates, seed=seed)
+def measured(*targets, models=MODELS, replicates=20, seed=0):
+    return measure(models, targets, GROUP, replicates=replicates, seed=seed)
 
 
-def figures(found, model="one", quantity="pcvr", space="all"):
+def metric_rows(found, model="one", quantity="pcvr", space="all"):
     table = found.table
     at = table["model"].eq(model) & table["quantity"].eq(quantity) & table["space"].eq(space)
     return table[at].set_index("metric")
@@ -37,9 +37,9 @@ def ece(p, y):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("quantity", ["pctr", "pcvr"])
 def test_metrics_on_labels(model, quantity, rows):
-    found = measured(*(Question(q, "there", rows, LABEL) for q in ("pctr", "pcvr")))
+    found = measured(*(EvaluationTarget(q, "there", rows, LABEL) for q in ("pctr", "pcvr")))
     p, y = MODELS[model][quantity][rows], LABEL[rows]
-    own = figures(found, model, quantity, "there")
+    own = metric_rows(found, model, quantity, "there")
     assert own["value"].to_dict() == pytest.approx(
         {
             "relative_bias": p.mean() / y.mean() - 1,
@@ -57,7 +57,7 @@ def test_metrics_on_labels(model, quantity, rows):
 
 def test_metrics_against_probabilities_are_expectations_over_labels():
     p = MODELS["one"]["pcvr"]
-    value = figures(measured(Question("pcvr", "all", ALL, TRUTH)))["value"]
+    value = metric_rows(measured(EvaluationTarget("pcvr", "all", ALL, TRUTH)))["value"]
     both = np.repeat([1, 0], ROWS), np.tile(p, 2)
     weight = np.concatenate((TRUTH, 1 - TRUTH))
     assert value["log_loss"] == pytest.approx(log_loss(*both, sample_weight=weight), abs=1e-12)
@@ -69,24 +69,28 @@ def test_metrics_against_probabilities_are_expectations_over_labels():
 
 def test_the_truth_itself_has_no_error_and_the_least_log_loss():
     models = {"one": {"pcvr": TRUTH}, "two": {"pcvr": np.clip(TRUTH + 0.05, 0, 1)}}
-    found = measured(Question("pcvr", "all", ALL, TRUTH), models=models)
-    value = figures(found)["value"]
+    found = measured(EvaluationTarget("pcvr", "all", ALL, TRUTH), models=models)
+    value = metric_rows(found)["value"]
     for name in ("relative_bias", "mean_bias", "rmse", "ece"):
         assert value[name] == pytest.approx(0, abs=1e-12)
     entropy = -(TRUTH * np.log(TRUTH) + (1 - TRUTH) * np.log(1 - TRUTH)).mean()
     assert value["log_loss"] == pytest.approx(entropy, abs=1e-12)
-    assert figures(found, "two")["value"]["log_loss"] > entropy
+    assert metric_rows(found, "two")["value"]["log_loss"] > entropy
 
 
 def test_sure_predictions_that_are_wrong_have_a_finite_loss():
     models = {"one": {"pcvr": 1 - LABEL}}
-    value = figures(measured(Question("pcvr", "all", ALL, LABEL), models=models))["value"]
+    value = metric_rows(measured(EvaluationTarget("pcvr", "all", ALL, LABEL), models=models))[
+        "value"
+    ]
     assert 20 < value["log_loss"] < 40
     assert value["auc"] == 0
 
 
-def test_order_of_rows_and_names_follow_the_questions():
-    table = measured(Question("pctr", "all", ALL, LABEL), Question("pcvr", "x", SOME, LABEL)).table
+def test_order_of_rows_and_names_follow_the_targets():
+    table = measured(
+        EvaluationTarget("pctr", "all", ALL, LABEL), EvaluationTarget("pcvr", "x", SOME, LABEL)
+    ).table
     keys = ["model", "quantity", "space"]
     assert list(table) == [*keys, "metric", "value", "low", "high", "reason"]
     asked = table[keys].drop_duplicates().to_numpy().tolist()
@@ -95,8 +99,10 @@ def test_order_of_rows_and_names_follow_the_questions():
 
 
 def test_a_space_without_rows_has_no_figure_and_says_so():
-    nowhere = Question("pcvr", "clicks", ~ALL, LABEL)
-    own = figures(measured(nowhere, Question("pctr", "all", ALL, LABEL)), space="clicks")
+    nowhere = EvaluationTarget("pcvr", "clicks", ~ALL, LABEL)
+    own = metric_rows(
+        measured(nowhere, EvaluationTarget("pctr", "all", ALL, LABEL)), space="clicks"
+    )
     assert own[["value", "low", "high"]].isna().all(axis=None)
     assert set(own["reason"]) == {"no rows in space 'clicks'"}
 
@@ -109,7 +115,9 @@ def test_a_space_without_rows_has_no_figure_and_says_so():
     ],
 )
 def test_a_space_without_both_labels_lacks_what_needs_them(label, reason, undefined):
-    own = figures(measured(Question("pcvr", "clicks", SOME, np.full(ROWS, label))), space="clicks")
+    own = metric_rows(
+        measured(EvaluationTarget("pcvr", "clicks", SOME, np.full(ROWS, label))), space="clicks"
+    )
     missing = own["value"].isna()
     assert set(own.index[missing]) == undefined
     assert set(own["reason"][missing]) == {reason}
@@ -118,7 +126,7 @@ def test_a_space_without_both_labels_lacks_what_needs_them(label, reason, undefi
 
 
 def test_ece_has_no_interval_and_every_other_metric_has_one_about_its_value():
-    own = figures(measured(Question("pcvr", "all", ALL, LABEL), replicates=200))
+    own = metric_rows(measured(EvaluationTarget("pcvr", "all", ALL, LABEL), replicates=200))
     assert own.loc["ece", ["low", "high"]].isna().all()
     others = own.drop("ece")
     assert ((others["low"] < others["value"]) & (others["value"] < others["high"])).all()
@@ -128,17 +136,17 @@ def test_all_models_meet_the_same_resamples():
     # One model says exactly 0.1 more than the other: resampled together they always differ by it.
     p = 0.8 * TRUTH
     models = {"one": {"pcvr": p}, "two": {"pcvr": p + 0.1}}
-    twins = measured(Question("pcvr", "all", ALL, TRUTH), models=models).replicates
-    one, two = (twins[name, "pcvr", "all", "mean_bias"] for name in models)
+    replicates = measured(EvaluationTarget("pcvr", "all", ALL, TRUTH), models=models).replicates
+    one, two = (replicates[name, "pcvr", "all", "mean_bias"] for name in models)
     assert one.std() > 0
     np.testing.assert_allclose(two - one, 0.1, rtol=1e-12)
-    auc = [twins[name, "pcvr", "all", "auc"] for name in models]
+    auc = [replicates[name, "pcvr", "all", "auc"] for name in models]
     np.testing.assert_allclose(auc[0], auc[1], rtol=1e-12)
 
 
 def test_intervals_are_those_quantiles_of_the_resampled_values():
-    found = measured(Question("pcvr", "all", ALL, LABEL), replicates=50)
-    own = figures(found)
+    found = measured(EvaluationTarget("pcvr", "all", ALL, LABEL), replicates=50)
+    own = metric_rows(found)
     for name in METRICS[:-1]:
         drawn = found.replicates["one", "pcvr", "all", name]
         assert drawn.shape == (50,)
@@ -147,8 +155,8 @@ def test_intervals_are_those_quantiles_of_the_resampled_values():
 
 
 def test_values_do_not_depend_on_the_seed_and_intervals_do():
-    question = Question("pcvr", "all", ALL, LABEL)
-    one, same, other = (figures(measured(question, seed=seed)) for seed in (1, 1, 2))
+    target = EvaluationTarget("pcvr", "all", ALL, LABEL)
+    one, same, other = (metric_rows(measured(target, seed=seed)) for seed in (1, 1, 2))
     assert one.equals(same)
     assert one["value"].equals(other["value"])
     assert not one["low"].equals(other["low"])

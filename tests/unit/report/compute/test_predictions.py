@@ -85,12 +85,12 @@ def test_nan_is_counted_and_located(column):
 
 @pytest.mark.parametrize("column", ["pctr", "pcvr", "pctcvr"])
 @pytest.mark.parametrize(("value", "shown"), [(1.25, "to 1.25"), (-0.5, "found -0.5 to")])
-def test_a_few_values_outside_0_to_1_are_to_be_mended(column, value, shown):
+def test_a_few_values_outside_0_to_1_are_to_be_fixed(column, value, shown):
     refused(
         spoiled(column, value, [2, 5]),
         f"{column} of",
         shown,
-        "2 rows (first: 102, 105): mend those rows",
+        "2 rows (first: 102, 105): fix those rows",
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mtl_seq.report.compute.metrics import Question
+from mtl_seq.report.compute.metrics import EvaluationTarget
 from mtl_seq.report.compute.reliability import reliability
 
 ROWS = 2000
@@ -14,8 +14,11 @@ ALL = np.ones(ROWS, dtype=bool)
 
 
 def test_tenths_are_those_of_pandas():
-    found = reliability({"m": {"pcvr": P}}, [Question("pcvr", "all", ALL, Q),
-                                              Question("pcvr", "clicks", SOME, Q)])  # fmt: skip
+    targets = [
+        EvaluationTarget("pcvr", "all", ALL, Q),
+        EvaluationTarget("pcvr", "clicks", SOME, Q),
+    ]
+    found = reliability({"m": {"pcvr": P}}, targets)
     assert len(found) == 20
     for space, rows in (("all", ALL), ("clicks", SOME)):
         own = found[found["space"] == space]
@@ -27,12 +30,12 @@ def test_tenths_are_those_of_pandas():
 
 
 def test_the_truth_lies_on_the_line():
-    found = reliability({"truth": {"pcvr": Q}}, [Question("pcvr", "all", ALL, Q)])
+    found = reliability({"truth": {"pcvr": Q}}, [EvaluationTarget("pcvr", "all", ALL, Q)])
     np.testing.assert_allclose(found["predicted"], found["observed"], rtol=1e-12)
 
 
 def test_ties_share_a_bin_and_a_space_without_rows_has_none():
-    asked = [Question("pcvr", "all", ALL, Q), Question("pcvr", "clicks", ~ALL, Q)]
-    found = reliability({"m": {"pcvr": np.full(ROWS, 0.3)}}, asked)
+    targets = [EvaluationTarget("pcvr", "all", ALL, Q), EvaluationTarget("pcvr", "clicks", ~ALL, Q)]
+    found = reliability({"m": {"pcvr": np.full(ROWS, 0.3)}}, targets)
     assert found["rows"].tolist() == [ROWS]
     assert found["space"].tolist() == ["all"]

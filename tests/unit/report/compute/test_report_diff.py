@@ -1,59 +1,68 @@
 """What changed between two reports, and nothing else."""
 
+from types import SimpleNamespace
+
 import numpy as np
-import pandas as pd
 
+from mtl_seq.report.compute.metrics import METRIC_COLUMNS
 from mtl_seq.report.compute.report_diff import changes_between
+from mtl_seq.report.compute.serialise import make_frame
 
-AT = {"relative bias, all": ("pcvr", "all", "relative_bias"), "AUC, all": ("pcvr", "all", "auc")}
+BIAS, AUC = ("pcvr", "all", "relative_bias"), ("pcvr", "all", "auc")
+COLUMNS = {("relative bias", "all"): BIAS, ("AUC", "all"): AUC}
 
 
-def metrics(**models):
+def report(metadata=None, **models):
+    """What is compared of a report; a model gives value, low and high by metric."""
     rows = [
-        (name, *AT[figure], value, low, high, None)
-        for name, own in models.items()
-        for figure, (value, low, high) in own.items()
+        (name, *key, value, low, high, None)
+        for name, metrics in models.items()
+        for key, (value, low, high) in metrics.items()
     ]
-    columns = ["model", "quantity", "space", "metric", "value", "low", "high", "reason"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def test_figures_of_shared_models_before_and_after():
-    bias, auc = AT
-    old = metrics(a={bias: (0.3, 0.2, 0.4), auc: (0.6, 0.5, 0.7)}, gone={bias: (0.1, 0, 0.2)})
-    new = metrics(a={bias: (0.1, 0.0, 0.19), auc: (0.65, 0.55, 0.75)}, b={bias: (0.2, 0, 1)})
-    found = changes_between(
-        (old, ["a", "gone"], {"seed": 1, "rows": 5, "old": 1}),
-        (new, ["a", "b"], {"seed": 2, "rows": 5, "new": "x"}),
-        AT,
+    return SimpleNamespace(
+        metrics=make_frame(rows, METRIC_COLUMNS),
+        models=tuple(models),
+        metadata=metadata or {},
+        columns=COLUMNS,
     )
-    assert (found.added, found.removed) == (("b",), ("gone",))
-    rows = found.figures.set_index("figure")
-    assert rows.index.tolist() == [bias, auc]
+
+
+def test_metrics_of_shared_models_before_and_after():
+    older = report(
+        {"seed": 1, "rows": 5, "old": 1},
+        a={BIAS: (0.3, 0.2, 0.4), AUC: (0.6, 0.5, 0.7)},
+        gone={BIAS: (0.1, 0, 0.2)},
+    )
+    newer = report(
+        {"seed": 2, "rows": 5, "new": "x"},
+        a={BIAS: (0.1, 0.0, 0.19), AUC: (0.65, 0.55, 0.75)},
+        b={BIAS: (0.2, 0, 1)},
+    )
+    changes = changes_between(older, newer)
+    assert (changes.added, changes.removed) == (("b",), ("gone",))
+    rows = changes.metrics
+    assert rows["metric"].tolist() == ["relative_bias", "auc"]
     assert set(rows["model"]) == {"a"}
     np.testing.assert_allclose(rows["before"], [0.3, 0.6])
     np.testing.assert_allclose(rows["after"], [0.1, 0.65])
     np.testing.assert_allclose(rows["change"], [-0.2, 0.05])
-    assert rows["apart"].tolist() == [True, False]
-    assert found.metadata.to_numpy().tolist() == [
+    assert rows["disjoint"].tolist() == [True, False]
+    assert changes.metadata.to_numpy().tolist() == [
         ["seed", "1", "2"],
         ["new", "", "x"],
         ["old", "1", ""],
     ]
 
 
-def test_without_an_interval_nothing_is_said_of_meeting():
-    bias = next(iter(AT))
-    same = metrics(a={bias: (0.3, np.nan, np.nan)})
-    found = changes_between((same, ["a"], {}), (same, ["a"], {}), AT)
-    assert found.figures["apart"].tolist() == [None]
-    assert found.figures["change"].tolist() == [0]
-    assert len(found.metadata) == 0
+def test_without_an_interval_overlap_is_undefined():
+    same = report(a={BIAS: (0.3, np.nan, np.nan)})
+    changes = changes_between(same, same)
+    assert changes.metrics["disjoint"].tolist() == [None]
+    assert changes.metrics["change"].tolist() == [0]
+    assert len(changes.metadata) == 0
 
 
-def test_a_figure_that_one_report_lacks_is_left_out():
-    bias, auc = AT
-    old = metrics(a={auc: (0.6, 0.5, 0.7)})
-    new = metrics(a={auc: (0.6, 0.5, 0.7), bias: (0.1, 0, 0.2)})
-    found = changes_between((old, ["a"], {}), (new, ["a"], {}), AT)
-    assert found.figures["figure"].tolist() == [auc]
+def test_a_metric_that_one_report_lacks_is_left_out():
+    older = report(a={AUC: (0.6, 0.5, 0.7)})
+    newer = report(a={AUC: (0.6, 0.5, 0.7), BIAS: (0.1, 0, 0.2)})
+    assert changes_between(older, newer).metrics["metric"].tolist() == ["auc"]

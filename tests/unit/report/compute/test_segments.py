@@ -7,7 +7,7 @@ import pytest
 from mtl_seq import Schema
 from mtl_seq.errors import SchemaError
 from mtl_seq.report.compute.grouped_sums import Sampling
-from mtl_seq.report.compute.metrics import Question
+from mtl_seq.report.compute.metrics import EvaluationTarget
 from mtl_seq.report.compute.segments import segment_table, segmentation
 
 ROWS = 4000
@@ -38,7 +38,7 @@ SAMPLING = Sampling(pd.factorize(LOG["user"])[0].astype(np.int64), 30, 0)
 
 
 def table(by, target=TRUTH, rows=EVERYWHERE, sampling=SAMPLING, log=LOG):
-    question = Question("pcvr", "all", rows, np.asarray(target, dtype=np.float64))
+    question = EvaluationTarget("pcvr", "all", rows, np.asarray(target, dtype=np.float64))
     return segment_table([segmentation(log, by, SCHEMA)], MODELS, [question], sampling)
 
 

@@ -1,4 +1,4 @@
-"""What a report says of a test for hidden selection."""
+"""A test for hidden selection in a report."""
 
 import json
 import math
@@ -13,15 +13,15 @@ from mtl_seq.errors import ArtifactError
 from mtl_seq.functional import mean_odds_ratio_cvr
 from mtl_seq.records import Scores, SelectionTest
 from mtl_seq.report.compute.selection import (
-    evidence_from_dict,
-    evidence_to_dict,
-    read_evidence,
+    read_selection_test,
+    selection_test_from_dict,
     selection_under,
 )
-from mtl_seq.report.render.formatting import percent
+from mtl_seq.report.compute.serialise import to_json
+from mtl_seq.report.render.formatting import format_percent
 from mtl_seq.report.render.headline import headline
 from mtl_seq.report.render.page import sections
-from mtl_seq.report.render.selection_text import evidence_lines, selection_lines
+from mtl_seq.report.render.selection_text import selection_lines, selection_test_lines
 
 SURE = SelectionTest(1.2, 0.1, 11.0, "identified", 300.0, "declared uniform")
 WEAK = SelectionTest(0.5, 0.4, 1.2, "weak", 20.0, "estimated from user_id")
@@ -40,36 +40,36 @@ def test_an_identified_lambda_gives_a_mean_and_its_interval():
     assert found.mean == pytest.approx(at(1.2))
     assert found.low == pytest.approx(at(1.2 + 1.6448536 * 0.1))
     assert found.high == pytest.approx(at(1.2 - 1.6448536 * 0.1))
-    assert f"at that lambda: {percent(found.mean)}," in selection_lines(found)[-1]
+    assert f"at that lambda: {format_percent(found.mean)} " in selection_lines(found)[-1]
 
 
 def test_a_weak_one_gives_an_interval_and_no_mean():
     found = selection_under(WEAK, KNOWN)
     assert math.isnan(found.mean)
     assert found.low < at(0.5) < found.high
-    assert "too uncertain for one figure" in selection_lines(found)[-1]
+    assert "too uncertain for a point estimate" in selection_lines(found)[-1]
 
 
 def test_without_identification_the_range_is_an_assumption():
     found = selection_under(NONE, KNOWN)
     assert math.isnan(found.mean)
     assert (found.low, found.high) == pytest.approx((at(math.log(3)), at(-math.log(3))))
-    assert "does not tell lambda" in selection_lines(found)[-1]
-    assert "has no estimate" in evidence_lines(NONE)[0]
+    assert "does not identify lambda" in selection_lines(found)[-1]
+    assert "has no estimate" in selection_test_lines(NONE)[0]
 
 
-def test_the_test_is_told_apart_from_the_verdict():
-    lines = evidence_lines(SelectionTest(0.05, 0.08, 0.6, "identified"))
+def test_the_p_value_is_not_the_verdict():
+    lines = selection_test_lines(SelectionTest(0.05, 0.08, 0.6, "identified"))
     assert lines[0].endswith("identified.")
-    assert "p 0.549; at the 5% level it does not show any" in lines[1]
-    assert "p below 0.001; at the 5% level something hidden moves both" in evidence_lines(SURE)[1]
+    assert "p = 0.549; not rejected at the 5% level" in lines[1]
+    assert "p < 0.001; rejected at the 5% level" in selection_test_lines(SURE)[1]
 
 
 @pytest.mark.parametrize("test", [SURE, WEAK, NONE])
 def test_the_record_survives_json(test, tmp_path):
     path = tmp_path / "test.json"
-    path.write_text(json.dumps(evidence_to_dict(test), allow_nan=False))
-    again = read_evidence(path)
+    path.write_text(json.dumps(to_json(test), allow_nan=False))
+    again = read_selection_test(path)
     assert str(again) == str(test)
 
 
@@ -77,12 +77,12 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "test.json"
     path.write_text("[1, 2]")
     with pytest.raises(ArtifactError, match="test-confounding --json"):
-        read_evidence(path)
+        read_selection_test(path)
     path.write_text("{")
     with pytest.raises(ArtifactError, match="no JSON"):
-        read_evidence(path)
+        read_selection_test(path)
     with pytest.raises(ArtifactError, match="must hold"):
-        evidence_from_dict({"log_odds_ratio": 1.0})
+        selection_test_from_dict({"log_odds_ratio": 1.0})
 
 
 @pytest.fixture(scope="module")

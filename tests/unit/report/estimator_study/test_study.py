@@ -41,7 +41,7 @@ def prediction(truth):
 
 @pytest.fixture(scope="module")
 def study(truth, prediction, nuisances):
-    return EstimatorStudy.of(
+    return EstimatorStudy.from_arrays(
         truth.pctr, truth.pcvr, prediction, **nuisances, replicates=DRAWS, seed=0
     )
 
@@ -129,7 +129,7 @@ def test_either_right_nuisance_is_enough_and_none_is_not(study, estimand):
 
 def test_snips_is_invariant_to_the_scale_of_the_propensity(truth, prediction):
     p = truth.pctr
-    study = EstimatorStudy.of(
+    study = EstimatorStudy.from_arrays(
         p,
         truth.pcvr,
         prediction,
@@ -150,7 +150,7 @@ def test_conversions_held_fixed_leave_only_the_clicks_to_chance(truth, predictio
     """With draws in place of the CVR the published variance holds as it stands."""
     p, r = truth.pctr, truth.potential
     e = np.where(r > 0, -np.log(prediction), -np.log(1 - prediction))
-    study = EstimatorStudy.of(
+    study = EstimatorStudy.from_arrays(
         p, r, prediction, propensities={"true": p}, imputations={}, replicates=2
     )
     found = study.row("log loss", "IPS", "true")
@@ -163,7 +163,7 @@ def test_conversions_held_fixed_leave_only_the_clicks_to_chance(truth, predictio
 def test_something_hidden_biases_every_estimator_even_with_the_true_propensity():
     _, truth = scenario("clean", confounder=1.0).sample(5000, np.random.default_rng(0))
     p, q, t = truth.pctr, truth.pcvr, truth.pctcvr
-    study = EstimatorStudy.of(
+    study = EstimatorStudy.from_arrays(
         p, q, q, pctcvr=t, propensities={"true": p}, imputations={}, replicates=200
     )
     expected = (t / p).mean() - q.mean()
@@ -175,7 +175,7 @@ def test_something_hidden_biases_every_estimator_even_with_the_true_propensity()
 
 def test_one_seed_is_one_study(truth, prediction, nuisances, study):
     again, other = (
-        EstimatorStudy.of(
+        EstimatorStudy.from_arrays(
             truth.pctr, truth.pcvr, prediction, **nuisances, replicates=DRAWS, seed=seed
         )
         for seed in (0, 1)
@@ -193,7 +193,7 @@ def test_it_is_written_as_json_and_as_pictures(study, tmp_path):
     assert content["rows"][0]["bias"] == study.table["bias"].iloc[0]
     assert content["metadata"]["impressions"] == ROWS
     assert content["metadata"]["CTR"] == pytest.approx(0.2, abs=0.02)
-    study.plot(tmp_path / "forest.png")
+    assert len(study.plot(tmp_path / "forest.png").get_axes()) == 2
     assert (tmp_path / "forest.png").read_bytes()[:4] == b"\x89PNG"
     study.plot(tmp_path / "forest.svg")
     assert "<svg" in (tmp_path / "forest.svg").read_text()
@@ -201,7 +201,9 @@ def test_it_is_written_as_json_and_as_pictures(study, tmp_path):
 
 def test_a_redraw_without_clicks_leaves_ratios_undefined_and_says_why(tmp_path):
     p, q = np.full(4, 0.2), np.full(4, 0.5)
-    study = EstimatorStudy.of(p, q, q, propensities={"true": p}, imputations={}, replicates=50)
+    study = EstimatorStudy.from_arrays(
+        p, q, q, propensities={"true": p}, imputations={}, replicates=50
+    )
     snips, ips = (study.row("mean CVR", name, "true") for name in ("SNIPS", "IPS"))
     assert math.isnan(snips["bias"])
     assert math.isnan(snips["rmse"])
@@ -242,7 +244,9 @@ def test_bad_input_is_named(changed, said):
         "imputations": {},
     } | changed
     with pytest.raises(DataError, match=said):
-        EstimatorStudy.of(given.pop("pctr"), given.pop("pcvr"), given.pop("prediction"), **given)
+        EstimatorStudy.from_arrays(
+            given.pop("pctr"), given.pop("pcvr"), given.pop("prediction"), **given
+        )
 
 
 def test_what_is_not_there_is_named(study):

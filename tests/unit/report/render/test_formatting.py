@@ -1,11 +1,17 @@
-"""Figures in the form of their metric, and never as nan or a negative zero."""
+"""Values in the format of their metric, and never as nan or a negative zero."""
 
 import math
 
 import pytest
 
-from mtl_seq.report.compute.result import Estimate
-from mtl_seq.report.render.formatting import fact, figure, interval, percent, with_interval
+from mtl_seq.report.compute.metrics import Estimate
+from mtl_seq.report.render.formatting import (
+    format_estimate,
+    format_interval,
+    format_metadata,
+    format_metric,
+    format_percent,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +29,7 @@ from mtl_seq.report.render.formatting import fact, figure, interval, percent, wi
     ],
 )
 def test_a_value(metric, value, text):
-    assert figure(metric, value) == text
+    assert format_metric(metric, value) == text
 
 
 @pytest.mark.parametrize(
@@ -36,14 +42,14 @@ def test_a_value(metric, value, text):
     ],
 )
 def test_a_difference_has_its_sign(metric, value, text):
-    assert figure(metric, value, signed=True) == text
+    assert format_metric(metric, value, signed=True) == text
 
 
 def test_an_interval_stands_behind_its_value_where_there_is_one():
-    assert with_interval("auc", Estimate(0.7, 0.65, 0.75)) == "0.7000 [0.6500, 0.7500]"
-    assert with_interval("ece", Estimate(0.01, math.nan, math.nan)) == "0.0100"
-    assert with_interval("auc", Estimate(*[math.nan] * 3)) == "n/a"
-    assert interval("auc", Estimate(0.7, math.nan, 0.8)) == ""
+    assert format_estimate("auc", Estimate(0.7, 0.65, 0.75)) == "0.7000 [0.6500, 0.7500]"
+    assert format_estimate("ece", Estimate(0.01, math.nan, math.nan)) == "0.0100"
+    assert format_estimate("auc", Estimate(*[math.nan] * 3)) == "n/a"
+    assert format_interval("auc", Estimate(0.7, math.nan, 0.8)) == ""
 
 
 @pytest.mark.parametrize(
@@ -51,8 +57,13 @@ def test_an_interval_stands_behind_its_value_where_there_is_one():
     [(0.1234, "12.3%"), (0.0012, "0.12%"), (0.000034, "0.0034%"), (0, "0.0%"), (math.nan, "n/a")],
 )
 def test_small_shares_keep_two_digits(value, text):
-    assert percent(value) == text
+    assert format_percent(value) == text
 
 
-def test_facts_as_text():
-    assert [fact(v) for v in (50_000, 0.20172, 1234.5, "x")] == ["50,000", "0.2017", "1,234", "x"]
+def test_metadata_as_text():
+    assert [format_metadata(v) for v in (50_000, 0.20172, 1234.5, "x")] == [
+        "50,000",
+        "0.2017",
+        "1,234",
+        "x",
+    ]

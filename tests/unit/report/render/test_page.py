@@ -1,4 +1,4 @@
-"""The page opens with the verdict, parts what is identified from what is not, hides nothing."""
+"""The page opens with the headline and separates what is identified from what is not."""
 
 import re
 from dataclasses import replace
@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from unit.report.reports import ALL, BY, LOG, MODELS, known, observed, silent
 
-from mtl_seq.report.compute.comparisons import Contradiction
-from mtl_seq.report.render.figures import pictures
-from mtl_seq.report.render.headline import contradiction_lines, headline
+from mtl_seq.report.compute.comparisons import RankDisagreement
+from mtl_seq.report.compute.metrics import Estimate
+from mtl_seq.report.render.figures import report_figures
+from mtl_seq.report.render.headline import headline, rank_disagreement_lines
 from mtl_seq.report.render.page import sections
-from mtl_seq.report.render.tables import Grid
+from mtl_seq.report.render.tables import ReportTable
 
-PICTURES = {
+FIGURES = {
     "truth": ["relative_bias", "bias_by_decile", "reliability", "auc_by_space", "gap_closed"],
     "log": ["pcoc", "reliability", "auc_by_space"],
     "silent": ["pcoc", "reliability", "auc_by_space"],
@@ -54,8 +55,8 @@ def drawn(request, tmp_path_factory):
 
 def test_every_figure_is_there_once_for_a_page_and_once_for_a_phone(drawn):
     kind, report, page = drawn
-    expected = [*PICTURES[kind], *(f"segments_{by}" for by in BY), "overlap", "sensitivity"]
-    assert list(pictures(report)) == expected
+    expected = [*FIGURES[kind], *(f"segments_{by}" for by in BY), "overlap", "sensitivity"]
+    assert list(report_figures(report)) == expected
     assert [name for name in page.ids if name.startswith("figure-")] == [
         f"figure-{name}" for name in expected
     ]
@@ -65,9 +66,13 @@ def test_every_figure_is_there_once_for_a_page_and_once_for_a_phone(drawn):
 
 def test_every_figure_has_a_text_that_names_every_model(drawn):
     _, report, page = drawn
-    found = pictures(report)
-    assert page.labels == [picture.alternative for picture in found.values()]
-    for name in ("auc_by_space", "sensitivity", "pcoc" if not report.known else "relative_bias"):
+    found = report_figures(report)
+    assert page.labels == [figure.alternative for figure in found.values()]
+    for name in (
+        "auc_by_space",
+        "sensitivity",
+        "pcoc" if not report.has_truth else "relative_bias",
+    ):
         for model in report.models:
             assert model in found[name].alternative
 
@@ -104,36 +109,39 @@ def test_what_a_log_does_not_identify_stands_apart():
     assert kinds["sensitivity"] == "open"
     assert {kinds[key] for key in ("observed", "control", "segments", "random")} == {"shown"}
     shown = [s for s in sections(observed()) if s.kind == "shown"]
-    heads = [head for s in shown for b in s.blocks if isinstance(b, Grid) for head in b.columns]
+    heads = [
+        head for s in shown for b in s.blocks if isinstance(b, ReportTable) for head in b.columns
+    ]
     assert not any("non-clicks" in head or "CVR relative bias, all" in head for head in heads)
     assert all(section.kind == "" for section in sections(known()))
 
 
-def contradicting(count):
-    one = Contradiction("a", "b", (0.02, 0.01, 0.03), (0.004, 0.001, 0.007))
+def disagreeing(count):
+    leads = (Estimate(0.02, 0.01, 0.03), Estimate(0.004, 0.001, 0.007))
+    one = RankDisagreement("a", "b", *leads)
     return tuple([one] * count)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_the_note_on_contradicting_orders_stands_exactly_where_there_are_some(count):
-    report = replace(known(), contradictions=contradicting(count))
+def test_rank_disagreements_are_noted_exactly_where_there_are_some(count):
+    report = replace(known(), rank_disagreements=disagreeing(count))
     ranking = next(s for s in sections(report) if s.key == "ranking")
-    assert len(ranking.notes) == count == len(contradiction_lines(report))
-    assert ("No pair of models is surely" in str(ranking.blocks[-1])) == (count == 0)
-    said = [line for line in headline(report) if "clicks alone" in line]
+    assert len(ranking.notes) == count == len(rank_disagreement_lines(report))
+    assert ("No rank disagreement" in str(ranking.blocks[-1])) == (count == 0)
+    said = [line for line in headline(report) if "AUC on clicks orders" in line]
     assert len(said) == (count > 0)
     for line in ranking.notes:
         assert line == (
-            "On clicks a ranks above b (AUC ahead by 0.02000 [0.01000, 0.03000]), over all "
-            "impressions below it (behind by 0.00400 [0.00100, 0.00700])."
+            "On clicks a ranks above b (AUC higher by 0.02000 [0.01000, 0.03000]), over all "
+            "impressions below it (AUC lower by 0.00400 [0.00100, 0.00700])."
         )
 
 
 def test_tables_hold_the_figures_of_the_report():
     report = known()
-    grid = next(s for s in sections(report) if s.key == "short").blocks[0]
-    at = grid.columns.index("relative bias, all") - 1
-    for name, cells, reference in grid.rows:
+    table = next(s for s in sections(report) if s.key == "short").blocks[0]
+    at = table.columns.index("relative bias, all") - 1
+    for name, cells, reference in table.rows:
         found = report.estimate(name, "pcvr", "all", "relative_bias")
         value, low, high = (f"{end:+.1%}".replace("-0.0%", "+0.0%") for end in found)
         assert cells[at].text == value
@@ -143,9 +151,9 @@ def test_tables_hold_the_figures_of_the_report():
 
 def test_differences_in_bold_are_those_whose_interval_excludes_0():
     report = known()
-    grid = next(s for s in sections(report) if s.key == "control").blocks[0]
-    at = grid.columns.index("log loss, all") - 1
-    strong = {name: cells[at].strong for name, cells, _ in grid.rows}
+    table = next(s for s in sections(report) if s.key == "control").blocks[0]
+    at = table.columns.index("log loss, all") - 1
+    strong = {name: cells[at].strong for name, cells, _ in table.rows}
     assert set(strong) == set(report.models) - {"multitask"}
     for name, bold in strong.items():
         found = report.difference(name, "pcvr", "all", "log_loss")
@@ -166,8 +174,8 @@ def test_undefined_figures_are_n_a_with_their_reason_on_the_page(drawn):
 
 def test_rows_shown_at_random_stand_beside_the_rest():
     report = observed()
-    grid = next(s for s in sections(report) if s.key == "random").blocks[-1]
-    rows = {name: cells for name, cells, _ in grid.rows}
+    table = next(s for s in sections(report) if s.key == "random").blocks[-1]
+    rows = {name: cells for name, cells, _ in table.rows}
     model = report.models.index("multitask")
     for part, mask in (
         ("random", LOG["shown_at_random"] == 1),
@@ -198,7 +206,7 @@ def test_a_log_without_clicks_says_so_everywhere():
 def test_every_figure_is_written_as_png(tmp_path):
     report = known()
     written = report.figures(tmp_path)
-    assert written == [tmp_path / f"{name}.png" for name in pictures(report)]
+    assert written == [tmp_path / f"{name}.png" for name in report_figures(report)]
     for path in written:
         content = path.read_bytes()
         assert content[:8] == b"\x89PNG\r\n\x1a\n"

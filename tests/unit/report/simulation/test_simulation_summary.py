@@ -1,4 +1,4 @@
-"""What a scenario's description says, against plain NumPy on the same rows."""
+"""Summary of a simulated log, against plain NumPy on the same rows."""
 
 import json
 from dataclasses import replace
@@ -10,9 +10,8 @@ import pytest
 
 from mtl_seq import Funnel, FunnelTruth, Schema, simulate
 from mtl_seq.errors import DataError
-from mtl_seq.report import describe, describe_chunks, plot_description
-from mtl_seq.report.simulation.simulation_plot import scenario_figure
-from mtl_seq.report.simulation.simulation_summary import gini
+from mtl_seq.report import SimulationSummary
+from mtl_seq.report.simulation.summary_tables import gini
 
 ROWS = 60_000
 
@@ -25,7 +24,7 @@ def drawn():
 
 @pytest.fixture(scope="module")
 def found(drawn):
-    return describe(*drawn)
+    return SimulationSummary.from_log(*drawn)
 
 
 def test_every_figure_of_the_table(drawn, found):
@@ -53,7 +52,7 @@ def test_every_figure_of_the_table(drawn, found):
             w.sum() ** 2 / (w**2).sum(),
             ROWS**2 / (1 / p).sum(),
         ),
-        "the same, as a share of clicks": (
+        "effective sample size / clicks": (
             w.sum() ** 2 / (w**2).sum() / o.sum(),
             ROWS**2 / (1 / p).sum() / p.sum(),
         ),
@@ -76,10 +75,10 @@ def test_every_figure_of_the_table(drawn, found):
 
 def test_every_figure_names_its_space(found):
     assert set(found.table["space"]) == {
-        "all impressions",
+        "all",
         "clicks",
         "non-clicks",
-        "clicks, all impressions",
+        "clicks, all",
     }
     for name, space in found.table["space"].items():
         if name.startswith("CVR on"):
@@ -97,7 +96,7 @@ def test_quantiles_and_overlap_are_those_of_the_propensities(drawn, found):
     assert common == pytest.approx(np.minimum(clicks, others).sum(), abs=1e-3)
 
 
-def test_deciles_part_the_impressions_by_their_propensity(drawn, found):
+def test_deciles_group_the_impressions_by_their_propensity(drawn, found):
     log, truth, _ = drawn
     order = np.argsort(truth.pctr, kind="stable")
     sizes = found.deciles["impressions"].to_numpy()
@@ -114,8 +113,8 @@ def test_deciles_part_the_impressions_by_their_propensity(drawn, found):
         assert row["clicks"] == pytest.approx(truth.pctcvr[rows].sum() / p.sum(), rel=1e-9)
         off = (truth.pcvr - truth.pctcvr)[rows].sum() / (1 - p).sum()
         assert row["non-clicks"] == pytest.approx(off, rel=1e-9)
-        assert row["seen"] == pytest.approx(r[o == 1].mean(), rel=1e-9)
-        assert row["clicked"] == o.sum()
+        assert row["drawn"] == pytest.approx(r[o == 1].mean(), rel=1e-9)
+        assert row["drawn_clicks"] == o.sum()
     assert (found.deciles["clicks"] > found.deciles["all"]).all(), "the scenario has a confounder"
 
 
@@ -130,32 +129,34 @@ def test_the_lorenz_curve_and_the_users(drawn, found):
     assert found.users.to_dict() == users.to_dict()
 
 
-def test_chunks_describe_as_the_whole(drawn, found):
+def test_chunks_give_the_same_summary(drawn, found):
     log, truth, schema = drawn
     cuts = [0, 1, 7, 20_000, 20_000, ROWS]
     chunks = ((log.iloc[a:b], truth.take(np.arange(a, b))) for a, b in pairwise(cuts))
-    again = describe_chunks(chunks, schema)
+    again = SimulationSummary.from_chunks(chunks, schema)
     for name in ("table", "deciles", "propensity", "items"):
         pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name), rtol=1e-9)
     pd.testing.assert_series_equal(again.users, found.users)
 
 
-def test_shards_are_described_as_they_stream(tmp_path):
+def test_shards_are_summarised_as_they_stream(tmp_path):
     simulator = simulate.scenario("clean")
     written = simulate.write_shards(simulator, 5000, tmp_path, seed=0, shard_rows=2000)
-    table = describe_chunks(simulate.read_shards(tmp_path, batch_rows=300), simulator.schema).table
+    table = SimulationSummary.from_chunks(
+        simulate.read_shards(tmp_path, batch_rows=300), simulator.schema
+    ).table
     assert table.loc["clicks", "drawn"] == written.totals["click"]
     assert table.loc["clicks", "expected"] == pytest.approx(written.totals["true_pctr"])
     assert table.loc["conversions", "drawn"] == written.totals["conversion"]
 
 
-def test_a_late_log_is_told_from_what_it_will_be():
+def test_immature_conversions_are_counted_apart():
     simulator = simulate.scenario("delayed")
     log, truth = simulator.sample(20_000, np.random.default_rng(0))
-    table = describe(log, truth, simulator.schema).table
+    table = SimulationSummary.from_log(log, truth, simulator.schema).table
     clicks = log["click"] == 1
     seen = table.loc["CVR on clicks"]
-    later = table.loc["CVR on clicks once all are known"]
+    later = table.loc["CVR on clicks, mature"]
     assert seen["drawn"] == pytest.approx(log.loc[clicks, "conversion"].mean())
     assert later["drawn"] == pytest.approx(truth.potential[clicks].mean())
     assert later["expected"] == pytest.approx(truth.pctcvr.sum() / truth.pctr.sum())
@@ -168,7 +169,7 @@ def test_a_late_log_is_told_from_what_it_will_be():
 def test_stages_between_are_counted():
     simulator = simulate.scenario("esm2_cart")
     log, truth = simulator.sample(5000, np.random.default_rng(0))
-    table = describe(log, truth, simulator.schema).table
+    table = SimulationSummary.from_log(log, truth, simulator.schema).table
     (middle,) = simulator.schema.funnel.names[1:-1]
     column = simulator.schema.labels[middle]
     assert table.loc[f"{middle}s", "drawn"] == log[column].sum()
@@ -186,21 +187,21 @@ def tiny(click, p, q=0.5):
 
 
 def test_a_log_without_clicks_or_items_says_so_with_nan(tmp_path):
-    table = describe(*tiny([0] * 40, 0.25)).table
+    table = SimulationSummary.from_log(*tiny([0] * 40, 0.25)).table
     assert table.loc["CTR", "drawn"] == 0
     for name in ("CVR on clicks", "effective sample size, weights 1/p"):
         assert np.isnan(table.loc[name, "drawn"])
     assert table.loc["CVR on clicks", "expected"] == pytest.approx(0.5)
     assert table.loc["CVR on non-clicks", "drawn"] == 1
     assert np.isnan(table.loc["Gini of items' impressions", "drawn"])
-    found = describe(*tiny([0] * 40, 0.25))
+    found = SimulationSummary.from_log(*tiny([0] * 40, 0.25))
     assert found.items.empty
-    plot_description(found, tmp_path / "scenario.png")
+    found.plot(tmp_path / "scenario.png")
     assert (tmp_path / "scenario.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_one_propensity_is_one_group_and_all_in_common():
-    found = describe(*tiny([1, 0] * 20, 0.25))
+    found = SimulationSummary.from_log(*tiny([1, 0] * 20, 0.25))
     assert len(found.deciles) == 1
     assert found.deciles.loc[1, "impressions"] == 40
     assert found.table.loc["overlap of clicks and non-clicks", "expected"] == pytest.approx(1)
@@ -209,34 +210,34 @@ def test_one_propensity_is_one_group_and_all_in_common():
 
 def test_propensities_of_zero_and_one_are_no_trouble(tmp_path):
     log, truth, schema = tiny([1, 0] * 20, np.array([1.0, 0.0] * 20))
-    found = describe(log, truth, schema)
+    found = SimulationSummary.from_log(log, truth, schema)
     assert found.table.loc["overlap of clicks and non-clicks", "expected"] == 0
     assert found.table.loc["effective sample size, weights 1/p", "drawn"] == pytest.approx(20)
     assert found.table.loc["effective sample size, weights 1/p", "expected"] == 20
     assert found.propensity[["all", "clicks", "non-clicks"]].sum().tolist() == pytest.approx(
         [1] * 3
     )
-    plot_description(found, tmp_path / "scenario.svg")
+    found.plot(tmp_path / "scenario.svg")
 
 
-def test_what_cannot_be_described_is_refused(drawn):
+def test_what_cannot_be_summarised_is_refused(drawn):
     log, truth, schema = drawn
     with pytest.raises(DataError, match="at least one row"):
-        describe(log.iloc[:0], truth.take(np.arange(0)), schema)
+        SimulationSummary.from_log(log.iloc[:0], truth.take(np.arange(0)), schema)
     with pytest.raises(DataError, match="the same rows, found 10 and 60,000"):
-        describe(log.iloc[:10], truth, schema)
+        SimulationSummary.from_log(log.iloc[:10], truth, schema)
 
 
 def test_it_is_ready_for_json(found):
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    by_name = {row["figure"]: row for row in content["table"]}
+    by_name = {row["name"]: row for row in content["table"]}
     assert by_name["largest weight 1/p"]["expected"] is None
     assert by_name["CTR"]["drawn"] == found.table.loc["CTR", "drawn"]
     assert [row["decile"] for row in content["deciles"]] == list(range(1, 11))
 
 
-def test_the_picture_shows_the_figures_it_was_given(found):
-    figure = scenario_figure(found)
+def test_the_plot_shows_the_values_of_the_summary(found):
+    figure = found.plot()
     panels = figure.get_axes()
     assert len(panels) == 6
     for panel in panels[:5]:
@@ -276,5 +277,5 @@ def test_a_funnel_of_other_names_is_named_so():
         labels={"visit": "click", "purchase": "order"},
         funnel=Funnel.chain("visit", "purchase"),
     )
-    index = describe(log, truth, renamed).table.index
+    index = SimulationSummary.from_log(log, truth, renamed).table.index
     assert {"visits", "purchases"} <= set(index)

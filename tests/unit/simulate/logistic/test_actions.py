@@ -89,7 +89,7 @@ def test_a_rate_that_the_actions_do_not_allow_says_what_they_do():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"names": "cart"}, "`actions.names` must be a list"),
         ({"names": ()}, "`actions.names` must be a list"),
@@ -109,13 +109,11 @@ def test_a_rate_that_the_actions_do_not_allow_says_what_they_do():
         ),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(ParameterError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
         Actions(**parameters)
 
 
 def test_an_action_may_not_take_the_name_of_a_column():
-    with pytest.raises(
-        ParameterError, match="not be a column that the log has anyway, found 'price'"
-    ):
+    with pytest.raises(ParameterError, match="not be another column of the log, found 'price'"):
         simulator(actions=Actions(names=("price",)))

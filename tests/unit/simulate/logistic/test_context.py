@@ -14,29 +14,29 @@ def logit(p):
 
 @pytest.mark.parametrize("cosine", [-1.0, -0.5, 0.0, 0.9, 1.0])
 def test_the_cosine_is_exact(cosine):
-    found = Context(features=7, cosine=cosine).directions(0.3, np.random.default_rng(0))
-    assert found.click @ found.conversion == pytest.approx(cosine, abs=1e-12)
-    assert np.linalg.norm(found.click) == pytest.approx(1, abs=1e-12)
-    assert np.linalg.norm(found.conversion) == pytest.approx(1, abs=1e-12)
+    result = Context(features=7, cosine=cosine).directions(0.3, np.random.default_rng(0))
+    assert result.click @ result.conversion == pytest.approx(cosine, abs=1e-12)
+    assert np.linalg.norm(result.click) == pytest.approx(1, abs=1e-12)
+    assert np.linalg.norm(result.conversion) == pytest.approx(1, abs=1e-12)
 
 
 def test_the_cosine_is_rho_unless_one_is_given():
-    found = Context(features=7).directions(0.3, np.random.default_rng(0))
-    assert found.click @ found.conversion == pytest.approx(0.3, abs=1e-12)
+    result = Context(features=7).directions(0.3, np.random.default_rng(0))
+    assert result.click @ result.conversion == pytest.approx(0.3, abs=1e-12)
 
 
 @pytest.mark.parametrize("sines", [0, 1, 4])
 def test_waves_are_standardised(sines):
     """Against the integral of the formula in the docstring."""
-    found = Context(features=2, sines=sines).directions(0.0, np.random.default_rng(0))
+    result = Context(features=2, sines=sines).directions(0.0, np.random.default_rng(0))
 
     def g(t):
         return t + sum(np.sin(j * t + (j - 1) ** 2) for j in range(1, sines + 1))
 
     mean = quad(lambda t: g(t) * norm.pdf(t), -10, 10, limit=200)[0]
     second = quad(lambda t: g(t) ** 2 * norm.pdf(t), -10, 10, limit=200)[0]
-    assert found.centre == pytest.approx(mean, abs=1e-9)
-    assert found.scale == pytest.approx(np.sqrt(second - mean**2), abs=1e-9)
+    assert result.centre == pytest.approx(mean, abs=1e-9)
+    assert result.scale == pytest.approx(np.sqrt(second - mean**2), abs=1e-9)
 
 
 def test_logits_are_those_of_the_formula():
@@ -47,10 +47,10 @@ def test_logits_are_those_of_the_formula():
     simulator = LogisticFunnel(**parameters, context=context)
     bare = LogisticFunnel(**parameters)
     log, truth = simulator.sample(2000, np.random.default_rng(0))
-    shown = bare._scenario.showing.draw(1, np.random.default_rng(0))._replace(
+    impressions = bare._scenario.impressions.draw(1, np.random.default_rng(0))._replace(
         user=log["user_id"].to_numpy(), item=log["item_id"].to_numpy()
     )
-    ids = bare._scenario.happening.law.logits(shown).scores
+    ids = bare._scenario.outcomes.logit_model.logits(impressions).scores
     w = context.directions(simulator.rho, np.random.default_rng([3, 3]))
     x = log[[f"context_{k}" for k in range(5)]].to_numpy()
     for p, z, along, slope in (
@@ -89,7 +89,7 @@ def test_features_are_standard_normal_and_in_the_schema():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"features": 1}, r"`context.features` must lie in \[2, 1000\], found 1"),
         ({"share": 1.1}, r"`context.share` must lie in \[0, 1\]"),
@@ -98,6 +98,6 @@ def test_features_are_standard_normal_and_in_the_schema():
         ({"sines": True}, "`context.sines` must be a whole number"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(ParameterError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
         Context(**parameters)

@@ -1,4 +1,4 @@
-"""Delays follow their law; no label is known before its time."""
+"""Delays follow their distribution; no label is known before its time."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy.stats import kstest
 
 from mtl_seq.errors import SimulationError
 from mtl_seq.simulate import Delay, LogisticFunnel, ParameterError, known_at
-from mtl_seq.simulate.logistic.sample_impressions import Shown
+from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
 ROWS = 60_000
 
@@ -21,8 +21,10 @@ def drawn():
 
 def rates(simulator, log):
     """The exponential rates, from the docstring's formula."""
-    shown = Shown(log["user_id"].to_numpy(), log["item_id"].to_numpy())
-    return np.exp(0.7 * simulator._scenario.happening.law.logits(shown).scores[1]) / 2.0
+    impressions = Impressions(log["user_id"].to_numpy(), log["item_id"].to_numpy())
+    return (
+        np.exp(0.7 * simulator._scenario.outcomes.logit_model.logits(impressions).scores[1]) / 2.0
+    )
 
 
 def test_delays_follow_the_truncated_exponential(drawn):
@@ -96,7 +98,7 @@ def test_a_day_before_the_log_is_an_error(drawn):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"mean": 0.0}, r"`delay.mean` must lie in \(0, 1000\], found 0"),
         ({"window": -1.0}, "`delay.window` must lie in"),
@@ -104,15 +106,15 @@ def test_a_day_before_the_log_is_an_error(drawn):
         ({"cutoff": -1.0}, "`delay.cutoff` must lie in"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(ParameterError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
         Delay(**parameters)
 
 
 @pytest.mark.parametrize(
-    ("days", "cutoff", "said"),
+    ("days", "cutoff", "message"),
     [(0, None, "`days` must be at least 1"), (7, 6.0, "at least the log's `days`, 7, found 6.0")],
 )
-def test_a_delay_needs_days_and_a_cut_off_after_them(days, cutoff, said):
-    with pytest.raises(ParameterError, match=said):
+def test_a_delay_needs_days_and_a_cut_off_after_them(days, cutoff, message):
+    with pytest.raises(ParameterError, match=message):
         LogisticFunnel(users=60, items=40, days=days, delay=Delay(cutoff=cutoff))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_seq.simulate import Drift, LogisticFunnel, ParameterError
-from mtl_seq.simulate.logistic.sample_impressions import Shown
+from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
 
 def logit(p):
@@ -26,12 +26,17 @@ def test_a_turn_keeps_variance_and_correlation_on_every_day(day):
     """Over all pairs of the scenario, weighted by popularity: no sampling."""
     simulator = LogisticFunnel(users=80, items=50, rho=0.6, days=7, drift=Drift(turn=20.0), seed=4)
     users, items = np.repeat(np.arange(80), 50), np.tile(np.arange(50), 80)
-    showing, law = simulator._scenario.showing, simulator._scenario.happening.law
-    weight = np.outer(showing.users.popularity, showing.items.popularity).ravel()
+    impression_sampler, logit_model = (
+        simulator._scenario.impressions,
+        simulator._scenario.outcomes.logit_model,
+    )
+    weight = np.outer(
+        impression_sampler.users.popularity, impression_sampler.items.popularity
+    ).ravel()
 
     def scores(on):
         time = np.full(4000, on + 0.5)
-        return law.logits(Shown(users, items, time=time)).scores
+        return logit_model.logits(Impressions(users, items, time=time)).scores
 
     click, conversion = scores(day)
     first = scores(0)[1]
@@ -59,15 +64,15 @@ def test_time_is_spread_evenly_and_is_the_schemas():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"click": 6.0}, r"`drift.click` must lie in \[-5, 5\]"),
         ({"conversion": -6.0}, "`drift.conversion` must lie in"),
         ({"turn": 181.0}, r"`drift.turn` must lie in \[-180, 180\]"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(ParameterError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
         Drift(**parameters)
 
 

@@ -97,7 +97,7 @@ def test_only_the_click_tower_sees_the_position():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"policy": "best"}, "one of uniform, top_k, epsilon_greedy, found 'best'"),
         ({"slots": 0}, r"`exposure.slots` must lie in \[1, 100\], found 0"),
@@ -108,6 +108,6 @@ def test_only_the_click_tower_sees_the_position():
         ({"position_effect": float("nan")}, "`exposure.position_effect` must lie in"),
     ],
 )
-def test_parameters_out_of_range_are_named(parameters, said):
-    with pytest.raises(ParameterError, match=said):
+def test_parameters_out_of_range_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
         Exposure(**parameters)

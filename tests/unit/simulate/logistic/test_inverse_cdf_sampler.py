@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl_seq.simulate.logistic.inverse_cdf_sampler import Wheel
+from mtl_seq.simulate.logistic.inverse_cdf_sampler import InverseCdfSampler
 from mtl_seq.simulate.logistic.latent_effects import zipf
 
 
 def searched(popularity, uniform):
     cumulative = np.cumsum(popularity)
-    found = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
-    return np.minimum(found, len(popularity) - 1)
+    result = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    return np.minimum(result, len(popularity) - 1)
 
 
 @given(
@@ -24,7 +24,9 @@ def test_it_agrees_with_a_search(count, exponent, uniforms):
     popularity = zipf(count, exponent)
     uniform = np.array([*uniforms, 0.0, np.nextafter(1, 0), *np.cumsum(popularity)[:-1]])
     uniform = uniform[uniform < 1]
-    np.testing.assert_array_equal(Wheel(popularity).draw(uniform), searched(popularity, uniform))
+    np.testing.assert_array_equal(
+        InverseCdfSampler(popularity).draw(uniform), searched(popularity, uniform)
+    )
 
 
 @pytest.mark.parametrize("exponent", [0.4, 1.0, 3.0])
@@ -33,12 +35,14 @@ def test_it_agrees_with_a_search_of_many(exponent):
     # Squares crowd near 0; 1 minus them crowds near 1, where the rare ones are.
     uniform = 1 - np.random.default_rng(0).random(100_000) ** 4
     uniform = np.minimum(uniform, np.nextafter(1, 0)).reshape(2, -1)
-    np.testing.assert_array_equal(Wheel(popularity).draw(uniform), searched(popularity, uniform))
+    np.testing.assert_array_equal(
+        InverseCdfSampler(popularity).draw(uniform), searched(popularity, uniform)
+    )
 
 
 def test_frequencies_follow_the_popularity():
     popularity = zipf(50, 1.0)
     rows = 400_000
-    counts = np.bincount(Wheel(popularity).draw(np.random.default_rng(1).random(rows)))
+    counts = np.bincount(InverseCdfSampler(popularity).draw(np.random.default_rng(1).random(rows)))
     sigma = np.sqrt(rows * popularity * (1 - popularity))
     assert np.abs((counts - rows * popularity) / sigma).max() <= 4.5
