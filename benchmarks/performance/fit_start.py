@@ -3,11 +3,11 @@
     python -m benchmarks.performance.fit_start [--rows 1000000] [--rounds 7] [--against TREE]
 
 A frame of 23 ids (19 of integers, 4 of strings, up to 300,000 different values), 5 numbers, two
-labels and a time is fitted by ESMM with the estimator's defaults, on one thread; training is stopped
-when its first batch is there. Each measurement is a separate process that has fitted a few rows
-before, so that no import is timed. With `--against`, a checkout of another state of the package is
-measured too, in turn with this one; a digest of the first weights and the first batch says whether
-both start from the same. The result is kept in benchmarks/results/fit_start.jsonl.gz.
+labels and a time is fitted by ESMM with the estimator's defaults, on one thread; training is
+stopped when its first batch is there. Each measurement is a separate process that has fitted a few
+rows before, so that no import is timed. With `--against`, a checkout of another state of the
+package is measured too, in turn with this one; a digest of the first weights and the first batch
+says whether both start from the same. The result is kept in benchmarks/results.
 """
 
 import argparse
