@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from mtl_seq.simulate import LogisticFunnel
 
 SEED = 0
-# Okabe and Ito's colours; the strokes tell curves apart that lie on each other.
+# Okabe and Ito's colours; strokes distinguish curves that coincide.
 STYLES = [("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", ":"), ("#CC79A7", "-.")]
 BLUE = STYLES[0][0]
 CEILING = "bias of P(conv. | x, click)\nall impressions"
