@@ -21,20 +21,21 @@ def aitm(
     alpha: float = 0.6,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CTCVR each from a logit of its own, and a price on pCTCVR beyond pCTR.
+    """CTR and CTCVR from separate logits, and a penalty on pCTCVR above pCTR.
 
-    Nothing forces pCTCVR <= pCTR: the calibrator only makes it costly. pCVR is pCTCVR / pCTR, cut
-    off at 1, so where pCTR is small it varies as every quotient does; no loss trains it.
+    Nothing enforces pCTCVR <= pCTR: the paper's behavioural expectation calibrator only penalises
+    violations. pCVR is pCTCVR / pCTR, clipped at 1, with a high variance where pCTR is small; no
+    loss trains it.
 
     Losses: every stage's joint over all impressions, ``"ctr"`` and ``"ctcvr"`` on two stages and
-    else by stage, and ``"calibrator"``.
+    else by stage, and ``"monotonicity_penalty"``.
 
     Args:
         spec: The features.
         funnel: A chain of at least two stages.
         bottom: Builds the bottom; the paper shares embeddings only:
             ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        alpha: Weight of the calibrator's mean over impressions; 0.6 in the paper. A port sums over
+        alpha: Weight of the penalty's mean over impressions; 0.6 in the paper. A port sums over
             the batch instead: its alpha is in effect multiplied by the batch size.
         seed: Seed of the initial weights.
 
@@ -42,9 +43,10 @@ def aitm(
         The model.
 
     Raises:
-        CompositionError: The funnel is no chain.
+        CompositionError: The funnel is not a chain.
     """
     objective = Objective(
-        {**joint_losses(funnel), "calibrator": MonotonicityPenalty()}, {"calibrator": alpha}
+        {**joint_losses(funnel), "monotonicity_penalty": MonotonicityPenalty()},
+        {"monotonicity_penalty": alpha},
     )
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=AITM)
