@@ -1,4 +1,4 @@
-"""The records that pass between the rooms of the package.
+"""Records that the packages exchange.
 
 Shapes: B rows, K stages, C conditionals (logits of the head).
 """
@@ -20,16 +20,20 @@ __all__ = [
     "FunnelTruth",
     "Scores",
     "SelectionTest",
+    "Space",
     "Verdict",
 ]
 
 FloatArray = NDArray[np.float64]
 
+Space = Literal["all", "clicks", "non-clicks"]
+"""All impressions, those that were clicked, or those that were not."""
+
 ROW_ID = "row_id"
 """Column, of int64, that joins a log and its truth where they are kept apart."""
 
 TRUTH_PREFIX = "true_"
-"""What a truth's columns begin with, so that none is taken for a feature or a prediction."""
+"""Prefix of a truth's columns, so that none is taken for a feature or a prediction."""
 
 
 class Scores(NamedTuple):
@@ -44,14 +48,14 @@ _NONE: Mapping[str, FloatArray] = {}
 
 
 class FunnelLabels(NamedTuple):
-    """What is known of each impression.
+    """Labels of impressions.
 
     Attributes:
-        stages: ``(B, K)`` 0 or 1, the funnel's stages in order; a stage is 0 where its parent is.
+        stages: ``(B, K)`` 0 or 1, the funnel's stages in order; a stage is 0 where its parent is 0.
         weight: ``(B,)`` row weights, mean 1; None for equal weights.
         group: ``(B,)`` int64 codes of the user; None where there is none.
         propensity: ``(B,)`` click propensities from outside the model (logged, or cross-fitted).
-        potential: ``(B,)`` the conversion had the impression been clicked; simulation only.
+        potential: ``(B,)`` conversion if the impression is clicked; simulation only.
     """
 
     stages: Tensor
@@ -91,12 +95,12 @@ class FunnelLabels(NamedTuple):
 
 
 class FunnelBatch(NamedTuple):
-    """Features and labels of some impressions.
+    """Features and labels of impressions.
 
     Attributes:
         features: By name: ids ``(B,)`` int64, bags ``(B, L)`` int64 padded with -1, dense ``(B,)``
             float32.
-        labels: The labels; None where only predictions are asked for.
+        labels: The labels; None for prediction.
     """
 
     features: dict[str, Tensor]
@@ -104,18 +108,18 @@ class FunnelBatch(NamedTuple):
 
 
 class FunnelPrediction(NamedTuple):
-    """What a network says of each impression, in log space.
+    """Predictions of a network, in log space.
 
-    A probability is read from its logarithm; a loss reads the logit, since ``log(1 - p)`` cannot be
-    had from ``log p`` without losing the gradient.
+    A probability is read from its logarithm; a loss reads the logit, since ``log(1 - p)`` computed
+    from ``log p`` loses the gradient.
 
     Attributes:
-        logits: ``(B, C)`` what the head emitted.
+        logits: ``(B, C)`` logits of the head.
         log_joint: By stage, ``(B,)`` log-probability that the impression reaches it.
         joint_logit: By stage, ``(B,)`` logit of the same.
         log_pcvr: ``(B,)`` log pCVR: the last stage given the first.
         pcvr_logit: ``(B,)`` its logit.
-        aux: By name, ``(B,)`` logits of extra towers that a loss asked for.
+        aux: By name, ``(B,)`` logits of the extra towers that losses read.
     """
 
     logits: Tensor
@@ -152,21 +156,21 @@ class FunnelPrediction(NamedTuple):
 
 
 class FunnelTruth(NamedTuple):
-    """What a simulator knows of each impression: ``(N,)`` float64 arrays.
+    """True probabilities of simulated impressions: ``(N,)`` float64 arrays.
 
-    x is everything the log shows; o the click; r the potential conversion, drawn for every
-    impression, of which the log shows ``o * r``.
+    x is all features of the log; o the click; r the potential conversion, drawn for every
+    impression, of which the log contains ``o * r``.
 
     Attributes:
         pctr: P(o = 1 | x).
         pcvr: P(r = 1 | x), over the entire space.
         pctcvr: P(o = 1, r = 1 | x).
-        pctr_hidden: P(o = 1 | x, what is hidden); equal to `pctr` where nothing is.
-        pcvr_hidden: P(r = 1 | x, what is hidden).
+        pctr_hidden: P(o = 1 | x, hidden variables); equal to `pctr` where there are none.
+        pcvr_hidden: P(r = 1 | x, hidden variables).
         potential: The draws of r, 0 or 1.
         further: Further probabilities given x, by name, such as that of a stage between click and
-            conversion. The simulator's docstring lists its own.
-        hidden: What was drawn and no log shows, by name, such as a confounder; any finite number.
+            conversion; the simulator's docstring lists them.
+        hidden: Hidden variables that were drawn, by name, such as a confounder; finite numbers.
     """
 
     pctr: FloatArray
@@ -180,7 +184,7 @@ class FunnelTruth(NamedTuple):
 
     @property
     def pcvr_clicked(self) -> FloatArray:
-        """P(r = 1 | x, o = 1): the ceiling of every method that assumes nothing is hidden."""
+        """P(r = 1 | x, o = 1): the best that methods without hidden variables can estimate."""
         return self.pctcvr / self.pctr
 
     @property
@@ -193,7 +197,7 @@ class FunnelTruth(NamedTuple):
         return self.of_arrays({name: array[rows] for name, array in self.arrays().items()})
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Every array by one flat name; those of `further` are ``further_<name>``, and so on.
+        """Every array by one flat name, such as ``further_<name>`` and ``hidden_<name>``.
 
         >>> truth = FunnelTruth(*np.full((6, 2), 0.5), hidden={"confounder": np.zeros(2)})
         >>> list(truth.arrays())[-2:]
@@ -206,10 +210,10 @@ class FunnelTruth(NamedTuple):
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, FloatArray]) -> "FunnelTruth":
-        """Read what `arrays` gave; other names are ignored.
+        """Read what `arrays` returned; other names are ignored.
 
         Raises:
-            KeyError: One of the six arrays that every truth has is absent.
+            KeyError: One of the six arrays of every truth is absent.
         """
         further, hidden = (
             {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
@@ -229,18 +233,18 @@ Verdict = Literal["identified", "weak", "not identified"]
 
 
 class SelectionTest(NamedTuple):
-    """What a log says of something hidden that moves both click and conversion.
+    """Estimate and test of a hidden dependence of click and conversion.
 
     Attributes:
-        log_odds_ratio: Log odds ratio of click and potential conversion given the features; NaN where the
-            moment has no root.
+        log_odds_ratio: lambda, the log odds ratio of click and potential conversion given the
+            features; NaN where the moment has no root.
         standard_error: Its standard error.
         t: The test of lambda = 0: the mean score there over its standard error, about standard
             normal where nothing is hidden.
         verdict: How well lambda is identified, by its standard error.
-        strength: How much the click-only features tell of the click, given all others: the
-            likelihood-ratio statistic per degree of freedom, about 1 where they tell nothing.
-        level_share: Where P(level of the click-only features | x) came from, in words.
+        strength: Strength of the click-only features, given all others: the likelihood-ratio
+            statistic per degree of freedom, about 1 where they are not predictive of the click.
+        level_share: Source of P(level of the click-only features | x), in words.
     """
 
     log_odds_ratio: float

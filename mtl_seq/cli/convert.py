@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mtl_seq.cli.console import note, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
-from mtl_seq.data import CsvFiles, Guess, Orphans, convert_csv, guess_schema, schema_file
+from mtl_seq.data import CsvFiles, InferredSchema, Orphans, convert_csv, infer_schema, schema_file
 from mtl_seq.errors import ArtifactError, DataError, SchemaError
 from mtl_seq.schema import Schema
 
@@ -68,12 +68,12 @@ def convert(
     """
     types = _pairs(type_, "--type")
     source = CsvFiles(log, separator=separator, types=types)
-    guess, file = None, schema_file(out)
+    inferred, file = None, schema_file(out)
     if schema is None:
-        guess = guess_schema(source.sample(_SAMPLE), _pairs(label, "--label") or None)
-        roles = guess.schema
+        inferred = infer_schema(source.sample(_SAMPLE), _pairs(label, "--label") or None)
+        roles = inferred.schema
         if not json and not quiet:
-            _print(guess)
+            _print(inferred)
         if file.exists() and Schema.from_json(file) != roles:
             raise ArtifactError(
                 f"{file} differs from the schema that is inferred now and would be overwritten: "
@@ -82,23 +82,25 @@ def convert(
         if not yes and not _confirmed(roles, file):
             note(f"nothing was converted: edit {file} and pass it with --schema", quiet=False)
             return
-        inferred = guess.separators
+        separators = inferred.separators
     else:
         roles = Schema.from_json(schema)
-        inferred = guess_schema(source.sample(_SAMPLE), dict(roles.labels)).separators
-    separators = {**inferred, **_pairs(bag, "--bag")}
+        separators = infer_schema(source.sample(_SAMPLE), dict(roles.labels)).separators
+    separators = {**separators, **_pairs(bag, "--bag")}
 
     over = "\r" if sys.stderr.isatty() and not quiet else ""
 
-    def told(rows: int) -> None:
+    def callback(rows: int) -> None:
         if over:
             print(f"{over}{rows:,} rows", end="", file=sys.stderr)
 
-    found = convert_csv(source, roles, out, separators=separators, orphans=orphans, told=told)
+    found = convert_csv(
+        source, roles, out, separators=separators, orphans=orphans, callback=callback
+    )
     for line in found.warnings:
         note(f"{over}warning: {line}", quiet=False)
     if json:
-        leaks = {} if guess is None else guess.leaks
+        leaks = {} if inferred is None else inferred.leaks
         content = {"out": str(out), "schema_file": str(file), **found._asdict()}
         content |= {"schema": roles.to_dict(), "leaks": leaks}
         print_json(content)
@@ -136,19 +138,19 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     return pairs
 
 
-def _print(guess: Guess) -> None:
+def _print(inferred: InferredSchema) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("column", "role", "why"):
         table.add_column(name, overflow="fold")
-    further = {guess.schema.group: "id, group", guess.schema.time: "time"}
-    for column, (role, why) in guess.roles.items():
+    further = {inferred.schema.group: "id, group", inferred.schema.time: "time"}
+    for column, (role, why) in inferred.roles.items():
         style = "dim" if role == "left out" else "bold" if role == "label" else None
         table.add_row(escape(column), further.get(column, role), escape(why), style=style)
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    for column, what in guess.leaks.items():
+    for column, what in inferred.leaks.items():
         console.print(f"likely leak: {escape(column)} {what}", style="yellow", highlight=False)
-    if len(guess.schema.labels) == 1:
+    if len(inferred.schema.labels) == 1:
         console.print(
             "no conversion label was found: pass `--label click=.. --label conversion=..`"
         )

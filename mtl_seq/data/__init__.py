@@ -1,14 +1,12 @@
-"""Logs to batches."""
+"""Logs: reading, validation, encoding and batches."""
 
 from mtl_seq.data.csv.attribution import last_touch
 from mtl_seq.data.csv.convert import Converted, Orphans, convert_csv, schema_file
-from mtl_seq.data.csv.infer_schema import Guess, guess_schema
+from mtl_seq.data.csv.infer_schema import InferredSchema, infer_schema
 from mtl_seq.data.csv.reader import CsvFiles
 from mtl_seq.data.encode.codec import Codec
 from mtl_seq.data.encode.fit_stream import SourceFit, fit_source
 from mtl_seq.data.encode.settings import Encoding, Impute
-from mtl_seq.data.encode.vocabulary import AnyVocabulary, HashedVocabulary, Vocabulary
-from mtl_seq.data.encode.warm_start import extended, fold_tables, moved_rows
 from mtl_seq.data.loaders.batch import BatchLoader
 from mtl_seq.data.loaders.ranking import ListLoader, PairLoader
 from mtl_seq.data.loaders.stream import StreamLoader
@@ -22,26 +20,17 @@ from mtl_seq.data.parquet.frames import (
 from mtl_seq.data.parquet.map_parquet import map_parquet
 from mtl_seq.data.parquet.source import Source
 from mtl_seq.data.parquet.split import split_source
-from mtl_seq.data.validate.checks import (
-    check_columns,
-    check_dense,
-    check_labels,
-    check_population,
-    check_row_values,
-)
 from mtl_seq.data.validate.leakage import LEAK_AUC, Leak, check_leaks, find_leaks
 
 __all__ = [
     "LEAK_AUC",
-    "AnyVocabulary",
     "BatchLoader",
     "Codec",
     "Converted",
     "CsvFiles",
     "Encoding",
-    "Guess",
-    "HashedVocabulary",
     "Impute",
+    "InferredSchema",
     "Leak",
     "ListLoader",
     "Orphans",
@@ -49,22 +38,13 @@ __all__ = [
     "Source",
     "SourceFit",
     "StreamLoader",
-    "Vocabulary",
-    "check_columns",
-    "check_dense",
-    "check_labels",
     "check_leaks",
-    "check_population",
-    "check_row_values",
     "convert_csv",
-    "extended",
     "find_leaks",
     "fit_source",
-    "fold_tables",
-    "guess_schema",
+    "infer_schema",
     "last_touch",
     "map_parquet",
-    "moved_rows",
     "read_frame",
     "schema_file",
     "split_source",

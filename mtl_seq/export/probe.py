@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import AnyVocabulary, Codec, Vocabulary
+from mtl_seq.data import Codec
+from mtl_seq.data.encode.vocabulary import AnyVocabulary, Vocabulary
 
 __all__ = ["probe_rows"]
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from mtl_seq.data import Codec, Encoding, check_columns, read_frame
+from mtl_seq.data import Codec, Encoding, read_frame
+from mtl_seq.data.validate.checks import check_columns
 from mtl_seq.dependence.find import DependenceStep, Trained
 from mtl_seq.fit.estimator import FunnelEstimator
 from mtl_seq.models import Builder, DependenceConfig, esmm_dependent

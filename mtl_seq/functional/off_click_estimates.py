@@ -30,7 +30,7 @@ def doubly_robust_label(imputed: Tensor, weight: Tensor, conversion: Tensor) -> 
     Args:
         imputed: ``(N,)`` imputed conversion probabilities r~.
         weight: ``(N,)`` inverse propensity weights, 0 off the clicks.
-        conversion: ``(N,)`` conversions; what stands off the clicks has no influence.
+        conversion: ``(N,)`` conversions; values off the clicks have no influence.
 
     Returns:
         ``(N,)`` pseudo-labels.
@@ -49,7 +49,7 @@ def ips_log_loss(
 
     Args:
         prediction: ``(N,)`` pCVR.
-        conversion: ``(N,)`` conversions; what stands off the clicks has no influence.
+        conversion: ``(N,)`` conversions; values off the clicks have no influence.
         click: ``(N,)`` clicks, 0 or 1.
         propensity: ``(N,)`` propensities, in (0, 1] on clicks.
         weight: ``(N,)`` non-negative weights of the rows.
@@ -93,7 +93,7 @@ def dr_log_loss(
 
     Args:
         prediction: ``(N,)`` pCVR.
-        conversion: ``(N,)`` conversions; what stands off the clicks has no influence.
+        conversion: ``(N,)`` conversions; values off the clicks have no influence.
         click: ``(N,)`` clicks, 0 or 1.
         propensity: ``(N,)`` propensities, in (0, 1] on clicks.
         imputation: ``(N,)`` imputed conversion probabilities.

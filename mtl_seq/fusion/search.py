@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq._search import Sampler, Simplex, search
-from mtl_seq.data import check_labels
+from mtl_seq.data.validate.checks import check_labels
 from mtl_seq.errors import CompositionError, DataError, SchemaError
 from mtl_seq.fusion.fusion import Kind, ScoreFusion, checked
 from mtl_seq.fusion.order import order_within, pareto_front

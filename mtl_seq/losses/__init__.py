@@ -1,4 +1,4 @@
-"""Losses: prediction and labels to row terms, one loss a file."""
+"""Losses: prediction and labels to row terms, one loss per file."""
 
 from mtl_seq.losses.aman import AMAN
 from mtl_seq.losses.base import Loss

@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 from mtl_seq.errors import CompositionError
 from mtl_seq.functional import binary_cross_entropy
 from mtl_seq.losses.base import Loss
-from mtl_seq.losses.row_sampling import Coins
+from mtl_seq.losses.row_sampling import BernoulliSampling
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 
 __all__ = ["AMAN"]
@@ -18,7 +18,7 @@ __all__ = ["AMAN"]
 class AMAN(Loss):
     """Cross-entropy of pCVR on clicks and on a share of the rest, whose label is taken to be 0.
 
-    A row of the ESMM paper, which tries rates of 10%, 20%, 50% and 100%. Its optimum is
+    A baseline of the ESMM paper, which tries rates of 10%, 20%, 50% and 100%. Its optimum is
     ``p q / (p + s (1 - p))``: too low everywhere, ordered by the click as much as by the
     conversion, and exactly pCTCVR at s = 1.
 
@@ -28,16 +28,16 @@ class AMAN(Loss):
 
     Args:
         rate: s, the share of the unclicked impressions that is drawn, in (0, 1].
-        corrected: Not in the paper. Puts what pCVR implies of the sample into the cross-entropy,
-            ``p q / (p + s (1 - p))`` with p the detached pCTR, so that the optimum is q. At s = 1
-            it is the CTCVR loss of ESMM with a detached pCTR.
+        corrected: Not in the paper. The cross-entropy is that of ``p q / (p + s (1 - p))``, the
+            conversion rate in the sample, with p the detached pCTR, so that the optimum is q. At
+            s = 1 it is the CTCVR loss of ESMM with a detached pCTR.
         seed: Seed of the draw.
 
     Raises:
         CompositionError: A rate outside (0, 1].
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = True
     reads_unclicked = False
 
@@ -50,7 +50,7 @@ class AMAN(Loss):
             )
         self.rate = rate
         self.corrected = corrected
-        self.coins = Coins(seed)
+        self.sampling = BernoulliSampling(seed)
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 where a row was not drawn."""
@@ -62,5 +62,5 @@ class AMAN(Loss):
         clicked = labels.click > 0
         label = torch.where(clicked, labels.conversion, torch.zeros_like(labels.conversion))
         error = binary_cross_entropy(logit, label)
-        drawn: Tensor = self.coins(torch.full_like(error, self.rate))
+        drawn: Tensor = self.sampling(torch.full_like(error, self.rate))
         return torch.where(clicked, error, drawn * error)

@@ -1,31 +1,31 @@
-"""What every loss promises, and states of itself so that a test can hold it to it."""
+"""Base of the losses: row terms, and statements about them that contract checks verify."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from mtl_seq.records import FunnelLabels, FunnelPrediction
+from mtl_seq.records import FunnelLabels, FunnelPrediction, Space
 
 __all__ = ["Loss"]
 
 
 class Loss(nn.Module, ABC):
-    """Row terms whose mean over all impressions estimates one loss.
+    """Row terms whose mean over all impressions estimates a risk.
 
     Attributes:
-        space: Which impressions carry its terms.
-        aux: Extra towers it reads, by name. They see every feature, whatever is hidden from the
-            stages: a nuisance must know all that moved the click.
+        space: The space of its terms: ``"all"`` or ``"clicks"``.
+        aux: Extra towers it reads, by name. They see every feature, also those hidden from the
+            stages: a nuisance must see all that drives the click.
         detaches_pctr: Whether its gradient with respect to the click tower is exactly 0.
         reads_unclicked: Whether labels after the click matter on rows that were not clicked.
         needs_potential: Whether it reads ``labels.potential``, which only a simulator knows.
-        debiases: Whether it aims pCVR at all impressions and not at clicks, so that nothing fitted
-            to clicks alone may follow it.
-        ranks_only: Whether it orders impressions by pCTCVR and makes no probability of anything.
+        debiases: Whether pCVR is to be right over all impressions and not only on clicks, so that
+            nothing fitted to unweighted clicks may follow it.
+        ranks_only: Whether it orders impressions by pCTCVR and gives no probabilities.
     """
 
-    space: ClassVar[Literal["all impressions", "clicks"]]
+    space: ClassVar[Space]
     aux: ClassVar[tuple[str, ...]] = ()
     detaches_pctr: bool
     reads_unclicked: ClassVar[bool]
@@ -38,5 +38,5 @@ class Loss(nn.Module, ABC):
         """Prediction and labels of B rows -> ``(B,)`` terms, unreduced and unweighted."""
 
     def figures(self) -> dict[str, float]:
-        """What the loss has to state of itself after an epoch of training, by name."""
+        """Figures of the loss after an epoch of training, by name."""
         return {}

@@ -22,7 +22,7 @@ class ClickUnconverted(Loss):
     CTCVR. Where ``u = 1 - q`` it and CTCVR are two parts of one likelihood of three outcomes.
     """
 
-    space = "all impressions"
+    space = "all"
     aux = ("unconverted",)
     detaches_pctr = False
     reads_unclicked = False
@@ -36,11 +36,11 @@ class ClickUnconverted(Loss):
 class UnconvertedIPS(PropensityLoss):
     """``o bce(u, 1 - r) / p`` with u from tower ``unconverted``.
 
-    Space: clicks, weighted to stand for all impressions. Normalisation: the mean over all
+    Space: clicks, weighted to represent all impressions. Normalisation: the mean over all
     impressions. Detaches: the propensity. Unbiased where the propensity is true.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
     """
 
     space = "clicks"
@@ -56,14 +56,14 @@ class SoftAlignment(PropensityLoss):
     """``bce(q, 1 - u) + bce(u, 1 - q)``, each label detached, weighted by 1/p or 1/(1 - p).
 
     Space: all impressions. Normalisation: the mean over all impressions; the weights of clicks and
-    of non-clicks each stand for all impressions. Detaches: the propensity and the labels. It reads
+    of non-clicks each represent all impressions. Detaches: the propensity and the labels. It reads
     no conversion.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
     """
 
-    space = "all impressions"
+    space = "all"
     aux = ("unconverted",)
     weighs_unclicked = True
 

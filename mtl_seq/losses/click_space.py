@@ -1,4 +1,4 @@
-"""Cross-entropy of the conversion on clicks: what everyone starts with."""
+"""Cross-entropy of the conversion on clicks: the usual CVR loss."""
 
 import torch
 from torch import Tensor

@@ -14,7 +14,7 @@ __all__ = ["DCMT"]
 
 
 class DCMT(PropensityLoss):
-    """A factual pCVR on clicks, a counterfactual one off them, and a prior that they add up to 1.
+    """A factual pCVR on clicks, a counterfactual one elsewhere, and a prior that their sum is 1.
 
     ``o bce(q, r) / p + (1 - o) bce(q*, 1) / (1 - p) + prior |1 - (q + q*)|``, with q* from tower
     ``counterfactual``, whose label off the clicks is ``1 - 0``. pCVR is q.
@@ -22,14 +22,14 @@ class DCMT(PropensityLoss):
     Space: all impressions. Normalisation: with the default policy, which is self-normalising, the
     first two terms are weighted means over clicks and over non-clicks, the paper's headline form;
     with ``PropensityPolicy()`` all is a mean over all impressions, its IPS form. Detaches: the
-    propensity; re-implementations do not. The prior teaches both towers.
+    propensity; re-implementations do not. The prior trains both towers.
 
     All labels of q* are 1, and so is its optimum. The prior is then ``prior * q`` and shrinks pCVR:
     the optimum solves ``q_true = q + prior q (1 - q)``, so that q is about ``q_true / (1 + prior)``
     where conversions are rare. At the small prior in use the loss is IPS or SNIPS.
 
     Args:
-        propensity: Where propensities come from and how small they may be; by default
+        propensity: Source and floor of the propensities; by default
             self-normalising.
         prior: Weight of the prior, at least 0. 0.001 is that of a re-implementation.
 
@@ -37,7 +37,7 @@ class DCMT(PropensityLoss):
         CompositionError: A prior that is negative or infinite.
     """
 
-    space = "all impressions"
+    space = "all"
     aux = ("counterfactual",)
     weighs_unclicked = True
 

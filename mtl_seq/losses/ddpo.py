@@ -12,7 +12,7 @@ __all__ = ["DDPO", "ConversionPropensity"]
 
 
 class ConversionPropensity(Loss):
-    """Cross-entropy of tower ``conversion_propensity`` on clicks: DDPO's teacher.
+    """Cross-entropy of tower ``conversion_propensity`` on clicks, the teacher of `DDPO`.
 
     Space: clicks. Normalisation: the mean over all impressions. Detaches: nothing; it reads that
     tower alone. Its optimum is P(conversion | x, click).
@@ -41,15 +41,15 @@ class DDPO(PropensityLoss):
 
     With a right teacher the soft labels have mean ``q + (1 - q) q_c`` on clicks, nearly twice the
     CVR: without noise the loss's optimum is ``(3 q - q^2) / 2``. `soft_labels=False` is right
-    there. Off the clicks the teacher's own extrapolation is copied in either case.
+    there. On non-clicks the teacher's extrapolation is copied in either case.
 
     Args:
-        propensity: Where propensities come from and how small they may be; by default
+        propensity: Source and floor of the propensities; by default
             self-normalising.
         soft_labels: Whether clicks without conversion have the teacher's label, as in the paper.
     """
 
-    space = "all impressions"
+    space = "all"
     aux = ("conversion_propensity",)
     weighs_unclicked = True
 

@@ -1,4 +1,4 @@
-"""Likelihood of how far an impression gets, where click and conversion may depend on each other."""
+"""Likelihood of the outcomes of an impression whose click and conversion may depend."""
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class DependentLikelihood(Loss):
         CompositionError: A prediction without lambda.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = False
     debiases = True
@@ -41,10 +41,10 @@ class DependentLikelihood(Loss):
                 "nn.DependentHead"
             )
         chain = dependent_chain(prediction.logits)
-        found = chain.log_leave[0]
+        log_likelihood = chain.log_leave[0]
         reached = torch.ones_like(labels.click, dtype=torch.bool)
         for k in range(stages):
             reached = reached & (labels.stages[:, k] > 0)
             end = chain.log_leave[k + 1] if k + 1 < stages else chain.log_reach[-1]
-            found = torch.where(reached, end, found)
-        return -found
+            log_likelihood = torch.where(reached, end, log_likelihood)
+        return -log_likelihood

@@ -1,4 +1,4 @@
-"""The direct method: pCVR is learned from imputed labels (EIB; Steck, RecSys 2013)."""
+"""Direct method: pCVR is trained on imputed labels (EIB; Steck, RecSys 2013)."""
 
 from torch import Tensor
 
@@ -13,13 +13,13 @@ class DirectMethod(Loss):
     """``e_hat = bce(q, sg[r~])`` on every impression: no label and no weight.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: the imputed
-    label; an imputation loss trains it. Its optimum is the mean of r~ given what the CVR tower
-    sees: right over all impressions where the imputation is, also where that tower lacks what
-    drives the click, and as wrong as the imputation elsewhere. `DoublyRobust` without its weighted
-    residual.
+    label; an imputation loss trains it. Its optimum is the mean of r~ given the CVR tower's
+    features: right over all impressions where the imputation is right, also where that tower lacks
+    features that drive the click; otherwise as biased as the imputation. It is `DoublyRobust`
+    without the weighted residual.
     """
 
-    space = "all impressions"
+    space = "all"
     aux = ("imputation",)
     detaches_pctr = True
     reads_unclicked = False

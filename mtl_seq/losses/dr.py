@@ -23,10 +23,10 @@ class DoublyRobust(PropensityLoss):
     either nuisance is right, not unbiased.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
     """
 
-    space = "all impressions"
+    space = "all"
     aux = ("imputation",)
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:

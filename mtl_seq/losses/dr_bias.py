@@ -9,10 +9,10 @@ __all__ = ["DRBiasImputation"]
 
 
 class DRBiasImputation(WeightedImputation):
-    """``o (1 - p)^2 / p^3 (e - e_hat)^2``: trains the imputed label for a small bound on DR's bias.
+    """``o (1 - p)^2 / p^3 (e - e_hat)^2``: an imputed label that minimises a bound of DR's bias.
 
     The weight is ``o / p * ((o - p) / p)^2``. Space, normalisation and detachments are those of
-    `WeightedImputation`. Of all imputations it leans most on rows of small propensity.
+    `WeightedImputation`. Of all imputations it puts most weight on rows of small propensity.
     """
 
     def reweighted(self, weight: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ __all__ = ["DRMSEImputation"]
 
 
 class DRMSEImputation(WeightedImputation):
-    """A share of DR-BIAS's weight and the rest of MRDR's: trades DR's bias against its variance.
+    """A mixture of the weights of DR-BIAS and MRDR: trades DR's bias against its variance.
 
     Space, normalisation and detachments are those of `WeightedImputation`.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
         bias_share: Share of DR-BIAS's weight in [0, 1]; the paper tunes it.
 
     Raises:

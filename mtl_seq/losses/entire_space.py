@@ -25,7 +25,7 @@ class EntireSpace(Loss):
         CompositionError: The prediction has no such stage.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = True
 

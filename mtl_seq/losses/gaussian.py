@@ -14,7 +14,7 @@ __all__ = ["GaussianLikelihood"]
 class GaussianLikelihood(Loss):
     """Negative log likelihood of the three outcomes of an impression in Heckman's model.
 
-    See `gaussian_pair`; the sibling of `DependentLikelihood`.
+    See `gaussian_pair`; `DependentLikelihood` is the logistic counterpart.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: nothing. Labels
     after the click are not read on rows without one.
@@ -23,7 +23,7 @@ class GaussianLikelihood(Loss):
         CompositionError: A prediction without a correlation.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = False
     debiases = True

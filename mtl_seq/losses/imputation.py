@@ -1,4 +1,4 @@
-"""The imputed error of doubly robust losses, and how the imputed label is trained."""
+"""Imputed error of doubly robust losses, and the losses that train the imputed label."""
 
 from abc import abstractmethod
 
@@ -25,12 +25,12 @@ class WeightedImputation(PropensityLoss):
     """``weight * (e - e_hat)^2`` on clicks; methods differ in the weight.
 
     Space: clicks. Normalisation: the mean over all impressions. Detaches: the propensity, the error
-    and pCVR, so that only the imputation tower learns; otherwise the CVR tower is trained to make
-    its own loss predictable. With ``e_hat = bce(q, r~)`` the square is
-    ``(r - r~)^2 logit(q)^2``: where pCVR is one half, the row teaches nothing.
+    and pCVR, so that only the imputation tower is trained; otherwise the CVR tower would be trained
+    to make its loss predictable. With ``e_hat = bce(q, r~)`` the square is
+    ``(r - r~)^2 logit(q)^2``: where pCVR is one half, the row has no gradient.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
     """
 
     space = "clicks"

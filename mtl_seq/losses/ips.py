@@ -12,9 +12,9 @@ __all__ = ["IPS"]
 class IPS(PropensityLoss):
     """``o * e / max(p, floor)`` with e the cross-entropy of pCVR.
 
-    Space: clicks, weighted to stand for all impressions. Normalisation: the mean over all
-    impressions, as in the papers; code in the wild divides by the number of clicks, which makes the
-    loss 1/CTR times larger. Detaches: the propensity. Unbiased where the propensity is true; the
+    Space: clicks, weighted to represent all impressions. Normalisation: the mean over all
+    impressions, as in the papers; other code divides by the number of clicks, which makes the loss
+    1/CTR times larger. Detaches: the propensity. Unbiased where the propensity is true; the
     floor trades bias for variance. Some ports mark the propensity with `stop_gradient = True`,
     which does nothing in torch.
 
@@ -22,7 +22,7 @@ class IPS(PropensityLoss):
     where the propensity is true up to a factor, not unbiased.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source and floor of the propensities.
     """
 
     space = "clicks"

@@ -1,4 +1,4 @@
-"""The imputed label of doubly robust losses, fitted to the labels themselves."""
+"""Imputed label of doubly robust losses, fitted to the labels of clicks."""
 
 import torch
 from torch import Tensor
@@ -13,12 +13,12 @@ __all__ = ["LabelImputation"]
 class LabelImputation(Loss):
     """Cross-entropy of tower ``imputation`` on clicks: ``o bce(r~, r)``.
 
-    The published imputations fit the *error* of pCVR, ``(e - e_hat)^2 / p``: the row teaches
-    nothing where pCVR is one half, and weights of 1/p make it noisy where clicks are few. The tower
-    sees every feature, so that given them clicks are a fair sample unless something is hidden from
-    everybody, and no weight is needed: r~ is learned as the control learns pCVR. Where the tower
-    cannot represent P(conversion | x, click) it leans to where clicks are; the doubly robust loss
-    is right there as long as the propensity is.
+    The published imputations fit the *error* of pCVR, ``(e - e_hat)^2 / p``: a row has no gradient
+    where pCVR is one half, and weights of 1/p make it noisy where clicks are few. The tower sees
+    every feature, so that given the features clicks are a random sample unless a confounder is in
+    no column, and no weight is needed: r~ is trained as the control trains pCVR. Where the tower
+    cannot represent P(conversion | x, click) it fits best where clicks are frequent; the doubly
+    robust loss is still right where the propensity is.
 
     Space: clicks. Normalisation: the mean over all impressions. Detaches: nothing; it reads that
     tower alone. Its optimum is P(conversion | x, click).

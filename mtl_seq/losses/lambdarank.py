@@ -12,16 +12,16 @@ __all__ = ["LambdaRank"]
 
 
 class LambdaRank(RankingLoss):
-    """RankNet's loss of a pair times how much NDCG would change if the two changed places.
+    """RankNet's loss of a pair times the change of NDCG if its two rows were swapped.
 
     Space: all impressions, in whole lists of a user or request. Normalisation: the mean over the
     rows of a batch, a pair counting in both of its rows; a list's pairs are summed, each divided by
     the list's ideal DCG. Detaches: the weights, which follow from ranks and have no gradient. Since
-    ranks are those of the present scores it is the gradient of no fixed function.
+    ranks are those of the current scores, its gradient is that of no fixed function.
 
     Args:
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        lists: How long a list may be.
+        lists: Bound of the length of a list.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""AITM's constraint that no stage be more probable than the one before it (Xi et al., KDD 2021)."""
+"""AITM's penalty on a stage that is more probable than the one before it (Xi et al., KDD 2021)."""
 
 import torch
 from torch import Tensor
@@ -16,11 +16,11 @@ class MonotonicityPenalty(Loss):
     authors' code. A port (AITM-torch) sums it over the batch beside means of the cross-entropies,
     which multiplies its alpha by the batch size. Detaches: nothing. It reads no label.
 
-    It is for heads whose logits are joints. Those of conditionals cannot break the constraint, and
-    it is 0 on them.
+    It is for heads whose logits are joints. Heads of conditionals satisfy the constraint by
+    construction, and the penalty is 0.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = False
 

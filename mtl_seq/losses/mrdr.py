@@ -9,10 +9,10 @@ __all__ = ["MRDRImputation"]
 
 
 class MRDRImputation(WeightedImputation):
-    """``o (1 - p) / p^2 (e - e_hat)^2``: trains the imputed label for least variance of DR.
+    """``o (1 - p) / p^2 (e - e_hat)^2``: an imputed label that minimises the variance of DR.
 
     Its mean is unbiased for N times the variance of the doubly robust estimator where the
-    propensity is true. Code in the wild weights ``bce(r~, r)`` in the place of the square, which
+    propensity is true. Other code weights ``bce(r~, r)`` in the place of the square, which
     has another minimum where the imputation is misspecified. Space, normalisation and detachments
     are those of `WeightedImputation`.
     """

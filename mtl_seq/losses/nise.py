@@ -14,16 +14,16 @@ __all__ = ["NISE"]
 
 
 class NISE(Loss):
-    """Cross-entropy on clicks; off them, cross-entropy against the model's own prediction.
+    """Cross-entropy on clicks; elsewhere, cross-entropy against the model's prediction itself.
 
     ``o bce(q, r) + (1 - o) bce(q, q)``, all times ``alpha min(L_CTR / L_CVR, beta)``, a constant of
     the batch without a gradient.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: the constant,
-    and nothing else: were the pseudo-label detached as a habit, its gradient ``q - q`` would be
-    exactly 0 and the loss that of clicks alone. As it stands the term off the clicks is the entropy
-    of pCVR, and its least value is at pCVR 0 or 1: where conversions are rare it drives pCVR
-    towards 0 on most impressions, so that ranking may survive and calibration does not.
+    and nothing else: with a detached pseudo-label the gradient ``q - q`` would be exactly 0 and the
+    loss that of clicks alone. The term of non-clicks is the entropy of pCVR, which is smallest at
+    pCVR 0 or 1: where conversions are rare it drives pCVR towards 0 on most impressions, so that
+    the order may be preserved and calibration is not.
 
     Args:
         alpha: Scale of the balancing constant, above 0.
@@ -33,7 +33,7 @@ class NISE(Loss):
         CompositionError: A constant that is not above 0, or an infinite alpha.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = True
     reads_unclicked = False
 
@@ -50,8 +50,8 @@ class NISE(Loss):
         """Prediction and labels of B rows -> ``(B,)`` terms."""
         logit = prediction.pcvr_logit
         observed = binary_cross_entropy(logit, labels.conversion)
-        own = binary_cross_entropy(logit, logit.sigmoid())
-        terms = torch.where(labels.click > 0, observed, own)
+        entropy = binary_cross_entropy(logit, logit.sigmoid())
+        terms = torch.where(labels.click > 0, observed, entropy)
         return self._balance(prediction, labels, terms) * terms
 
     def _balance(self, prediction: FunnelPrediction, labels: FunnelLabels, terms: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Named, weighted losses: the whole loss of a model."""
+"""Objective of a model: named, weighted losses."""
 
 import math
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ class Objective(nn.Module):
         weights: Weight of a loss; 1 where absent.
 
     Raises:
-        CompositionError: No loss, a weight for a loss that is not there, or a weight that is
-            negative or not finite.
+        CompositionError: No loss, a weight of an unknown loss, or one that is negative or not
+            finite.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Objective(nn.Module):
                 raise CompositionError(
                     f"the weight of {name!r} must be at least 0 and finite, found {weight}"
                 )
-        # No ModuleDict: a loss may be named by a stage, and a stage may be called "apply" or "a.b".
+        # Not a ModuleDict: a loss may have a stage's name, and that may be "apply" or "a.b".
         self.losses = dict(losses)
         self.parts = nn.ModuleList(losses.values())
         self.weights = {name: float(weights.get(name, 1.0)) for name in losses}
@@ -58,7 +58,7 @@ class Objective(nn.Module):
 
     @property
     def debiases(self) -> bool:
-        """Whether some loss aims pCVR at all impressions and not at clicks."""
+        """Whether some loss is to make pCVR right over all impressions and not only on clicks."""
         return any(loss.debiases for loss in self.losses.values())
 
     @property

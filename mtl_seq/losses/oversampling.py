@@ -1,4 +1,4 @@
-"""Oversampling of conversions among the clicks (Weiss, 2004; a row of the ESMM paper)."""
+"""Oversampling of conversions among clicks (Weiss, 2004; a baseline of the ESMM paper)."""
 
 import math
 
@@ -16,7 +16,7 @@ __all__ = ["Oversampling"]
 class Oversampling(Loss):
     """Cross-entropy of pCVR on clicks, each conversion counted k times.
 
-    The ESMM paper tries k = 2, 3, 5 and 10. Counting a row k times is what k copies of it do. Its
+    The ESMM paper tries k = 2, 3, 5 and 10. Counting a row k times equals k copies of it. The
     optimum has the odds of the conversion times k: the order stays, the probabilities are inflated.
 
     Space: clicks. Normalisation: the mean over all impressions, copies not counted. Detaches:

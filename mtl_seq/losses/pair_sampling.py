@@ -1,4 +1,4 @@
-"""Which rows a ranking loss has `fit` bring together in a batch."""
+"""Sampling of the pairs or lists that a ranking loss compares within a batch."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ __all__ = ["Comparisons", "DrawnPairs", "WholeLists"]
 
 @dataclass(frozen=True)
 class DrawnPairs:
-    """Pairs drawn anew for every epoch, each a group of its own in the batch.
+    """Pairs drawn in every epoch, each a separate group of the batch.
 
     Attributes:
-        per_group: Pairs of each user or request that has any. Whoever saw n impressions has of the
-            order of n^2 pairs; with a fixed number each counts the same. None for as many as let
-            the better rows be met about once an epoch: the clicks per user, mostly. With more,
-            embeddings of ids overfit as they do in a second pass over a log.
-        pool: Draw as many pairs evenly from all of them instead. That is the naive way: heavy users
-            have most of the pairs and dominate.
+        per_group: Pairs of each user or request that has any. A user of n impressions has of the
+            order of n^2 pairs; with a fixed number every user has the same weight. None for as many
+            as sample the better rows about once an epoch: mostly the clicks per user. With more,
+            embeddings of ids overfit as they do in a second epoch.
+        pool: Draw as many pairs uniformly from all pairs instead, the naive way: heavy users have
+            most of the pairs and dominate.
 
     Raises:
         CompositionError: Fewer than one pair.
@@ -33,10 +33,10 @@ class DrawnPairs:
 
 @dataclass(frozen=True)
 class WholeLists:
-    """All impressions of a user or request in one batch, whose pairs are then all there.
+    """All impressions of a user or request in one batch, with all pairs of them.
 
     Attributes:
-        longest: A longer list is cut to that many impressions, drawn anew for every epoch.
+        longest: A longer list is cut to that many impressions, drawn in every epoch.
 
     Raises:
         CompositionError: Lists of fewer than two impressions.
@@ -50,4 +50,4 @@ class WholeLists:
 
 
 Comparisons = DrawnPairs | WholeLists
-"""How rows to compare come together."""
+"""How the rows to compare are sampled."""

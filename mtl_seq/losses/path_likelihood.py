@@ -12,23 +12,23 @@ __all__ = ["PathLoss"]
 
 
 class PathLoss(Loss):
-    """Cross-entropy of passing a mediator and then reaching the stage that it serves.
+    """Cross-entropy of reaching a stage through a mediator.
 
     On ESM2's funnel: of y1 y2 y3, click and action and purchase, against the product of the three
-    labels. It is no part of the paper. ESM2's own losses see y3 and y4 only through
-    ``y2 y3 + (1 - y2) y4``; with this one the two are identified.
+    labels. It is not part of the paper. ESM2's losses depend on y3 and y4 only through
+    ``y2 y3 + (1 - y2) y4``; with this loss the two are identified.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: nothing.
 
     Args:
         mediator: The mediator's name.
-        funnel: The network's stages: they say which logit is the stage's, given the mediator.
+        funnel: The network's stages, which determine the logit of the stage given the mediator.
 
     Raises:
-        CompositionError: No stage of the funnel passes such a mediator.
+        CompositionError: No stage of the funnel has such a mediator.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = False
 

@@ -11,16 +11,16 @@ __all__ = ["PotentialOutcome"]
 
 
 class PotentialOutcome(Loss):
-    """Cross-entropy of pCVR against the conversion each impression would have had if clicked.
+    """Cross-entropy of pCVR against the potential conversion of every impression.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: nothing; it
-    reads the CVR tower alone. This is the ideal loss that the others estimate.
+    reads the CVR tower alone. Its mean is the ideal risk that the other losses estimate.
 
     Raises:
         DataError: The labels carry no potential outcomes.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = True
     reads_unclicked = False
     needs_potential = True

@@ -1,4 +1,4 @@
-"""Which propensity a counterfactual loss divides by."""
+"""Propensities of counterfactual losses: source, floor and normalisation."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,26 +24,26 @@ __all__ = ["PropensityLoss", "PropensityPolicy", "check_propensity"]
 
 @dataclass(frozen=True)
 class PropensityPolicy:
-    """Where propensities come from, how small they may be, and how the weights are scaled.
+    """Source of the propensities, their floor, and the normalisation of the weights.
 
-    The propensity is ``labels.propensity`` where the labels carry one, else the network's own pCTR.
-    It is never taken to be smaller than the resolution of its type (1.2e-7 in float32), so that
-    saturated logits give finite weights.
+    The propensity is ``labels.propensity`` where there is one, else the network's pCTR, and at
+    least the resolution of its type (1.2e-7 in float32), so that saturated logits give finite
+    weights.
 
     Attributes:
         quantile: Propensities below this quantile of the batch are raised to it. An absolute floor
             copied from another log can undo the method: at a CTR of 4%, 0.1 makes nearly every
             weight equal to 10.
-        floor: An absolute floor in (0, 1) instead, as the papers have it.
+        floor: An absolute floor in (0, 1) instead, as in the papers.
         self_normalise: Scale the weights of a batch so that they add up to its number of rows.
-            This is SNIPS (Swaminathan and Joachims, NIPS 2015): of less variance, indifferent to
-            the scale of unclipped propensities, consistent and no longer unbiased. Batches with
-            few clicks are the worst case.
-        detach: Whether no gradient reaches the propensity. Without it the click tower learns to
-            inflate pCTR, which lowers the CVR loss; implementations in the wild do that by
-            accident, for example by setting `stop_gradient = True`, which torch does not know.
+            This is SNIPS (Swaminathan and Joachims, NIPS 2015): less variance, invariant to the
+            scale of unclipped propensities, consistent and no longer unbiased. Batches with few
+            clicks are the worst case.
+        detach: Whether the propensity is detached. Otherwise the click tower learns to inflate
+            pCTR, which lowers the CVR loss; some implementations do that by accident, for example
+            by setting `stop_gradient = True`, which has no effect in torch.
         source: Where `fit` takes ``labels.propensity`` from: `EvalMode`, `MovingAverage` or
-            `CrossFit`; None for the forward pass that is being trained, as in the papers.
+            `CrossFit`; None for the forward pass in training, as in the papers.
 
     Raises:
         CompositionError: A quantile outside [0, 1), or a floor outside (0, 1).
@@ -94,13 +94,13 @@ class PropensityPolicy:
         )
 
     def scaled(self, weight: Tensor, labels: FunnelLabels) -> Tensor:
-        """``(B,)`` weights as they are or, if self-normalising, adding up to the rows' number."""
+        """``(B,)`` weights, if self-normalising scaled to add up to the number of rows."""
         return self_normalised(weight, labels.weight) if self.self_normalise else weight
 
     def report(
         self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool = True
     ) -> WeightReport:
-        """How far the weights of a batch are to be trusted: those of its clicks, or of the rest."""
+        """Diagnostics of the weights of a batch: those of its clicks, or of its non-clicks."""
         with torch.no_grad():
             propensity = self.propensity_of(prediction, labels, clicked=clicked)
             floor = self.floor_of(propensity)
@@ -144,10 +144,10 @@ class PropensityLoss(Loss):
     Its gradient with respect to the click tower is exactly 0 unless the policy says otherwise.
 
     Attributes:
-        weighs_unclicked: Whether it also divides by ``1 - p`` off the clicks.
+        weighs_unclicked: Whether it also divides by ``1 - p`` on non-clicks.
 
     Args:
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
     """
 
     reads_unclicked: ClassVar[bool] = False
@@ -174,6 +174,6 @@ def check_propensity(propensity: Tensor) -> None:
         row = int(outside.nonzero()[0])
         raise DataError(
             f"`labels.propensity` must lie in (0, 1), found {float(propensity[row])} in row {row}: "
-            "where the click was certain or impossible nothing can be learned from the other "
-            "outcome; drop such rows, or leave the propensities out to use the model's pCTR"
+            "where the click was certain or impossible the other outcome is never observed; drop "
+            "such rows, or leave the propensities out to use the model's pCTR"
         )

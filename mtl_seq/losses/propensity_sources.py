@@ -1,4 +1,4 @@
-"""Propensities from elsewhere than the forward pass that is being trained; `fit` supplies them."""
+"""Sources of propensities other than the forward pass in training; `fit` supplies them."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ __all__ = ["CrossFit", "EvalMode", "MovingAverage", "PropensitySource"]
 
 @dataclass(frozen=True)
 class EvalMode:
-    """The network's own pCTR with dropout switched off, from a second forward pass.
+    """The network's pCTR without dropout, from a second forward pass.
 
-    In training mode a network with dropout gives every step another propensity of the same row.
+    With dropout a row has another propensity in every step.
     """
 
 
 @dataclass(frozen=True)
 class MovingAverage:
-    """pCTR of a copy of the network whose weights are a moving average, with dropout switched off.
+    """pCTR, without dropout, of a copy of the network whose weights are a moving average.
 
     Attributes:
-        decay: What remains of the average after a step, in [0, 1). The average starts as the plain
-            mean over the first ``1 / (1 - decay)`` steps, so that the first weights do not linger.
+        decay: Decay of the average per step, in [0, 1). The average starts as the plain mean over
+            the first ``1 / (1 - decay)`` steps, so that the initial weights lose their influence.
 
     Raises:
         CompositionError: A decay outside [0, 1).
@@ -36,14 +36,14 @@ class MovingAverage:
 
 @dataclass(frozen=True)
 class CrossFit:
-    """Each row's pCTR from a click model of the same kind that saw no row of its user.
+    """pCTR of every row from a click model of the same kind that was not fitted to its user.
 
-    Users are parted into folds; for each fold a network of the model's kind is trained on the
-    clicks of the others before the model itself. Ids that those others never showed, the user's own
-    above all, are unseen to it, so what only such an id tells of the click is lost.
+    Users are split into folds; for each fold a network of the model's kind is trained on the clicks
+    of the other folds, before the model itself. Ids that the other folds lack, above all the user's
+    id, are unseen to it, so that their information about the click is lost.
 
     Attributes:
-        folds: How many, at least 2.
+        folds: Number of folds, at least 2.
 
     Raises:
         CompositionError: Fewer than 2 folds.
@@ -57,4 +57,4 @@ class CrossFit:
 
 
 PropensitySource = EvalMode | MovingAverage | CrossFit
-"""Where a policy has `fit` take propensities from."""
+"""Source of the propensities of a policy."""

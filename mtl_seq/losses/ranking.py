@@ -1,4 +1,4 @@
-"""What ranking losses share: grades of engagement, and pairs of rows within a group."""
+"""Base of the ranking losses: grades of engagement, and pairs of rows within a group."""
 
 import math
 from abc import abstractmethod
@@ -20,26 +20,26 @@ _FIRST, _BETWEEN, _LAST = 1.0, 2.0, 3.0
 
 
 class RankingLoss(Loss):
-    """Compares rows of a batch that are of one group and of different grades.
+    """Loss of pairs of rows of one group that have different grades.
 
-    The score is the logit of pCTCVR, which it makes a score and no probability of anything: it has
-    no scale, and neither pCTR nor pCVR of the same network mean anything. Groups are
-    ``labels.group``; without them the batch is one group.
+    The score is the logit of pCTCVR. Trained by ranks it is no longer a probability: it has no
+    scale, and pCTR and pCVR of the same network have no meaning. Groups are ``labels.group``;
+    without them the batch is one group.
 
-    A row's term is the sum over the pairs that it is in, so that a pair counts in both of its rows;
-    the mean over the rows of a batch of separate pairs is the mean over its pairs.
+    A row's term is the sum over its pairs, so that a pair counts in both of its rows; the mean over
+    the rows of a batch of separate pairs is the mean over its pairs.
 
     Args:
         grades: Grade of each stage; a row has the highest of the stages it reached, 0 for none. By
             default the first stage has 1, the last 3, those between 2: purchase over cart over
             click over nothing.
-        comparisons: How `fit` brings rows together.
+        comparisons: How `fit` samples the rows to compare.
 
     Raises:
         CompositionError: A grade that is negative or infinite.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = False
     ranks_only: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class RankingLoss(Loss):
             raise CompositionError(
                 f"`grades` must name the funnel's stages {tuple(stages)}, found {tuple(grades)}"
             )
-        # Nothing happens without a click, whatever a row's other columns say.
+        # Without a click no later stage counts.
         reached = labels.stages * labels.click.unsqueeze(1)
         return (reached * reached.new_tensor([grades[stage] for stage in stages])).amax(1)
 

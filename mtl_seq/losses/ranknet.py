@@ -21,7 +21,7 @@ class RankNet(RankingLoss):
 
     Args:
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        comparisons: How `fit` brings rows together; by default an equal number of pairs of
+        comparisons: How `fit` samples the rows to compare; by default an equal number of pairs of
             every user.
     """
 

@@ -1,4 +1,4 @@
-"""One click model whose clicks weigh what came of them (the weighted logistic of YouTube, 2016)."""
+"""Click model with clicks weighted by their engagement (YouTube's weighted logistic, 2016)."""
 
 import math
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ Scale = Literal["normalised", "corrected", "raw"]
 
 
 class ReweightedClick(Loss):
-    """Cross-entropy of the click; a clicked row weighs 1 and the beta of each stage it reached.
+    """Cross-entropy of the click; a clicked row weighs 1 plus the beta of each stage it reached.
 
     The score is the logit of pCTCVR, used as that of one click model. With k(x) the mean weight of
     a click given x and k that of all clicks, the optimum of raw weights has the odds of the click
-    times k(x): expected engagement per impression nobody clicked, which is what YouTube ranks by
-    (Covington et al., RecSys 2016), and no probability. Predicted over observed clicks (PCOC) is
-    about k at a low CTR. Scaling takes the constant k out of it and leaves ``k(x) / k``: clicks
-    that are likely to convert stay inflated, the others deflated.
+    times k(x): the expected engagement per unclicked impression, by which YouTube ranks (Covington
+    et al., RecSys 2016), and not a probability. Predicted over observed clicks (PCOC) is about k at
+    a low CTR. Scaling removes the constant k and leaves ``k(x) / k``: the odds of clicks that are
+    likely to convert stay inflated, the others deflated.
 
     Space: all impressions. Normalisation: the mean over all impressions. Detaches: nothing.
 
@@ -41,7 +41,7 @@ class ReweightedClick(Loss):
         CompositionError: A beta below 0, or another scale.
     """
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = False
     reads_unclicked = False
     ranks_only = True

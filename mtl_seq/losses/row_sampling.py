@@ -1,22 +1,22 @@
-"""Rows kept or left out by a coin, the same coins for the same seed."""
+"""Bernoulli row sampling."""
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Coins"]
+__all__ = ["BernoulliSampling"]
 
 _STEPS, _SEEDS = 2**32, 2**63
 
 
-class Coins(nn.Module):
-    """Keeps rows with given probabilities: fresh coins in every training step.
+class BernoulliSampling(nn.Module):
+    """Sample rows independently with given probabilities, newly in every training step.
 
-    In eval mode nothing is drawn and a row counts by its probability, which is the expectation of
-    the coins: a validation loss carries no noise of theirs. The global generators are not touched;
-    the number of steps is part of the state, so that a resumed run draws what it would have drawn.
+    In eval mode nothing is drawn and a row counts by its probability, so that a validation loss has
+    no sampling noise. The global generators are not used; the number of steps is part of the state,
+    so that a resumed run draws the same rows as an uninterrupted one.
 
     Args:
-        seed: Seed of the coins.
+        seed: Seed of the draws.
     """
 
     steps: Tensor
@@ -27,7 +27,7 @@ class Coins(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, chance: Tensor) -> Tensor:
-        """``(B,)`` probabilities in [0, 1] -> ``(B,)`` 0 or 1, or in eval mode the same again."""
+        """``(B,)`` probabilities in [0, 1] -> ``(B,)`` 0 or 1; in eval mode the probabilities."""
         if not self.training:
             return chance
         mixed = (self.seed * _STEPS + int(self.steps)) % _SEEDS

@@ -1,4 +1,4 @@
-"""UNBIAS: rejection of clicks that were likely anyway (a row of the ESMM paper, SIGIR 2018)."""
+"""UNBIAS: rejection sampling of clicks (a baseline of the ESMM paper, SIGIR 2018)."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.functional import binary_cross_entropy, propensity_quantile
 from mtl_seq.losses.base import Loss
 from mtl_seq.losses.propensity import PropensityPolicy
-from mtl_seq.losses.row_sampling import Coins
+from mtl_seq.losses.row_sampling import BernoulliSampling
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 
 __all__ = ["Unbias"]
@@ -16,20 +16,20 @@ __all__ = ["Unbias"]
 class Unbias(Loss):
     """Cross-entropy of pCVR on accepted clicks; one is accepted with probability ``min(c / p, 1)``.
 
-    What is accepted is distributed like all impressions: IPS by resampling, with weights bounded by
-    1 / c. The constant c is a low quantile of the batch's clicked propensities. Their minimum,
-    which would bound nothing, throws nearly all clicks away: the share accepted is c / CTR then.
+    Accepted clicks are distributed like all impressions: IPS by resampling, with weights bounded by
+    1 / c. The constant c is a low quantile of the batch's clicked propensities. Their minimum would
+    bound nothing but reject nearly all clicks: the share accepted is then c / CTR.
 
-    Space: clicks, accepted to stand for all impressions. Normalisation: the mean over all
-    impressions, so that its size is c times that of IPS; its own network under Adam does not
-    notice. Detaches: the propensity, which is ``labels.propensity`` where there is one, else pCTR.
+    Space: clicks, accepted to represent all impressions. Normalisation: the mean over all
+    impressions, so that its size is c times that of IPS; Adam is invariant to that. Detaches: the
+    propensity, which is ``labels.propensity`` where there is one, else pCTR.
 
     Args:
         quantile: Quantile of the clicked propensities that is c, in [0, 1).
         seed: Seed of the draw.
 
     Attributes:
-        clicks: How many clicks training has offered so far.
+        clicks: How many clicks training has seen so far.
         accepted: How many of them were accepted.
 
     Raises:
@@ -48,7 +48,7 @@ class Unbias(Loss):
         if not 0 <= quantile < 1:
             raise CompositionError(f"`quantile` must lie in [0, 1), found {quantile}")
         self.quantile = quantile
-        self.coins = Coins(seed)
+        self.sampling = BernoulliSampling(seed)
         for name in ("clicks", "accepted"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
 
@@ -66,7 +66,7 @@ class Unbias(Loss):
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 where it was not accepted."""
-        accept: Tensor = self.coins(self.chance(prediction, labels))
+        accept: Tensor = self.sampling(self.chance(prediction, labels))
         if self.training:
             self.clicks += (labels.click > 0).sum()
             self.accepted += accept.sum()
@@ -74,5 +74,5 @@ class Unbias(Loss):
         return torch.where(accept > 0, accept * error, torch.zeros_like(error))
 
     def figures(self) -> dict[str, float]:
-        """How many clicks were offered and accepted so far."""
+        """How many clicks were seen and accepted so far."""
         return {"clicks": float(self.clicks), "accepted": float(self.accepted)}

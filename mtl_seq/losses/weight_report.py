@@ -1,4 +1,4 @@
-"""How far inverse propensity weights are to be trusted, summed over any number of batches."""
+"""Diagnostics of inverse propensity weights, summed over batches."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +10,7 @@ __all__ = ["WeightReport"]
 
 
 class WeightReport(NamedTuple):
-    """Sums over clicked rows (or over the others), each a scalar tensor; `merge` adds reports.
+    """Sums over clicked rows (or over non-clicks), each a scalar tensor; `merge` adds reports.
 
     Attributes:
         clicks: How many rows were clicked.
@@ -57,7 +57,7 @@ class WeightReport(NamedTuple):
 
     @property
     def effective_size(self) -> float:
-        """``(sum w)^2 / sum w^2``: so many clicks of equal weight tell as much; NaN without any."""
+        """``(sum w)^2 / sum w^2``, the number of equally weighted clicks; NaN without clicks."""
         return _ratio(self.total**2, self.squares)
 
     @property
@@ -67,7 +67,7 @@ class WeightReport(NamedTuple):
 
     @property
     def largest_share(self) -> float:
-        """Share of all weight that one row carries; NaN without clicks."""
+        """Share of the largest weight in their sum; NaN without clicks."""
         return _ratio(self.largest, self.total)
 
     def figures(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A metric that says why it is undefined."""
+"""Bases of the metrics: a reason where they are undefined, and the rows of one space."""
 
 from abc import abstractmethod
 from typing import Any
@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-__all__ = ["Reasoned"]
+from mtl_seq.functional import Array
+from mtl_seq.metrics.spaces import Rows, check_space, empty_reason, rows_in
+from mtl_seq.records import Space
+
+__all__ = ["Reasoned", "SpaceMetric"]
 
 
 class Reasoned(Metric):
@@ -50,3 +54,62 @@ class Reasoned(Metric):
     def reason(self) -> str | None:
         """Why the last `compute` gave NaN, or None where it did not."""
         return self._reason
+
+
+class SpaceMetric(Reasoned):
+    """Base of metrics of a prediction against a target, on the rows of one space.
+
+    Args:
+        adds: What is added up, see `Reasoned`.
+        space: ``"all"`` impressions, ``"clicks"`` or ``"non-clicks"``.
+        settings: Further arguments of the next base.
+
+    Raises:
+        DataError: Another space.
+    """
+
+    def __init__(self, *adds: object, space: Space, **settings: Any) -> None:
+        check_space(space)
+        super().__init__(*adds, space, **settings)
+        self.space: Space = space
+
+    def update(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        click: Array | None = None,
+        weight: Array | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            prediction: ``(B,)`` probabilities.
+            target: ``(B,)`` labels or true probabilities.
+            click: ``(B,)`` clicks; needed where the space is not ``"all"``.
+            weight: ``(B,)`` non-negative row weights.
+
+        Raises:
+            DataError: Columns of different lengths, or values outside [0, 1] within the space.
+        """
+        self.select(prediction, target, click, weight)
+
+    def select(
+        self,
+        prediction: Array,
+        target: Array,
+        click: Array | None,
+        weight: Array | None,
+        **others: Array,
+    ) -> None:
+        """Add the rows of the space; further columns go with them."""
+        rows = rows_in(self.space, prediction, target, click=click, weight=weight, **others)
+        self.add_rows(rows)
+
+    @abstractmethod
+    def add_rows(self, rows: Rows) -> None:
+        """Add checked rows of the space."""
+
+    def empty(self, mass: Tensor) -> str | None:
+        """Why a mean over rows of some mass is undefined; None where it is defined."""
+        return None if mass > 0 else empty_reason(self.space)

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from mtl_seq.functional import Array, calibration_bins
 from mtl_seq.functional.pointwise import ratio
+from mtl_seq.metrics.base import SpaceMetric
 from mtl_seq.metrics.exact_or_binned import EXACT_ROWS, KeptRows
-from mtl_seq.metrics.spaces import Space, check_space, empty_reason, probability, rows_in
+from mtl_seq.metrics.spaces import Rows, probability
+from mtl_seq.records import Space
 
 __all__ = ["BiasByPropensity", "BiasCurve"]
 
@@ -33,7 +35,7 @@ class BiasCurve(NamedTuple):
     relative_bias: Tensor
 
 
-class BiasByPropensity(KeptRows):
+class BiasByPropensity(SpaceMetric, KeptRows):
     """Mean and relative bias by deciles of the propensity: a `BiasCurve`, not a number.
 
     Selection bias shows as a trend: a model trained on clicks is right where clicks are likely.
@@ -50,12 +52,10 @@ class BiasByPropensity(KeptRows):
     def __init__(
         self, space: Space = "all", *, bins: int = 10, exact_rows: int = EXACT_ROWS
     ) -> None:
-        check_space(space)
-        super().__init__("by propensity", space, values=3, exact_rows=exact_rows)
-        self.space: Space = space
+        super().__init__("by propensity", space=space, values=3, exact_rows=exact_rows)
         self.bins = bins
 
-    def update(
+    def update(  # type: ignore[override]
         self,
         prediction: Array,
         target: Array,
@@ -64,21 +64,11 @@ class BiasByPropensity(KeptRows):
         click: Array | None = None,
         weight: Array | None = None,
     ) -> None:
-        """Add a batch.
+        """Add a batch as `AUC.update` does, with ``(B,)`` click propensities."""
+        self.select(prediction, target, click, weight, propensity=propensity)
 
-        Args:
-            prediction: ``(B,)`` probabilities.
-            target: ``(B,)`` labels or true probabilities.
-            propensity: ``(B,)`` click propensities.
-            click: ``(B,)`` clicks; needed where the space is not ``"all"``.
-            weight: ``(B,)`` non-negative row weights.
-
-        Raises:
-            DataError: Columns of different lengths, or values outside [0, 1] within the space.
-        """
-        rows = rows_in(
-            self.space, prediction, target, click=click, weight=weight, propensity=propensity
-        )
+    def add_rows(self, rows: Rows) -> None:
+        """Add checked rows of the space."""
         (key,) = rows.others
         probability("propensity", key)
         self.add(rows.weight, key.double(), rows.prediction, rows.target)
@@ -90,7 +80,7 @@ class BiasByPropensity(KeptRows):
         cut = partial(calibration_bins, by=key, bins=self.bins, weight=table.weight)
         mass, prediction, observed = cut(predicted, target)
         propensity = cut(key, key).predicted
-        found = BiasCurve(
+        curve = BiasCurve(
             mass,
             propensity,
             prediction,
@@ -98,4 +88,4 @@ class BiasByPropensity(KeptRows):
             prediction - observed,
             ratio(prediction, observed) - 1,
         )
-        return found, None if self.rows > 0 else empty_reason(self.space)
+        return curve, self.empty(self.rows)

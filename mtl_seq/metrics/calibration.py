@@ -13,7 +13,7 @@ from mtl_seq.functional import (
 )
 from mtl_seq.metrics.exact_or_binned import EXACT_ROWS
 from mtl_seq.metrics.ranking import ScoredRows
-from mtl_seq.metrics.spaces import Space, empty_reason
+from mtl_seq.records import Space
 
 __all__ = ["ECE", "NullECE", "Recalibration", "ReliabilityCurve"]
 
@@ -33,10 +33,6 @@ class _Binned(ScoredRows):
         super().__init__(space, exact_rows=exact_rows)
         self.bins = bins
 
-    def empty(self) -> str | None:
-        """Why there is no bin, if there is none."""
-        return None if self.rows > 0 else empty_reason(self.space)
-
 
 class ECE(_Binned):
     """Mean distance between prediction and target over bins of equal mass.
@@ -50,7 +46,7 @@ class ECE(_Binned):
         """See `mtl_seq.functional.expected_calibration_error`."""
         table = self.table()
         found = expected_calibration_error(*table.values, bins=self.bins, weight=table.weight)
-        return found, self.empty()
+        return found, self.empty(self.rows)
 
 
 class NullECE(_Binned):
@@ -64,7 +60,7 @@ class NullECE(_Binned):
         found = expected_null_ece(
             table.values[0], bins=self.bins, weight=table.weight, square=table.square
         )
-        return found, self.empty()
+        return found, self.empty(self.rows)
 
 
 class ReliabilityCurve(_Binned):
@@ -75,13 +71,14 @@ class ReliabilityCurve(_Binned):
     def measured(self) -> tuple[CalibrationBins, str | None]:
         """See `mtl_seq.functional.calibration_bins`."""
         table = self.table()
-        return calibration_bins(*table.values, bins=self.bins, weight=table.weight), self.empty()
+        curve = calibration_bins(*table.values, bins=self.bins, weight=table.weight)
+        return curve, self.empty(self.rows)
 
 
 class Recalibration(ScoredRows):
     """Intercept and slope of the logistic fit of the target on the predicted logit.
 
-    (0, 1) is right; a slope below 1 is overconfident. For the propensity hand in pCTR and clicks.
+    (0, 1) is right; a slope below 1 is overconfident. For the propensity, pass pCTR and clicks.
     """
 
     higher_is_better = None

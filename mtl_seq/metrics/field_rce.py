@@ -6,13 +6,14 @@ from torch import Tensor
 from mtl_seq.errors import DataError
 from mtl_seq.functional import Array
 from mtl_seq.functional.field_rce import field_error
-from mtl_seq.metrics.base import Reasoned
-from mtl_seq.metrics.spaces import Space, check_space, empty_reason, rows_in
+from mtl_seq.metrics.base import SpaceMetric
+from mtl_seq.metrics.spaces import Rows
+from mtl_seq.records import Space
 
 __all__ = ["FieldRCE"]
 
 
-class FieldRCE(Reasoned):
+class FieldRCE(SpaceMetric):
     """Field-level relative calibration error (Pan et al., WWW 2020), on the rows of one space.
 
     Args:
@@ -25,13 +26,11 @@ class FieldRCE(Reasoned):
     sums: Tensor
 
     def __init__(self, values: int, space: Space = "all", *, smoothing: float = 0.01) -> None:
-        check_space(space)
-        super().__init__("field", space)
+        super().__init__("field", space=space)
         self.values, self.smoothing = values, smoothing
-        self.space: Space = space
         self.add_sums("sums", 3, values)
 
-    def update(
+    def update(  # type: ignore[override]
         self,
         prediction: Array,
         target: Array,
@@ -40,20 +39,15 @@ class FieldRCE(Reasoned):
         click: Array | None = None,
         weight: Array | None = None,
     ) -> None:
-        """Add a batch.
+        """Add a batch as `AUC.update` does, with ``(B,)`` integer ids of the field's value."""
+        self.select(prediction, target, click, weight, field=field)
 
-        Args:
-            prediction: ``(B,)`` probabilities.
-            target: ``(B,)`` labels or true probabilities.
-            field: ``(B,)`` integer ids of the field's value.
-            click: ``(B,)`` clicks; needed where the space is not ``"all"``.
-            weight: ``(B,)`` non-negative row weights.
+    def add_rows(self, rows: Rows) -> None:
+        """Add checked rows of the space.
 
         Raises:
-            DataError: Columns of different lengths, ids outside their range, or values outside
-                [0, 1] within the space.
+            DataError: Ids outside their range.
         """
-        rows = rows_in(self.space, prediction, target, click=click, weight=weight, field=field)
         (ids,) = rows.others
         inside = (ids >= 0) & (ids < self.values)
         if ids.is_floating_point() or not bool(inside.all()):
@@ -70,5 +64,5 @@ class FieldRCE(Reasoned):
 
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.field_rce`."""
-        reason = None if self.sums[0].sum() > 0 else empty_reason(self.space)
-        return field_error(*self.sums, smoothing=self.smoothing), reason
+        error = field_error(*self.sums, smoothing=self.smoothing)
+        return error, self.empty(self.sums[0].sum())

@@ -7,20 +7,21 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional import Array, GroupedAUC, as_tensor, grouped_auc
-from mtl_seq.metrics.base import Reasoned
-from mtl_seq.metrics.spaces import Space, check_space, empty_reason, rows_in
+from mtl_seq.metrics.base import SpaceMetric
+from mtl_seq.metrics.spaces import Rows, empty_reason
+from mtl_seq.records import Space
 
 __all__ = ["GAUC"]
 
 
-class GAUC(Reasoned):
-    """Average of the users' own AUCs (Zhu et al., KDD 2017), on the rows of one space.
+class GAUC(SpaceMetric):
+    """Average of the AUCs within users (Zhu et al., KDD 2017), on the rows of one space.
 
-    A user's AUC needs all of her rows at once. Up to `limit` rows all are kept; beyond it whole
-    users are left out, by halves, by a hash of their id: the users that stay are a random sample
-    which depends on nothing but their ids, so the value does not depend on the order or the size of
-    batches. `share` says how many of the users were kept, `coverage` how much of the kept users'
-    mass is of users with both classes.
+    A user's AUC needs all rows of the user at once. Up to `limit` rows all are kept; beyond it the
+    users are halved, repeatedly, by a hash of their id: the users that stay are a random sample
+    which depends on their ids only, so the value does not depend on the order or the size of
+    batches. `share` is the share of the users that were kept, `coverage` the share of the kept
+    users' mass that is of users with both classes.
 
     Args:
         space: ``"all"`` impressions, ``"clicks"`` or ``"non-clicks"``.
@@ -40,11 +41,9 @@ class GAUC(Reasoned):
         by: Literal["impressions", "clicks"] = "impressions",
         limit: int = 5_000_000,
     ) -> None:
-        check_space(space)
         if by not in ("impressions", "clicks"):
             raise DataError(f"`by` must be 'impressions' or 'clicks', found {by!r}")
-        super().__init__("gauc", space, by, limit)
-        self.space: Space = space
+        super().__init__("gauc", by, limit, space=space)
         self.by = by
         self.limit = limit
         self._found: GroupedAUC | None = None
@@ -52,7 +51,7 @@ class GAUC(Reasoned):
         self.add_state("group", [], dist_reduce_fx="cat")
         self.add_state("kept", [], dist_reduce_fx="cat")
 
-    def update(
+    def update(  # type: ignore[override]
         self,
         prediction: Array,
         target: Array,
@@ -61,24 +60,21 @@ class GAUC(Reasoned):
         click: Array | None = None,
         weight: Array | None = None,
     ) -> None:
-        """Add a batch.
+        """Add a batch as `AUC.update` does, with ``(B,)`` integer ids of the user.
 
-        Args:
-            prediction: ``(B,)`` probabilities.
-            target: ``(B,)`` labels or true probabilities.
-            group: ``(B,)`` integer ids of the user.
-            click: ``(B,)`` clicks; needed by a space of clicks and where users are averaged by
-                them.
-            weight: ``(B,)`` non-negative row weights.
-
-        Raises:
-            DataError: Columns of different lengths, ids that are no integers, or values outside
-                [0, 1] within the space.
+        `click` is also needed where users are averaged by clicks.
         """
         if self.by == "clicks" and click is None:
             raise DataError("`click` must be given where users are averaged by clicks")
-        others = {"group": group} | ({"click_": click} if click is not None else {})
-        rows = rows_in(self.space, prediction, target, click=click, weight=weight, **others)
+        others = {"click_": click} if self.by == "clicks" and click is not None else {}
+        self.select(prediction, target, click, weight, group=group, **others)
+
+    def add_rows(self, rows: Rows) -> None:
+        """Add checked rows of the space.
+
+        Raises:
+            DataError: Ids that are not integers.
+        """
         ids = rows.others[0]
         if ids.is_floating_point():
             raise DataError(f"`group` must hold integer ids, found {ids.dtype}")
@@ -131,7 +127,7 @@ class GAUC(Reasoned):
         return 0.5 ** int(self.level)
 
     def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
-        # A process without rows must hand in an empty tensor of the right type.
+        # A process without rows must send an empty tensor of the right type.
         self.group = [torch.cat((*_listed(self.group), self.level.new_zeros(0)))]
         empty = torch.zeros((0, 4), dtype=torch.float64, device=self.level.device)
         self.kept = [torch.cat((*_listed(self.kept), empty))]

@@ -1,9 +1,10 @@
 """AUC and log loss of pCVR over all impressions, estimated from a log with clicks alone.
 
-Every `update` takes pCVR, what the log shows, and propensities; nothing needs the truth. What the
-estimates assume is said in `mtl_seq.functional.log_estimates`.
+Every `update` takes pCVR, the log's labels, and propensities; nothing needs the truth. For the
+assumptions see `mtl_seq.functional.ips_log_loss` and `mtl_seq.functional.dr_log_loss`.
 """
 
+from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -30,48 +31,8 @@ class _Logged(NamedTuple):
     weight: Tensor
 
 
-def _logged(
-    prediction: Array,
-    conversion: Array,
-    click: Array,
-    propensity: Array,
-    weight: Array | None,
-    **imputation: Array,
-) -> _Logged:
-    rows = rows_in(
-        "all",
-        prediction,
-        click,
-        click=None,
-        weight=weight,
-        propensity=propensity,
-        conversion=conversion,
-        **imputation,
-    )
-    clicked = rows.target > 0
-    inverted = inverse(rows.target, rows.others[0])
-    label = torch.where(clicked, rows.others[1].double(), 0.0)
-    probability("conversion", label)
-    if imputation:
-        probability("imputation", rows.others[2])
-        label = doubly_robust_label(rows.others[2].double(), inverted, label)
-    return _Logged(rows.prediction, label, inverted, rows.weight)
-
-
-class IPSAUC(KeptRows):
-    """AUC over pairs of clicks, each weighted by ``1 / (p_i p_j)``.
-
-    AUC is a ratio, so this is the IPS and the SNIPS estimate at once.
-
-    Args:
-        exact_rows: How many clicks are kept; beyond it, and over several processes, they are binned
-            by logit.
-    """
-
-    higher_is_better = True
-
-    def __init__(self, *, exact_rows: int = EXACT_ROWS) -> None:
-        super().__init__("ips", values=2, exact_rows=exact_rows)
+class _FromLog(Reasoned):
+    """Base of the estimates: columns of a log in, checked rows out."""
 
     def update(
         self,
@@ -86,7 +47,7 @@ class IPSAUC(KeptRows):
 
         Args:
             prediction: ``(B,)`` pCVR.
-            conversion: ``(B,)`` conversions; what stands off the clicks has no influence.
+            conversion: ``(B,)`` conversions; values off the clicks have no influence.
             click: ``(B,)`` clicks.
             propensity: ``(B,)`` propensities, in (0, 1] on clicks.
             weight: ``(B,)`` non-negative row weights.
@@ -95,7 +56,67 @@ class IPSAUC(KeptRows):
             DataError: Columns of different lengths, values outside their range, or a clicked row
                 without propensity.
         """
-        rows = _logged(prediction, conversion, click, propensity, weight)
+        self.select(prediction, conversion, click, propensity, weight)
+
+    def select(
+        self,
+        prediction: Array,
+        conversion: Array,
+        click: Array,
+        propensity: Array,
+        weight: Array | None,
+        **imputation: Array,
+    ) -> None:
+        """Check a batch and add its rows; an imputation makes their labels doubly robust."""
+        columns = {"propensity": propensity, "conversion": conversion, **imputation}
+        rows = rows_in("all", prediction, click, click=None, weight=weight, **columns)
+        inverted = inverse(rows.target, rows.others[0])
+        label = torch.where(rows.target > 0, rows.others[1].double(), 0.0)
+        probability("conversion", label)
+        if imputation:
+            probability("imputation", rows.others[2])
+            label = doubly_robust_label(rows.others[2].double(), inverted, label)
+        self.add_rows(_Logged(rows.prediction, label, inverted, rows.weight))
+
+    @abstractmethod
+    def add_rows(self, rows: _Logged) -> None:
+        """Add checked rows."""
+
+
+class _DoublyRobust(_FromLog):
+    """Base of the doubly robust estimates."""
+
+    def update(  # type: ignore[override]
+        self,
+        prediction: Array,
+        conversion: Array,
+        click: Array,
+        propensity: Array,
+        imputation: Array,
+        *,
+        weight: Array | None = None,
+    ) -> None:
+        """Add a batch as `IPSAUC.update` does, with ``(B,)`` imputed conversion probabilities."""
+        self.select(prediction, conversion, click, propensity, weight, imputation=imputation)
+
+
+class IPSAUC(_FromLog, KeptRows):
+    """AUC over pairs of clicks, each weighted by ``1 / (p_i p_j)``.
+
+    AUC is a ratio, so this is the IPS and the SNIPS estimate at once.
+
+    Args:
+        exact_rows: How many clicks are kept; beyond it, and over several processes, they are binned
+            by logit.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, *, exact_rows: int = EXACT_ROWS) -> None:
+        super().__init__("ips", values=2, exact_rows=exact_rows)
+
+    def add_rows(self, rows: _Logged) -> None:
+        """Add the clicks, weighted."""
         clicked = rows.inverted > 0
         scaled = (rows.weight * rows.inverted)[clicked]
         self.add(scaled, rows.prediction[clicked], rows.label[clicked])
@@ -109,7 +130,7 @@ class IPSAUC(KeptRows):
         return mass_auc(prediction, positive, negative), reason
 
 
-class DRAUC(KeptRows):
+class DRAUC(_DoublyRobust, KeptRows):
     """AUC over pairs of impressions, each row labelled by its doubly robust pseudo-label.
 
     Args:
@@ -122,37 +143,23 @@ class DRAUC(KeptRows):
     def __init__(self, *, exact_rows: int = EXACT_ROWS) -> None:
         super().__init__("dr", values=3, exact_rows=exact_rows)
 
-    def update(
-        self,
-        prediction: Array,
-        conversion: Array,
-        click: Array,
-        propensity: Array,
-        imputation: Array,
-        *,
-        weight: Array | None = None,
-    ) -> None:
-        """Add a batch: as of `IPSAUC`, and ``(B,)`` imputed conversion probabilities."""
-        rows = _logged(prediction, conversion, click, propensity, weight, imputation=imputation)
-        own = rows.weight * rows.label * (1 - rows.label)  # times the weight: a row with itself
-        self.add(rows.weight, rows.prediction, rows.label, own)
+    def add_rows(self, rows: _Logged) -> None:
+        """Add all impressions; the last column is the mass of pairs of a row with itself."""
+        itself = rows.weight * rows.label * (1 - rows.label)
+        self.add(rows.weight, rows.prediction, rows.label, itself)
 
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.dr_auc`."""
         table = self.table()
-        prediction, label, own = table.values
-        found = mass_auc(
-            prediction,
-            table.weight * label,
-            table.weight * (1 - label),
-            (table.weight * own).sum(),
-        )
-        if bool(found.isfinite()):
-            return found, None
-        return found, "pairs have no positive mass" if self.rows > 0 else empty_reason("all")
+        prediction, label, itself = table.values
+        positive, negative = table.weight * label, table.weight * (1 - label)
+        value = mass_auc(prediction, positive, negative, (table.weight * itself).sum())
+        if bool(value.isfinite()):
+            return value, None
+        return value, "pairs have no positive mass" if self.rows > 0 else empty_reason("all")
 
 
-class _Weighted(Reasoned):
+class _Weighted(_FromLog):
     """Base of the log losses that read the clicks alone."""
 
     higher_is_better = False
@@ -162,21 +169,11 @@ class _Weighted(Reasoned):
         super().__init__("weighted loss")
         self.add_sums("sums", 3)
 
-    def update(
-        self,
-        prediction: Array,
-        conversion: Array,
-        click: Array,
-        propensity: Array,
-        *,
-        weight: Array | None = None,
-    ) -> None:
-        """Add a batch: as of `IPSAUC`."""
-        rows = _logged(prediction, conversion, click, propensity, weight)
+    def add_rows(self, rows: _Logged) -> None:
+        """Add the sums of the mass, of the weights, and of the weighted losses."""
         scaled = rows.weight * rows.inverted
         loss = probability_loss(rows.prediction, rows.label)
-        parts = (rows.weight, scaled, scaled * loss)
-        self.sums += torch.stack([part.sum() for part in parts])
+        self.sums += torch.stack([part.sum() for part in (rows.weight, scaled, scaled * loss)])
 
 
 class IPSLogLoss(_Weighted):
@@ -189,7 +186,7 @@ class IPSLogLoss(_Weighted):
 
 
 class SNIPSLogLoss(_Weighted):
-    """The same over the sum of the weights, in nats."""
+    """The weighted loss over the sum of the weights, in nats."""
 
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.snips_log_loss`."""
@@ -197,7 +194,7 @@ class SNIPSLogLoss(_Weighted):
         return ratio(loss, scaled), None if scaled > 0 else empty_reason("clicks")
 
 
-class DRLogLoss(Reasoned):
+class DRLogLoss(_DoublyRobust):
     """The loss imputed on all impressions, corrected on clicks, in nats."""
 
     higher_is_better = False
@@ -207,18 +204,8 @@ class DRLogLoss(Reasoned):
         super().__init__("doubly robust loss")
         self.add_sums("sums", 2)
 
-    def update(
-        self,
-        prediction: Array,
-        conversion: Array,
-        click: Array,
-        propensity: Array,
-        imputation: Array,
-        *,
-        weight: Array | None = None,
-    ) -> None:
-        """Add a batch: as of `IPSAUC`, and ``(B,)`` imputed conversion probabilities."""
-        rows = _logged(prediction, conversion, click, propensity, weight, imputation=imputation)
+    def add_rows(self, rows: _Logged) -> None:
+        """Add the sums of the mass and of the losses."""
         loss = probability_loss(rows.prediction, rows.label)
         self.sums += torch.stack((rows.weight.sum(), (rows.weight * loss).sum()))
 

@@ -5,16 +5,16 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from mtl_seq.functional import Array
 from mtl_seq.functional.pointwise import binary_entropy, probability_loss, ratio
-from mtl_seq.metrics.base import Reasoned
-from mtl_seq.metrics.spaces import Space, check_space, empty_reason, one_class_reason, rows_in
+from mtl_seq.metrics.base import SpaceMetric
+from mtl_seq.metrics.spaces import Rows, one_class_reason
+from mtl_seq.records import Space
 
 __all__ = ["PCOC", "RMSE", "LogLoss", "MeanBias", "NormalisedEntropy", "RelativeBias"]
 
 
-class _Sums(Reasoned):
-    """Base of metrics that need sums over the rows of a space alone.
+class _Sums(SpaceMetric):
+    """Base of metrics that only need sums over the rows of a space.
 
     Args:
         space: ``"all"`` impressions, ``"clicks"`` or ``"non-clicks"``.
@@ -23,56 +23,32 @@ class _Sums(Reasoned):
     sums: Tensor
 
     def __init__(self, space: Space = "all") -> None:
-        check_space(space)
-        super().__init__(type(self).columns.__qualname__, space)
-        self.space: Space = space
+        super().__init__(type(self).column.__qualname__, space=space)
         self.add_sums("sums", 3)
 
     @staticmethod
     @abstractmethod
-    def columns(prediction: Tensor, target: Tensor) -> Tensor:
+    def column(prediction: Tensor, target: Tensor) -> Tensor:
         """What is added up beside the mass and the target, ``(n,)``."""
 
-    def update(
-        self,
-        prediction: Array,
-        target: Array,
-        *,
-        click: Array | None = None,
-        weight: Array | None = None,
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            prediction: ``(B,)`` probabilities.
-            target: ``(B,)`` labels or true probabilities.
-            click: ``(B,)`` clicks; needed where the space is not ``"all"``.
-            weight: ``(B,)`` non-negative row weights.
-
-        Raises:
-            DataError: Columns of different lengths, or values outside [0, 1] within the space.
-        """
-        rows = rows_in(self.space, prediction, target, click=click, weight=weight)
-        own = self.columns(rows.prediction, rows.target)
-        parts = (rows.weight, rows.weight * rows.target, rows.weight * own)
+    def add_rows(self, rows: Rows) -> None:
+        """Add checked rows of the space."""
+        column = self.column(rows.prediction, rows.target)
+        parts = (rows.weight, rows.weight * rows.target, rows.weight * column)
         self.sums += torch.stack([part.sum() for part in parts])
 
-    def empty(self) -> str | None:
-        """Why a mean is undefined, if it is."""
-        return None if self.sums[0] > 0 else empty_reason(self.space)
-
     def no_positive(self) -> str | None:
-        """Why a share of the positives is undefined, if it is."""
+        """Why a share of the positives is undefined; None where it is defined."""
         if self.sums[1] > 0:
             return None
-        return self.empty() or f"no positive in space {self.space!r}"
+        return self.empty(self.sums[0]) or f"no positive in space {self.space!r}"
 
 
 class _Predicted(_Sums):
     """Base of metrics of the mean prediction."""
 
     @staticmethod
-    def columns(prediction: Tensor, target: Tensor) -> Tensor:  # noqa: ARG004
+    def column(prediction: Tensor, target: Tensor) -> Tensor:  # noqa: ARG004
         """The prediction."""
         return prediction
 
@@ -81,7 +57,7 @@ class _Loss(_Sums):
     """Base of metrics of the log loss."""
 
     @staticmethod
-    def columns(prediction: Tensor, target: Tensor) -> Tensor:
+    def column(prediction: Tensor, target: Tensor) -> Tensor:
         """The cross-entropy."""
         return probability_loss(prediction, target)
 
@@ -92,7 +68,7 @@ class MeanBias(_Predicted):
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.mean_bias`."""
         mass, target, predicted = self.sums
-        return ratio(predicted - target, mass), self.empty()
+        return ratio(predicted - target, mass), self.empty(mass)
 
 
 class PCOC(_Predicted):
@@ -121,7 +97,7 @@ class LogLoss(_Loss):
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.log_loss`."""
         mass, _, loss = self.sums
-        return ratio(loss, mass), self.empty()
+        return ratio(loss, mass), self.empty(mass)
 
 
 class NormalisedEntropy(_Loss):
@@ -142,11 +118,11 @@ class RMSE(_Sums):
     higher_is_better = False
 
     @staticmethod
-    def columns(prediction: Tensor, target: Tensor) -> Tensor:
+    def column(prediction: Tensor, target: Tensor) -> Tensor:
         """The squared distance."""
         return (prediction - target) ** 2
 
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.rmse`."""
         mass, _, squared = self.sums
-        return ratio(squared, mass).sqrt(), self.empty()
+        return ratio(squared, mass).sqrt(), self.empty(mass)

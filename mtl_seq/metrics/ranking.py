@@ -3,13 +3,15 @@
 from torch import Tensor
 
 from mtl_seq.functional import Array, as_tensor, auc, ks
+from mtl_seq.metrics.base import SpaceMetric
 from mtl_seq.metrics.exact_or_binned import EXACT_ROWS, KeptRows, Table
-from mtl_seq.metrics.spaces import Space, check_space, one_class_reason, rows_in
+from mtl_seq.metrics.spaces import Rows, one_class_reason
+from mtl_seq.records import Space
 
 __all__ = ["AUC", "CTCVRAUC", "KS", "ScoredRows"]
 
 
-class ScoredRows(KeptRows):
+class ScoredRows(SpaceMetric, KeptRows):
     """Base of metrics of a prediction against a target, on the rows of one space.
 
     Args:
@@ -21,34 +23,14 @@ class ScoredRows(KeptRows):
     adds = "prediction and target"
 
     def __init__(self, space: Space = "all", *, exact_rows: int = EXACT_ROWS) -> None:
-        check_space(space)
-        super().__init__(self.adds, space, values=2, exact_rows=exact_rows)
-        self.space: Space = space
+        super().__init__(self.adds, space=space, values=2, exact_rows=exact_rows)
 
-    def update(
-        self,
-        prediction: Array,
-        target: Array,
-        *,
-        click: Array | None = None,
-        weight: Array | None = None,
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            prediction: ``(B,)`` probabilities.
-            target: ``(B,)`` labels or true probabilities.
-            click: ``(B,)`` clicks; needed where the space is not ``"all"``.
-            weight: ``(B,)`` non-negative row weights.
-
-        Raises:
-            DataError: Columns of different lengths, or values outside [0, 1] within the space.
-        """
-        rows = rows_in(self.space, prediction, target, click=click, weight=weight)
+    def add_rows(self, rows: Rows) -> None:
+        """Add checked rows of the space."""
         self.add(rows.weight, rows.prediction, rows.target)
 
     def one_class(self, table: Table) -> str | None:
-        """Why a metric that needs both classes is undefined, if it is."""
+        """Why a metric that needs both classes is undefined; None where it is defined."""
         target = table.values[1]
         return one_class_reason(
             self.space, (table.weight * target).sum(), (table.weight * (1 - target)).sum()

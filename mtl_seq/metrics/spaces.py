@@ -1,19 +1,15 @@
 """The space a metric is on, and the rows of a batch that are in it."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional import Array, as_tensor
+from mtl_seq.records import Space
 
-__all__ = ["Rows", "Space", "check_space", "rows_in"]
-
-Space = Literal["all", "clicks", "non-clicks"]
-"""All impressions, those that were clicked, or those that were not."""
-
-SPACES: tuple[Space, ...] = ("all", "clicks", "non-clicks")
+__all__ = ["Rows", "check_space", "empty_reason", "one_class_reason", "probability", "rows_in"]
 
 
 class Rows(NamedTuple):
@@ -33,9 +29,13 @@ class Rows(NamedTuple):
 
 
 def check_space(space: str) -> None:
-    """Refuse a space that is none."""
-    if space not in SPACES:
-        raise DataError(f"`space` must be one of {SPACES}, found {space!r}")
+    """Check the name of a space.
+
+    Raises:
+        DataError: Another name.
+    """
+    if space not in get_args(Space):
+        raise DataError(f"`space` must be one of {get_args(Space)}, found {space!r}")
 
 
 def rows_in(
@@ -47,11 +47,11 @@ def rows_in(
     weight: Array | None,
     **others: Array,
 ) -> Rows:
-    """The rows that count, checked; what stands in the others may be anything, NaN included.
+    """Check and select the rows of a space; other rows may hold anything, NaN included.
 
     Raises:
         DataError: Columns of different lengths, no clicks where the space needs them, or values
-            outside their range in the rows that count.
+            outside their range in the rows of the space.
     """
     columns = {"prediction": as_tensor(prediction), "target": as_tensor(target)}
     columns |= {name: as_tensor(column) for name, column in others.items()}
@@ -91,7 +91,11 @@ def rows_in(
 
 
 def probability(name: str, column: Tensor) -> None:
-    """Refuse values outside [0, 1], and tell logits by their look."""
+    """Check that values lie in [0, 1].
+
+    Raises:
+        DataError: NaN or values outside; the message says so where they look like logits.
+    """
     within = (column >= 0) & (column <= 1)  # False for NaN
     if bool(within.all()):
         return
@@ -99,7 +103,9 @@ def probability(name: str, column: Tensor) -> None:
     if missing:
         raise DataError(f"`{name}` must lie in [0, 1], found NaN in {missing:,} rows of the space")
     outside = int((~within).sum())
-    hint = "they look like logits: pass their sigmoid" if 5 * outside > len(column) else "mend them"
+    hint = (
+        "they look like logits: pass their sigmoid" if 5 * outside > len(column) else "correct them"
+    )
     raise DataError(
         f"`{name}` must lie in [0, 1], found {float(column.min()):.4g} to "
         f"{float(column.max()):.4g}, outside in {outside:,} rows of the space: {hint}"
@@ -116,12 +122,12 @@ def _check_weight(weight: Tensor) -> None:
 
 
 def empty_reason(space: Space) -> str:
-    """What an undefined metric says where it met no row."""
+    """The reason of a metric that is undefined for lack of rows."""
     return f"no rows in space {space!r}"
 
 
 def one_class_reason(space: Space, positive: Tensor, negative: Tensor) -> str | None:
-    """What an undefined metric says where a class has no mass; None where both have."""
+    """The reason of a metric that needs both classes; None where both have mass."""
     if float(positive) + float(negative) <= 0:
         return empty_reason(space)
     if float(positive) <= 0:

@@ -1,4 +1,4 @@
-"""Named models: functions that compose a bottom, a head and an objective.
+"""Named models: builders that compose a bottom, a head and an objective.
 
 Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
 """

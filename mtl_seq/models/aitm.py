@@ -21,10 +21,11 @@ def aitm(
     alpha: float = 0.6,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CTCVR each from a logit of its own, and a price on pCTCVR beyond pCTR.
+    """CTR and CTCVR from separate logits, and a penalty on pCTCVR above pCTR.
 
-    Nothing forces pCTCVR <= pCTR: the calibrator only makes it costly. pCVR is pCTCVR / pCTR, cut
-    off at 1, so where pCTR is small it varies as every quotient does; no loss trains it.
+    Nothing enforces pCTCVR <= pCTR: the paper's behavioural expectation calibrator only penalises
+    violations. pCVR is pCTCVR / pCTR, clipped at 1, with a high variance where pCTR is small; no
+    loss trains it.
 
     Losses: every stage's joint over all impressions, ``"ctr"`` and ``"ctcvr"`` on two stages and
     else by stage, and ``"calibrator"``.
@@ -42,7 +43,7 @@ def aitm(
         The model.
 
     Raises:
-        CompositionError: The funnel is no chain.
+        CompositionError: The funnel is not a chain.
     """
     objective = Objective(
         {**joint_losses(funnel), "calibrator": MonotonicityPenalty()}, {"calibrator": alpha}

@@ -1,4 +1,4 @@
-"""AMAN: unclicked impressions as failed conversions (Pan et al., ICDM 2008; a row of ESMM)."""
+"""AMAN: non-clicks as negatives of CVR (Pan et al., ICDM 2008; a baseline of ESMM)."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import AMAN, Objective
@@ -23,9 +23,9 @@ def aman(
     corrected: bool = False,
     seed: int,
 ) -> FunnelModel:
-    """The networks of `click_space`, CVR trained on clicks and a share of all other impressions.
+    """The networks of `click_space`, CVR trained on clicks and a sample of the non-clicks.
 
-    Its pCVR is too low by design, since ``p q / (p + s (1 - p))`` is what it learns, and orders
+    Its pCVR is biased low by design, since its optimum is ``p q / (p + s (1 - p))``, and orders
     impressions by their clicks as much as by their conversions. On a longer funnel the stages
     between have the losses of ESMM, named by stage.
 
@@ -33,8 +33,7 @@ def aman(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each of the two networks.
-        rate: s, the share of the unclicked impressions that is drawn; the paper tries 0.1, 0.2, 0.5
-            and 1.
+        rate: s, the share of the non-clicks that is sampled; the paper tries 0.1, 0.2, 0.5 and 1.
         corrected: Not in the paper: see `losses.AMAN`.
         seed: Seed of the initial weights and of the draw.
 
@@ -42,9 +41,6 @@ def aman(
         The model.
     """
     objective = Objective(
-        {
-            **losses_before(funnel),
-            "cvr": AMAN(rate, corrected=corrected, seed=seed),
-        }
+        {**losses_before(funnel), "cvr": AMAN(rate, corrected=corrected, seed=seed)}
     )
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

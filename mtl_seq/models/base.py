@@ -1,4 +1,4 @@
-"""A network and the objective it is trained on."""
+"""The model class, a network with its objective, and its assembly."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,26 +20,27 @@ from mtl_seq.schema import FeatureSpec
 __all__ = ["CLICK_CONVERSION", "Builder", "FunnelModel", "assemble"]
 
 CLICK_CONVERSION = Funnel.chain("click", "conversion")
-"""The funnel of most logs."""
+"""The default funnel: click, conversion."""
 
 
 class FunnelModel(nn.Module):
-    """A network with its objective; calling it is calling the network.
+    """A network with its objective; a call is a call of the network.
 
     Args:
         network: Features to prediction.
         objective: Prediction and labels to losses.
-        schedule: In what order the losses train; None for all together. `fit` keeps to it.
+        schedule: Alternating optimisation of the losses, which `fit` follows; None for one step on
+            all.
 
     Attributes:
-        dependence: How an estimator finds the dependence of click and conversion; None where the
-            model has none.
-        calibration: How an estimator calibrates pCVR once training is over, where the estimator is
-            not told otherwise; None for not at all.
+        dependence: How an estimator estimates the dependence of click and conversion; None where
+            the model has none.
+        calibration: How an estimator calibrates pCVR after training, unless its ``calibrate=`` is
+            set; None for no calibration.
 
     Raises:
         CompositionError: The network lacks a tower that a loss reads, or has one that none reads;
-            a schedule that names something else.
+            or the schedule names an unknown loss or tower.
     """
 
     dependence: DependenceConfig | None = None
@@ -61,7 +62,7 @@ class FunnelModel(nn.Module):
         self.schedule = schedule
 
     def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
-        """Features by name, ``(B,)`` each, to the prediction of B rows."""
+        """Map features by name, ``(B,)`` each, to the prediction of B rows."""
         prediction: FunnelPrediction = self.network(features)
         return prediction
 
@@ -81,17 +82,17 @@ def assemble(
     embedding: EmbeddingFactory = Embedding,
     schedule: Schedule | None = None,
 ) -> FunnelModel:
-    """Build the network an objective asks for, with weights drawn from `seed`.
+    """Build the network that an objective needs, with weights drawn from `seed`.
 
     Args:
         spec: The features.
-        objective: What the model is trained on; its extra towers are built.
+        objective: The losses; the extra towers they read are built.
         funnel: The stages.
         bottom: Builds the bottom.
-        seed: Seed of the initial weights; the global generator is left as it was.
+        seed: Seed of the initial weights; the global RNG state is restored.
         head: Builds the head.
         embedding: Builds the embedding.
-        schedule: In what order the losses train; None for all together.
+        schedule: Alternating optimisation of the losses; None for one step on all.
 
     Returns:
         The model.

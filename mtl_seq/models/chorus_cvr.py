@@ -1,4 +1,4 @@
-"""ChorusCVR (arXiv 2502.08277, WSDM 2026), as an independent re-implementation has it."""
+"""ChorusCVR (arXiv 2502.08277, WSDM 2026), after an independent re-implementation."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import (
@@ -27,18 +27,18 @@ def chorus_cvr(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """ESCM2-IPS, the same for clicks without conversion, and an alignment of the two.
+    """ESCM2-IPS, the same loss for clicks without conversion, and an alignment of the two.
 
-    The formulas come from an independent re-implementation; the weights of the losses are not
-    certain and are 1 here. There an `alignment_weight` of 0 was best. On a longer funnel the stages
-    between have the losses of ESMM, named by stage.
+    The formulas are those of an independent re-implementation; the weights of the losses are
+    uncertain and are 1 here. There an `alignment_weight` of 0 was best. On a longer funnel the
+    stages between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
         alignment_weight: Weight of the alignment.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:

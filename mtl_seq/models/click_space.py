@@ -1,12 +1,11 @@
-"""The naive model: a network of its own for CVR, trained on clicks."""
-
-from functools import partial
+"""The naive model: a separate CVR network, trained on clicks."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import ClickSpace, Objective
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.separate import assemble_separate
 from mtl_seq.models.stage_losses import losses_before
-from mtl_seq.nn import BottomFactory, MMoE, SingleTask, TowerEmbeddings
+from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["click_space"]
@@ -21,8 +20,8 @@ def click_space(
 ) -> FunnelModel:
     """Two networks that share nothing: CTR over all impressions, CVR on clicks (BASE of ESMM).
 
-    On a longer funnel every tower has its network, and the stages between have the losses of ESMM,
-    named by stage.
+    On a longer funnel every tower has a separate network, and the stages between have the losses of
+    ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -34,7 +33,4 @@ def click_space(
         The model.
     """
     objective = Objective({**losses_before(funnel), "cvr": ClickSpace()})
-    alone = partial(SingleTask, bottom=bottom)
-    return assemble(
-        spec, objective, funnel=funnel, bottom=alone, seed=seed, embedding=TowerEmbeddings
-    )
+    return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -25,7 +25,7 @@ def dbmtl(
     detach_parents: bool = False,
     seed: int,
 ) -> FunnelModel:
-    """The losses of `esmm` on towers that hand their hidden vectors to those that depend on them.
+    """The losses of `esmm` on towers that pass their hidden vectors to dependent towers.
 
     The towers' logits are conditionals of the funnel, as ESMM's are; the reference's are
     unconditional probabilities over all impressions. The two-stage losses are CTR and CTCVR; with
@@ -35,8 +35,8 @@ def dbmtl(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom; the paper's is `nn.SharedBottom`.
-        parents: For a stage, the stages it depends on; None takes the funnel's own parents.
-        detach_parents: Whether a stage's loss leaves its parents' vectors alone.
+        parents: For a stage, the stages it depends on; None takes the funnel's parents.
+        detach_parents: Whether the gradient of a stage's loss stops at its parents' vectors.
         seed: Seed of the initial weights.
 
     Returns:

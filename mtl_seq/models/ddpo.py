@@ -22,10 +22,10 @@ def ddpo(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """ESMM with a CVR loss on both spaces that a conversion propensity teaches.
+    """ESMM with a CVR loss on both spaces, with a conversion propensity as teacher off the clicks.
 
-    The paper also moves click and conversion features into the CVR tower by attention; that part
-    is not built, towers read the bottom alone. Its loss inflates pCVR, see `losses.DDPO`. On a
+    The paper also moves click and conversion features into the CVR tower by attention; that part is
+    not implemented: towers read the bottom only. Its loss inflates pCVR, see `losses.DDPO`. On a
     longer funnel the stages between have the losses of ESMM, named by stage.
 
     Args:
@@ -33,7 +33,7 @@ def ddpo(
         funnel: The stages.
         bottom: Builds the bottom.
         soft_labels: Whether clicks without conversion have the teacher's label, as in the paper.
-        propensity: Where propensities come from and how small they may be; by default
+        propensity: Source, floor and normalisation of the propensities; by default
             self-normalising.
         seed: Seed of the initial weights.
 

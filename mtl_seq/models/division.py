@@ -1,4 +1,4 @@
-"""DIVISION: pCTCVR by one network over pCTR by another (a row of ESMM, SIGIR 2018)."""
+"""DIVISION: pCTCVR of one network over pCTR of another (a baseline of ESMM, SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
@@ -18,14 +18,14 @@ def division(
     bottom: BottomFactory = MMoE,
     seed: int,
 ) -> FunnelModel:
-    """Networks for CTR and for CTCVR that share nothing; pCVR is their ratio, clipped below 1.
+    """Separate networks for CTR and for CTCVR; pCVR is their ratio, clipped below 1.
 
-    Nothing keeps pCTCVR below pCTR, and the noise of pCTCVR is divided by pCTR: pCVR is least
-    certain where clicks are rare. The losses are those of `esmm_ns`.
+    Nothing keeps pCTCVR below pCTR, and the noise of pCTCVR is divided by pCTR: pCVR has the
+    highest variance where clicks are rare. The losses are those of `esmm_ns`.
 
     Args:
         spec: The features.
-        funnel: The stages: a chain.
+        funnel: A chain of stages.
         bottom: Builds the bottom of each network.
         seed: Seed of the initial weights.
 
@@ -33,7 +33,7 @@ def division(
         The model.
 
     Raises:
-        CompositionError: A funnel that is no chain.
+        CompositionError: The funnel is not a chain.
     """
     objective = Objective(joint_losses(funnel))
     return assemble_separate(

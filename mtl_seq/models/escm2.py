@@ -22,8 +22,9 @@ def escm2_ips(
 ) -> FunnelModel:
     """ESMM with a third loss: CVR on clicks, weighted by the inverse of the detached pCTR.
 
-    The paper's lambda_c is 0.1 to 1 and its floor 0.1; here both weights are 1 and the floor is the
-    1% quantile of the propensities, since at a low CTR the paper's values leave most of the bias.
+    The paper's lambda_c is 0.1 to 1 and its propensity floor 0.1; here both weights are 1 and the
+    floor is the 1% quantile of the propensities, since at a low CTR the paper's values leave most
+    of the bias.
     On a longer funnel the stages between have the losses of ESMM, named by stage.
 
     Args:
@@ -32,7 +33,7 @@ def escm2_ips(
         bottom: Builds the bottom.
         cvr_weight: lambda_c, weight of the counterfactual loss.
         ctcvr_weight: lambda_g, weight of the CTCVR loss.
-        propensity: Where propensities come from and how small they may be;
+        propensity: Source, floor and normalisation of the propensities;
             ``PropensityPolicy(floor=0.1)`` is the paper's.
         seed: Seed of the initial weights.
 
@@ -71,8 +72,8 @@ def escm2_dr(
         bottom: Builds the bottom.
         cvr_weight: lambda_c, weight of the counterfactual loss.
         ctcvr_weight: lambda_g, weight of the CTCVR loss.
-        imputation_weight: Weight of the imputation's own loss.
-        propensity: Where propensities come from and how small they may be.
+        imputation_weight: Weight of the imputation loss.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:

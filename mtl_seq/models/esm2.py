@@ -35,11 +35,11 @@ def esm2(
     happen together must be made exclusive first.
 
     y3 and y4 are NOT identified by these losses: they enter only through y2 y3 + (1 - y2) y4, so a
-    whole line of pairs has the same loss and the same pCVR. Do not read them as probabilities of
-    the paths unless `path_weight` is positive.
+    line of pairs has the same loss and the same pCVR. Do not interpret them as probabilities of the
+    paths unless `path_weight` is positive.
 
-    Losses: ``"ctr"``; ``"ctavr"``, or ``"ctavr_<mediator>"`` for each of several; ``"ctcvr"``; by
-    its name, any further stage; with a `path_weight`, ``"path"`` or ``"path_<mediator>"``.
+    Losses: ``"ctr"``; ``"ctavr"``, or ``"ctavr_<mediator>"`` for each of several; ``"ctcvr"``; any
+    further stage by its name; with a `path_weight`, ``"path"`` or ``"path_<mediator>"``.
 
     Args:
         spec: The features.

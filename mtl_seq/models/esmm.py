@@ -18,14 +18,14 @@ def esmm(
     ctcvr_weight: float = 1.0,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CTCVR over all impressions; pCVR is what is left of pCTCVR = pCTR * pCVR.
+    """CTR and CTCVR over all impressions; pCVR follows from pCTCVR = pCTR * pCVR.
 
-    On a funnel of three or more stages every stage's joint probability is a loss of its own, named
-    by its stage: the first and the last alone would leave the towers between them unidentified. The
-    two losses of a funnel of two stages are named ``"ctr"`` and ``"ctcvr"``.
+    On a funnel of three or more stages every stage's joint probability has a loss, named by its
+    stage: the first and the last alone would not identify the towers between them. The two losses
+    of a funnel of two stages are named ``"ctr"`` and ``"ctcvr"``.
 
-    Its optimum is P(conversion | x, click), the same as that of a model trained on clicks: what
-    ESMM adds is the sharing, not a correction of selection bias.
+    Its optimum is P(conversion | x, click), the same as that of a model trained on clicks: ESMM
+    adds sharing, not a correction of selection bias.
 
     Args:
         spec: The features.

@@ -20,20 +20,21 @@ def esmm_dependent(
     dependence: DependenceConfig | None = None,
     seed: int,
 ) -> FunnelModel:
-    """Click and conversion with a log odds ratio lambda given the features, instead of none.
+    """ESMM with a log odds ratio lambda of click and potential conversion given the features.
 
-    Where something that no feature shows moves both, every other entire-space method is off. lambda
-    says by how much, and features that move clicks only say what lambda is
-    (``Schema(click_only=["position"])``): they reach the click tower alone. `FunnelEstimator` finds
-    lambda as `dependence` says; a loop of one's own trains the joint likelihood, whose lambda waits
-    until the towers stand. With ``head=partial(nn.DependentHead, learned=False)`` lambda is held.
+    With a hidden confounder every other entire-space method is biased. lambda measures by how much,
+    and is identified by features that move clicks only (``Schema(click_only=["position"])``): they
+    reach the click tower alone. `FunnelEstimator` estimates lambda as `dependence` says; a
+    user-defined training loop trains the joint likelihood, in which lambda is fixed for the first
+    steps. With ``head=partial(nn.DependentHead, learned=False)`` lambda stays fixed.
 
     Args:
         spec: The features.
         funnel: A chain of two or more stages.
         bottom: Builds the bottom.
         head: Builds the head: `nn.DependentHead` or a partial of it.
-        dependence: How an estimator finds lambda; None for the defaults of `DependenceConfig`.
+        dependence: How an estimator estimates lambda; None for the defaults of
+            `DependenceConfig`.
         seed: Seed of the initial weights.
 
     Returns:

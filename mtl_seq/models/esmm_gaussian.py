@@ -20,8 +20,8 @@ def esmm_gaussian(
 ) -> FunnelModel:
     """Heckman's selection model with networks: a bivariate probit, by its joint likelihood.
 
-    The sibling of `esmm_dependent` where what nobody logged is normal. Its correlation, too, is
-    identified by features that move clicks only, and lags behind with embeddings of ids.
+    The counterpart of `esmm_dependent` for a normal hidden confounder. Its correlation, too, is
+    identified by features that move clicks only, and converges slowly with embeddings of ids.
 
     Args:
         spec: The features.

@@ -1,12 +1,11 @@
 """ESMM-NS: ESMM without sharing (Ma et al., SIGIR 2018)."""
 
-from functools import partial
-
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.separate import assemble_separate
 from mtl_seq.models.stage_losses import joint_losses
-from mtl_seq.nn import BottomFactory, SharedBottom, SingleTask, TowerEmbeddings
+from mtl_seq.nn import BottomFactory, SharedBottom
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["esmm_ns"]
@@ -21,7 +20,7 @@ def esmm_ns(
 ) -> FunnelModel:
     """The losses of ESMM on towers that share nothing, not even embeddings.
 
-    The paper's ablation: it tells what the entire-space losses do without the sharing.
+    The paper's ablation: it isolates the entire-space losses from the sharing.
 
     Args:
         spec: The features.
@@ -33,11 +32,4 @@ def esmm_ns(
         The model.
     """
     objective = Objective(joint_losses(funnel))
-    return assemble(
-        spec,
-        objective,
-        funnel=funnel,
-        bottom=partial(SingleTask, bottom=bottom),
-        seed=seed,
-        embedding=TowerEmbeddings,
-    )
+    return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -1,4 +1,4 @@
-"""Inverse propensity scoring and SNIPS, on networks of their own and on a shared one."""
+"""Inverse propensity scoring: IPS and SNIPS on separate networks, Multi-IPW on a shared one."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def ips(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
@@ -53,7 +53,7 @@ def snips(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be; its weights are made
+        propensity: Source, floor and normalisation of the propensities; its weights are made
             self-normalising.
         seed: Seed of the initial weights.
 
@@ -81,7 +81,7 @@ def multi_ipw(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Doubly robust joint learning: an imputation and a prediction that train in turns."""
+"""Doubly robust joint learning: DR-JL, MRDR, DR-BIAS and DR-MSE."""
 
 from dataclasses import replace
 
@@ -21,10 +21,12 @@ from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
 
-__all__ = ["dr_bias", "dr_jl", "dr_mse", "joint_learning", "mrdr"]
+__all__ = ["assemble_joint_learning", "dr_bias", "dr_jl", "dr_mse", "mrdr"]
+
+SPACE: SearchSpace = {"bias_share": Range(0.0, 1.0)}
 
 
-def joint_learning(
+def assemble_joint_learning(
     spec: FeatureSpec,
     imputation: WeightedImputation,
     *,
@@ -33,7 +35,7 @@ def joint_learning(
     seed: int,
     double: bool = False,
 ) -> FunnelModel:
-    """CTR, CVR and imputation networks that share nothing, the last two trained in turns.
+    """Separate networks for CTR, CVR and imputation, the last two by alternating optimisation.
 
     Every batch first fits the imputed label with pCVR frozen, then pCVR and pCTR with the imputed
     label frozen.
@@ -44,25 +46,22 @@ def joint_learning(
         funnel: The stages.
         bottom: Builds the bottom of each network.
         seed: Seed of the initial weights.
-        double: Whether the imputation takes over the CVR network's weights at the start of every
+        double: Whether the CVR network's weights are copied to the imputation at the start of every
             epoch. It then sees what the CVR tower sees. On a funnel of three or more stages pCVR is
-            no single network, and there is nothing to take over.
+            no single network, and nothing is copied.
 
     Returns:
         The model.
     """
-    predicted = {
-        **losses_before(funnel),
-        "cvr": DoublyRobust(imputation.propensity),
-    }
+    predicted = {**losses_before(funnel), "cvr": DoublyRobust(imputation.propensity)}
     objective = Objective({**predicted, "imputation": imputation})
     double = double and len(funnel.names) == 2
     if double:
         hidden = dict(spec.hidden_from)
         spec = replace(spec, hidden_from={**hidden, "imputation": hidden.get(funnel.last, ())})
     schedule = Schedule(
-        turns=(("imputation",), tuple(predicted)),
-        copies=((funnel.last, "imputation"),) if double else (),
+        steps=(("imputation",), tuple(predicted)),
+        weight_copies=((funnel.last, "imputation"),) if double else (),
     )
     return assemble_separate(
         spec, objective, funnel=funnel, bottom=bottom, seed=seed, schedule=schedule
@@ -77,23 +76,25 @@ def dr_jl(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """Networks of CTR, CVR and imputed label that share nothing; the last two train in turns.
+    """DR-JL (Wang et al., ICML 2019): doubly robust CVR and its imputation, trained alternately.
 
-    The imputed label is fitted with weights 1/p. Every batch fits it with pCVR frozen, then pCVR
-    with the imputed label frozen. On a longer funnel the stages between have the losses of ESMM.
+    CTR, CVR and imputed label have separate networks; the imputed label is fitted with weights 1/p.
+    Every batch fits it with pCVR frozen, then pCVR with the imputed label frozen. On a longer
+    funnel the stages between have the losses of ESMM.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
         The model.
     """
-    imputation = Imputation(propensity)
-    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed)
+    return assemble_joint_learning(
+        spec, Imputation(propensity), funnel=funnel, bottom=bottom, seed=seed
+    )
 
 
 def mrdr(
@@ -104,25 +105,26 @@ def mrdr(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """`dr_jl` with an imputation fitted for least variance, and double learning.
+    """MRDR (Guo et al., SIGIR 2021): `dr_jl` with an imputation fitted for least variance.
 
-    At the start of every epoch the imputation takes over the weights of the CVR network, and sees
-    what that sees. With one pass, the default, it is a common start. On a longer funnel pCVR is no
-    single network, and the imputation keeps its own weights. The authors' code adds sampled
-    non-clicks to the prediction step; here all rows of a batch are in it.
+    Double learning: at the start of every epoch the CVR network's weights are copied to the
+    imputation, which sees the same features. With one epoch, the default, the two start from the
+    same weights. On a longer funnel pCVR is no single network, and nothing is copied. The authors'
+    code adds sampled non-clicks to the prediction step; here it uses all rows of a batch.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
         The model.
     """
-    imputation = MRDRImputation(propensity)
-    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True)
+    return assemble_joint_learning(
+        spec, MRDRImputation(propensity), funnel=funnel, bottom=bottom, seed=seed, double=True
+    )
 
 
 def dr_bias(
@@ -133,25 +135,21 @@ def dr_bias(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """`mrdr` with an imputation fitted for a small bound on the bias of DR.
-
-    Double learning is that of `mrdr`.
+    """`mrdr` with an imputation fitted for a small bound on the bias of DR (Dai et al., KDD 2022).
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         seed: Seed of the initial weights.
 
     Returns:
         The model.
     """
-    imputation = DRBiasImputation(propensity)
-    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True)
-
-
-SPACE: SearchSpace = {"bias_share": Range(0.0, 1.0)}
+    return assemble_joint_learning(
+        spec, DRBiasImputation(propensity), funnel=funnel, bottom=bottom, seed=seed, double=True
+    )
 
 
 def dr_mse(
@@ -163,15 +161,13 @@ def dr_mse(
     bias_share: float = 0.5,
     seed: int,
 ) -> FunnelModel:
-    """`mrdr` with an imputation that trades the bias of DR against its variance.
-
-    Double learning is that of `mrdr`.
+    """`mrdr` with an imputation that trades the bias of DR against its variance (Dai et al., 2022).
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be.
+        propensity: Source, floor and normalisation of the propensities.
         bias_share: Share of DR-BIAS's weight in [0, 1]; the paper tunes it.
         seed: Seed of the initial weights.
 
@@ -179,4 +175,6 @@ def dr_mse(
         The model.
     """
     imputation = DRMSEImputation(propensity, bias_share=bias_share)
-    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True)
+    return assemble_joint_learning(
+        spec, imputation, funnel=funnel, bottom=bottom, seed=seed, double=True
+    )

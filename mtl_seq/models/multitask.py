@@ -1,4 +1,4 @@
-"""The control: CTR and CVR share a network, CVR is masked to clicks."""
+"""The control: multi-task learning with CVR masked to clicks, by bottom."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import ClickSpace, Objective
@@ -18,11 +18,10 @@ def multitask(
     bottom: BottomFactory = MMoE,
     seed: int,
 ) -> FunnelModel:
-    """Plain multi-task learning, the row every entire-space method must be compared with.
+    """The control of every entire-space method: CTR and CVR on one network, CVR masked to clicks.
 
-    It shares all that ESMM shares and has no entire-space CVR term. On a longer funnel the stages
-    between have that of ESMM, named by stage, so that what pCVR is trained on stays the only
-    difference.
+    It shares all that ESMM shares and has no entire-space CVR loss. On a longer funnel the stages
+    between have the losses of ESMM, named by stage, so that the CVR loss is the only difference.
 
     Args:
         spec: The features.
@@ -44,9 +43,7 @@ def mmoe(
     bottom: BottomFactory = MMoE,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CVR on shared experts with a gate each, CVR masked to clicks.
-
-    It is `multitask` on that bottom.
+    """MMoE (Ma et al., KDD 2018): `multitask` on shared experts with one gate per tower.
 
     Args:
         spec: The features.
@@ -67,9 +64,7 @@ def omoe(
     bottom: BottomFactory = OMoE,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CVR on experts that one gate mixes for both, CVR masked to clicks.
-
-    It is `multitask` on that bottom, the control of `mmoe`.
+    """`multitask` on experts that one gate mixes for all towers: the control of `mmoe`.
 
     Args:
         spec: The features.
@@ -90,10 +85,10 @@ def ple(
     bottom: BottomFactory = PLE,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CVR on own and shared experts in levels, CVR masked to clicks.
+    """PLE (Tang et al., RecSys 2020): `multitask` on tower-specific and shared experts in levels.
 
-    It is `multitask` on that bottom. Masking CVR to its own sample space, as the paper does, is the
-    click-space loss: it corrects no selection bias.
+    Masking CVR to its own sample space, as the paper does, is the click-space loss: it does not
+    correct selection bias.
 
     Args:
         spec: The features.
@@ -114,9 +109,7 @@ def shared_bottom(
     bottom: BottomFactory = SharedBottom,
     seed: int,
 ) -> FunnelModel:
-    """CTR and CVR on one shared stack, CVR masked to clicks.
-
-    It is `multitask` on that bottom, and what every mixture of experts must beat.
+    """`multitask` on one shared MLP: the baseline of every mixture of experts.
 
     Args:
         spec: The features.
@@ -137,15 +130,12 @@ def single_task(
     bottom: BottomFactory = SharedBottom,
     seed: int,
 ) -> FunnelModel:
-    """A plain network for CTR and another for CVR on clicks.
-
-    It is `click_space` with a plain stack in place of experts: the row without any sharing in a
-    table of bottoms.
+    """`click_space` with an MLP per tower instead of experts: the baseline without any sharing.
 
     Args:
         spec: The features.
         funnel: The stages.
-        bottom: Builds each tower's stack.
+        bottom: Builds each tower's bottom.
         seed: Seed of the initial weights.
 
     Returns:

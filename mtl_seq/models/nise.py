@@ -22,10 +22,10 @@ def nise(
     beta: float = 50.0,
     seed: int,
 ) -> FunnelModel:
-    """CTR, and CVR that is its own label off the clicks; no CTCVR loss.
+    """CTR, and CVR with pseudo-labels off the clicks; no CTCVR loss.
 
-    The term off the clicks lessens the entropy of pCVR, which where conversions are rare drives it
-    towards 0: look at its calibration before using it. On a longer funnel the stages between have
+    The term off the clicks reduces the entropy of pCVR, which drives it towards 0 where conversions
+    are rare: check its calibration before using it. On a longer funnel the stages between have
     the losses of ESMM, named by stage.
 
     Args:
@@ -39,10 +39,5 @@ def nise(
     Returns:
         The model.
     """
-    objective = Objective(
-        {
-            **losses_before(funnel),
-            "cvr": NISE(alpha=alpha, beta=beta),
-        }
-    )
+    objective = Objective({**losses_before(funnel), "cvr": NISE(alpha=alpha, beta=beta)})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

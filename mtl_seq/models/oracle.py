@@ -1,4 +1,4 @@
-"""The oracle: trained on what nobody can observe, so in simulation only."""
+"""The oracle: trained on potential outcomes, in simulation only."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective, PotentialOutcome
@@ -19,7 +19,7 @@ def oracle(
 ) -> FunnelModel:
     """The network of the control, its CVR tower trained on every impression's potential conversion.
 
-    It marks what this network could reach were there no selection at all. Fit it with
+    It marks what the network could reach without selection. Fit it with
     ``FunnelEstimator(oracle, ...).fit(log, truth=truth)``.
 
     Args:

@@ -1,4 +1,4 @@
-"""Oversampling of conversions (Weiss, SIGKDD Explorations 2004; a row of ESMM)."""
+"""Oversampling of conversions (Weiss, SIGKDD Explorations 2004; a baseline of ESMM)."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective, Oversampling
@@ -40,9 +40,6 @@ def oversampling(
         The model.
     """
     objective = Objective(
-        {
-            **losses_before(funnel),
-            "cvr": Oversampling(factor, corrected=corrected),
-        }
+        {**losses_before(funnel), "cvr": Oversampling(factor, corrected=corrected)}
     )
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -20,23 +20,23 @@ def pairwise_ranker(
     comparisons: Comparisons | None = None,
     seed: int,
 ) -> FunnelModel:
-    """The network of ESMM, trained to order each user's impressions by what came of them.
+    """The network of ESMM, trained to order each user's impressions by their engagement.
 
-    The logit of pCTCVR is the score, and no probability: a fitted estimator predicts one column
-    ``score``, and a report says n/a to every figure but those of order. The schema's `group` says
-    whose impressions are compared: the user, or the request. The network does not see the group's
-    own target encodings: they leave a row's own label out, so that of two rows of one user the
-    clicked one has the lower, which is all that a comparison would learn from them. The same goes
-    for any id that is the same throughout a group, such as the user where a request is the group:
-    such a log is better encoded without them, `Encoding(target_encoding=None)`.
+    The score is the logit of pCTCVR, not a probability: a fitted estimator predicts one column
+    ``score``, and a report gives ranking metrics only. The schema's `group` defines which
+    impressions are compared: those of a user, or of a request. The network does not see the group's
+    target encodings: they leave a row's label out, so that of two rows of one user the clicked one
+    has the lower encoding, and pairwise losses would learn nothing else. The same holds for any id
+    that is constant within a group, such as the user where a request is the group: encode such a
+    log without them, `Encoding(target_encoding=None)`.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        comparisons: How rows come together; by default ``losses.DrawnPairs()``, the same number of
-            pairs of every user. ``losses.DrawnPairs(pool=True)`` is the naive pool.
+        comparisons: How pairs are sampled; by default ``losses.DrawnPairs()``, the same number of
+            pairs of every user. ``losses.DrawnPairs(pool=True)`` pools all users, the naive form.
         seed: Seed of the initial weights.
 
     Returns:
@@ -55,14 +55,14 @@ def lambda_ranker(
     longest: int = 200,
     seed: int,
 ) -> FunnelModel:
-    """`pairwise_ranker` with pairs weighted by what they mean to NDCG, in whole lists.
+    """`pairwise_ranker` with pairs weighted by their change of NDCG, in whole lists.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
         grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        longest: A user's list is cut to that many impressions, drawn anew for every epoch.
+        longest: Longest list of a user; longer ones are subsampled in every epoch.
         seed: Seed of the initial weights.
 
     Returns:

@@ -139,43 +139,44 @@ class CalibrationConfig:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Turns that every batch goes through, an optimiser step each.
+    """Alternating optimisation: several optimiser steps per batch, each on some of the losses.
 
-    In a turn only its own losses are minimised; what they do not reach stays as it is. Where towers
-    share nothing, one turn therefore freezes what the other trains.
+    A step minimises its losses only; parameters that they do not reach are left unchanged. Where
+    towers share nothing, a step therefore freezes the networks that the other steps train.
 
     Attributes:
-        turns: Names of the losses of each turn; a loss may be in several.
-        copies: Pairs of towers ``(source, target)``: at the start of every epoch the target takes
-            over all of the source's weights.
+        steps: Names of the losses of each step; a loss may be in several.
+        weight_copies: Pairs of towers ``(source, target)``: at the start of every epoch all weights
+            of the source are copied to the target.
 
     Raises:
-        CompositionError: No turn, or one without a loss.
+        CompositionError: No step, or one without a loss.
     """
 
-    turns: Sequence[Sequence[str]]
-    copies: Sequence[tuple[str, str]] = ()
+    steps: Sequence[Sequence[str]]
+    weight_copies: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
-        if not self.turns or not all(self.turns):
+        if not self.steps or not all(self.steps):
             raise CompositionError(
-                f"`turns` must hold at least one turn of at least one loss, found {self.turns}"
+                f"`steps` must hold at least one step of at least one loss, found {self.steps}"
             )
 
     def check(self, losses: Sequence[str], towers: Sequence[str]) -> None:
-        """Whether the losses of an objective and the towers of a network fit.
+        """Check the schedule against the losses of an objective and the towers of a network.
 
         Raises:
-            CompositionError: A loss or tower that is not there, or a loss that never trains.
+            CompositionError: An unknown loss or tower, or a loss that no step trains.
         """
-        named = [name for turn in self.turns for name in turn]
+        named = [name for step in self.steps for name in step]
         if set(named) != set(losses):
             raise CompositionError(
-                f"`turns` must name each of the objective's losses {tuple(losses)}, found {named}"
+                f"`steps` must name each of the objective's losses {tuple(losses)}, found {named}"
             )
-        for pair in self.copies:
+        for pair in self.weight_copies:
             for tower in pair:
                 if tower not in towers:
                     raise CompositionError(
-                        f"`copies` must name towers of the network {tuple(towers)}, found {tower!r}"
+                        f"`weight_copies` must name towers of the network {tuple(towers)}, found "
+                        f"{tower!r}"
                     )

@@ -1,4 +1,4 @@
-"""Sample reweighting: one click model, its clicks weighted by what came of them."""
+"""Sample reweighting: one click model, its clicks weighted by engagement."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ def reweighted(
 ) -> FunnelModel:
     """The network of ESMM as one click model, trained on weighted clicks.
 
-    Its score is the logit of a click weighted by engagement, and no probability: a fitted estimator
+    Its score is the logit of an engagement-weighted click, not a probability: a fitted estimator
     predicts one column ``score``. Its sigmoid has the odds of pCTR times k(x) / k; see
     `losses.ReweightedClick`.
 
@@ -31,7 +31,7 @@ def reweighted(
         funnel: The stages.
         bottom: Builds the bottom.
         engagement: What each stage after the click adds to the weight of a click; by default 1.
-        scale: What becomes of the weights' mean.
+        scale: How the weights are scaled.
         seed: Seed of the initial weights.
 
     Returns:

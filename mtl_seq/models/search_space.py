@@ -1,7 +1,7 @@
-"""What a search may turn: the ranges of a builder's own arguments.
+"""Search spaces: ranges of a builder's arguments.
 
-A builder's weights of losses, its propensity policy and its bottom are read from its signature; what
-else it takes stands beside it, as ``SPACE`` of its file.
+Loss weights, the propensity policy and the bottom are read from a builder's signature; ranges of
+other arguments are in ``SPACE`` of its module.
 """
 
 import inspect
@@ -22,12 +22,12 @@ Value = bool | float | int | str | None
 
 
 class Range(NamedTuple):
-    """Numbers between two ends.
+    """An interval of numbers.
 
     Attributes:
-        low: The least.
-        high: The greatest.
-        log: Whether they are even in their logarithm.
+        low: The lower bound.
+        high: The upper bound.
+        log: Whether to search on a logarithmic scale.
     """
 
     low: float
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
     """One of several values.
 
     Attributes:
-        options: The values.
+        options: The values to choose from.
     """
 
     options: tuple[Value, ...]
@@ -58,43 +58,43 @@ _HIDDEN = Choice(("32,16", "64,32", "128,64"))
 
 
 def search_space(builder: Builder) -> SearchSpace:
-    """The ranges of a builder's arguments; those that a partial of it has set are left out.
+    """The search space of a builder, without arguments that a partial of it has set.
 
     Args:
         builder: A builder, or a ``functools.partial`` of one.
 
     Returns:
         Ranges by name: ``<loss>_weight`` from a tenth to ten times its default, quantile and
-        self-normalisation of the propensity policy, experts and widths of the bottom, and what the
-        builder's file names in ``SPACE``.
+        self-normalisation of the propensity policy, experts and widths of the bottom, and the
+        ranges in ``SPACE`` of the builder's module.
     """
-    inner, given = _parts(builder)
-    taken = inspect.signature(inner).parameters
-    found: dict[str, Range | Choice] = {}
-    for name, parameter in taken.items():
+    target, bound = _parts(builder)
+    arguments = inspect.signature(target).parameters
+    space: dict[str, Range | Choice] = {}
+    for name, parameter in arguments.items():
         if name.endswith("_weight") and isinstance(parameter.default, float):
             middle = parameter.default or 0.1
-            found[name] = Range(middle / 10, middle * 10, log=True)
-    own: SearchSpace = getattr(sys.modules[inner.__module__], "SPACE", {})
-    found |= {name: one for name, one in own.items() if name in taken}
-    if "propensity" in taken:
-        found["propensity.quantile"] = Range(0.001, 0.1, log=True)
-        found["propensity.self_normalise"] = Choice((False, True))
-    if "bottom" in taken:
-        bottom, settled = _parts(given.get("bottom", taken["bottom"].default))
+            space[name] = Range(middle / 10, middle * 10, log=True)
+    declared: SearchSpace = getattr(sys.modules[target.__module__], "SPACE", {})
+    space |= {name: values for name, values in declared.items() if name in arguments}
+    if "propensity" in arguments:
+        space["propensity.quantile"] = Range(0.001, 0.1, log=True)
+        space["propensity.self_normalise"] = Choice((False, True))
+    if "bottom" in arguments:
+        bottom, bottom_keywords = _parts(bound.get("bottom", arguments["bottom"].default))
         if bottom is not nn.SingleTask:
             nested = {**_BOTTOMS.get(bottom, {}), "bottom.hidden": _HIDDEN}
-            arguments = inspect.signature(bottom).parameters
-            found |= {
-                name: one
-                for name, one in nested.items()
-                if (last := name.split(".")[1]) in arguments and last not in settled
+            of_bottom = inspect.signature(bottom).parameters
+            space |= {
+                name: values
+                for name, values in nested.items()
+                if (last := name.split(".")[1]) in of_bottom and last not in bottom_keywords
             }
-    return {name: one for name, one in found.items() if name not in given or "." in name}
+    return {name: values for name, values in space.items() if name not in bound or "." in name}
 
 
 def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
-    """The builder with these arguments.
+    """Bind arguments of a search space to a builder.
 
     Args:
         builder: A builder, or a partial of one.
@@ -103,16 +103,16 @@ def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
     Raises:
         CompositionError: An argument that the builder does not have.
     """
-    inner, given = _parts(builder)
-    taken = inspect.signature(inner).parameters
+    target, bound = _parts(builder)
+    arguments = inspect.signature(target).parameters
     flat: dict[str, Any] = {}
     bottom: dict[str, Any] = {}
     policy: dict[str, Any] = {}
     for name, value in values.items():
         head, _, tail = name.partition(".")
-        if head not in taken or (tail and head not in ("bottom", "propensity")):
+        if head not in arguments or (tail and head not in ("bottom", "propensity")):
             raise CompositionError(
-                f"{inner.__name__} has no argument {name!r}: known are {sorted(taken)}"
+                f"{target.__name__} has no argument {name!r}: known are {sorted(arguments)}"
             )
         if head == "bottom" and tail:
             bottom[tail] = _widths(value) if tail == "hidden" else value
@@ -121,21 +121,21 @@ def applied(builder: Builder, values: Mapping[str, Value]) -> Builder:
         else:
             flat[name] = value
     if bottom:
-        flat["bottom"] = partial(given.get("bottom", taken["bottom"].default), **bottom)
+        flat["bottom"] = partial(bound.get("bottom", arguments["bottom"].default), **bottom)
     if policy:
-        flat["propensity"] = replace(given.get("propensity") or PropensityPolicy(), **policy)
+        flat["propensity"] = replace(bound.get("propensity") or PropensityPolicy(), **policy)
     return partial(builder, **flat) if flat else builder
 
 
 def _parts(function: Callable[..., Any]) -> tuple[Any, dict[str, Any]]:
-    """What a partial, or one of a partial, calls, and with what."""
-    given: dict[str, Any] = {}
+    """The function that a (nested) partial calls, and its keywords."""
+    bound: dict[str, Any] = {}
     while isinstance(function, partial):
-        given = {**function.keywords, **given}
+        bound = {**function.keywords, **bound}
         function = function.func
-    return function, given
+    return function, bound
 
 
 def _widths(value: Value) -> tuple[int, ...]:
-    """``"64,32"`` as ``(64, 32)``: a choice of a study is a text or a number."""
+    """``"64,32"`` as ``(64, 32)``: options of a study are texts or numbers."""
     return tuple(int(width) for width in str(value).split(","))

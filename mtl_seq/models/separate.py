@@ -1,4 +1,4 @@
-"""Networks that share nothing: what a CVR method of its own, without multi-task learning, has."""
+"""Assemble models whose towers share nothing: methods without multi-task learning."""
 
 from functools import partial
 
@@ -6,13 +6,7 @@ from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
 from mtl_seq.models.base import FunnelModel, assemble
 from mtl_seq.models.policies import Schedule
-from mtl_seq.nn import (
-    BottomFactory,
-    HeadFactory,
-    ParallelHead,
-    SingleTask,
-    TowerEmbeddings,
-)
+from mtl_seq.nn import BottomFactory, HeadFactory, ParallelHead, SingleTask, TowerEmbeddings
 from mtl_seq.schema import FeatureSpec
 
 __all__ = ["assemble_separate"]
@@ -28,16 +22,16 @@ def assemble_separate(
     head: HeadFactory = ParallelHead,
     schedule: Schedule | None = None,
 ) -> FunnelModel:
-    """`assemble` with a bottom and embeddings for every tower.
+    """`assemble` with a separate bottom and separate embeddings for every tower.
 
     Args:
         spec: The features.
-        objective: What the model is trained on; its extra towers are built.
+        objective: The losses; the extra towers they read are built.
         funnel: The stages.
         bottom: Builds the bottom of each tower.
         seed: Seed of the initial weights.
         head: Builds the head.
-        schedule: In what order the losses train; None for all together.
+        schedule: Alternating optimisation of the losses; None for one step on all.
 
     Returns:
         The model.

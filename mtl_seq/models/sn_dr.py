@@ -5,7 +5,7 @@ from dataclasses import replace
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Imputation, PropensityPolicy
 from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
-from mtl_seq.models.joint_learning import joint_learning
+from mtl_seq.models.joint_learning import assemble_joint_learning
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
 
@@ -20,7 +20,7 @@ def sn_dr(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """`dr_jl` with self-normalised weights: bounded however small a propensity is.
+    """`dr_jl` with self-normalised weights, which bound the loss at any propensity.
 
     StableDR itself also learns a propensity under a constraint that makes the mean imputed error on
     weighted clicks that of all impressions; this does not.
@@ -29,7 +29,7 @@ def sn_dr(
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom of each network.
-        propensity: Where propensities come from and how small they may be; its weights are made
+        propensity: Source, floor and normalisation of the propensities; its weights are made
             self-normalising.
         seed: Seed of the initial weights.
 
@@ -37,5 +37,6 @@ def sn_dr(
         The model.
     """
     scaled = replace(propensity or PropensityPolicy(), self_normalise=True)
-    imputation = Imputation(scaled)
-    return joint_learning(spec, imputation, funnel=funnel, bottom=bottom, seed=seed)
+    return assemble_joint_learning(
+        spec, Imputation(scaled), funnel=funnel, bottom=bottom, seed=seed
+    )

@@ -1,4 +1,4 @@
-"""The losses of ESMM, on any funnel."""
+"""Entire-space losses of the stages, on any funnel."""
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
@@ -34,8 +34,8 @@ def joint_losses(funnel: Funnel) -> dict[str, Loss]:
 def losses_before(funnel: Funnel) -> dict[str, Loss]:
     """Cross-entropy of the joint of every stage before the last, over all impressions.
 
-    Every model has these, whatever its CVR loss: pCVR alone is a product over the stages between,
-    and would leave their towers unidentified. Models differ in what they do to pCVR only.
+    Every model has these, whatever its CVR loss: pCVR is a product over the stages between, and its
+    loss alone would not identify their towers. Models differ in the CVR loss only.
 
     Args:
         funnel: The stages.
@@ -44,7 +44,7 @@ def losses_before(funnel: Funnel) -> dict[str, Loss]:
         ``"ctr"`` for the first, then the stages between by name, in the funnel's order.
 
     Raises:
-        CompositionError: A stage between that has the name of a loss.
+        CompositionError: An intermediate stage has the name of a loss.
     """
     for stage in funnel.names[1:-1]:
         if stage in _LOSSES:

@@ -1,4 +1,4 @@
-"""The model to start with: a recipe of this package, from its parts."""
+"""Targeted direct method: label imputation, then propensity-weighted targeting of the mean."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import DirectMethod, LabelImputation, Objective
@@ -21,23 +21,29 @@ def targeted(
     calibration: CalibrationConfig | None = _CALIBRATION,
     seed: int = 0,
 ) -> FunnelModel:
-    """CVR imputed from all that is known, its mean set by weighted clicks after training.
+    """Label imputation, the direct method, and propensity-weighted targeting of the mean.
 
     1. CTR, CVR and an imputation share embeddings and bottom. The imputation sees every feature and
-       is fitted to clicks (`LabelImputation`); pCVR learns from it on every impression
-       (`DirectMethod`). No weight is in training, so that nothing costs pCTR.
-    2. Once training is over a constant is added to the logit of pCVR, such that its mean over the
-       clicked training rows, weighted by 1 / pCTR, is that of their conversions. pCTR is detached,
+       is fitted to clicks (`LabelImputation`); pCVR is fitted to the imputed label of every
+       impression (`DirectMethod`). Training uses no weights, so that pCTR does not suffer.
+    2. After training a constant is added to the logit of pCVR, such that its mean over the clicked
+       training rows, weighted by 1 / pCTR, equals that of their conversions. pCTR is detached,
        recalibrated on the training rows' clicks, and floored at its 1% quantile.
 
-    This is the shape of targeted learning (van der Laan and Rubin, 2006). With infinite data mean
-    pCVR over all impressions is right where the propensity is, whatever the imputation; or where
-    pCVR is, whatever the propensity. Nothing repairs what moves click and conversion and is in no
-    column.
+    With infinite data mean pCVR over all impressions is right where the propensity is, whatever the
+    imputation; or where pCVR is, whatever the propensity. Neither step corrects a hidden
+    confounder.
 
-    `FunnelEstimator` does the second step; a loop of one's own has to (docs/default.md). On a
-    longer funnel the stages between have the losses of ESMM, named by stage, and the constant is
-    that of the last stage given the first.
+    The composition is this package's; its parts are published. Step 2 is the fluctuation of
+    targeted maximum likelihood (van der Laan and Rubin, 2006) with an intercept and
+    inverse-propensity weights. Unlike there, the initial fit is a network's and the result is a
+    prediction for every impression, without cross-fitting or influence-function intervals. Unlike
+    in doubly robust joint learning (`dr_jl`, `mrdr`) and TDR-CL (Li et al., ICLR 2023),
+    propensities enter after training only.
+
+    `FunnelEstimator` does the second step; a user-defined training loop has to (docs/default.md).
+    On a longer funnel the stages between have the losses of ESMM, named by stage, and the constant
+    is that of the last stage given the first.
 
     Args:
         spec: The features.
@@ -50,11 +56,7 @@ def targeted(
         The model.
     """
     objective = Objective(
-        {
-            **losses_before(funnel),
-            "cvr": DirectMethod(),
-            "imputation": LabelImputation(),
-        }
+        {**losses_before(funnel), "cvr": DirectMethod(), "imputation": LabelImputation()}
     )
     model = assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
     model.calibration = calibration

@@ -1,4 +1,4 @@
-"""UNBIAS: rejection of clicks that were likely anyway (a row of ESMM, SIGIR 2018)."""
+"""UNBIAS: rejection sampling of clicks by propensity (a baseline of ESMM, SIGIR 2018)."""
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective, Unbias
@@ -24,10 +24,10 @@ def unbias(
 ) -> FunnelModel:
     """The networks of `click_space`, CVR trained on clicks accepted with probability ``c / pCTR``.
 
-    The paper takes its propensities from a pCTR model trained before; here that network trains
-    beside, and shares nothing with the other. How many clicks were accepted is stated after every
-    epoch: ``run_.training_history[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the stages
-    between have the losses of ESMM, named by stage.
+    The paper takes its propensities from a pCTR model trained before; here a separate network is
+    trained at the same time. The share of accepted clicks is recorded after every epoch:
+    ``run_.training_history[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the
+    stages between have the losses of ESMM, named by stage.
 
     Args:
         spec: The features.
@@ -39,10 +39,5 @@ def unbias(
     Returns:
         The model.
     """
-    objective = Objective(
-        {
-            **losses_before(funnel),
-            "cvr": Unbias(quantile, seed=seed),
-        }
-    )
+    objective = Objective({**losses_before(funnel), "cvr": Unbias(quantile, seed=seed)})
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

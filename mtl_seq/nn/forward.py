@@ -27,7 +27,7 @@ def batched_forward(
         network: Put into eval mode; rows are moved to the device of its weights.
         features: By name, N rows each.
         read: Takes what a forward call returns to tensors with a row per row of the block.
-        forward: What is called with the features of a block; None for the network itself.
+        forward: Called with the features of a block; None for the network itself.
         precision: Given the device, a context for the forward calls; None for none.
 
     Returns:

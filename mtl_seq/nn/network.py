@@ -1,4 +1,4 @@
-"""The one network of the package: embedding, bottom, head, and extra towers a loss asked for."""
+"""The funnel network: embedding, bottom, head, and the extra towers that a loss needs."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -22,15 +22,15 @@ EmbeddingFactory = Callable[[FeatureSpec, Mapping[str, str]], Embedding | TowerE
 
 
 class FunnelNetwork(nn.Module):
-    """Features to a `FunnelPrediction`. It never sees a label.
+    """Map features to a `FunnelPrediction`. The network never sees a label.
 
     Args:
         spec: The features.
         funnel: The stages.
         bottom: Builds the bottom.
         head: Builds the head.
-        aux: Names of extra towers. Each reads a representation of its own, sees every feature that
-            ``spec.hidden_from`` does not hide from its name, and emits a logit into
+        aux: Names of extra towers. Each reads its representation from the bottom, sees every
+            feature that ``spec.hidden_from`` does not hide from its name, and emits a logit into
             ``prediction.aux``.
         embedding: Builds the embedding: `Embedding`, or `TowerEmbeddings` for tables per tower.
         aux_hidden: Widths of an extra tower's layers.
@@ -73,7 +73,7 @@ class FunnelNetwork(nn.Module):
         )
 
     def forward(self, features: Mapping[str, Tensor]) -> FunnelPrediction:
-        """Features by name, ``(B,)`` each, to the prediction of B rows.
+        """Map features by name, ``(B,)`` each, to the prediction of B rows.
 
         Raises:
             DataError: A feature is absent.
@@ -86,7 +86,7 @@ class FunnelNetwork(nn.Module):
             )
         shared, own = self.embedding(features)
         if torch.is_autocast_enabled(shared.device.type):
-            # Once, and not again for every expert and gate.
+            # Cast once, not again for every expert and gate.
             shared = shared.to(torch.get_autocast_dtype(shared.device.type))
         rows = self._bottom().rows(self._input(shared))
         conditionals = len(rows) - len(self.aux)
@@ -107,7 +107,9 @@ class FunnelNetwork(nn.Module):
     def at_levels(
         self, features: Mapping[str, Tensor], levels: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The first tower at every value of features that it alone sees, with one pass of the rest.
+        """Evaluate the first tower at every value of features that only it sees.
+
+        The bottom and the other towers run once.
 
         Args:
             features: By name, ``(B,)`` each.
@@ -121,24 +123,24 @@ class FunnelNetwork(nn.Module):
         conditionals = hidden.shape[1] - len(self.aux)
         hidden = hidden[:, :conditionals]
         rows, count = hidden.shape[0], len(next(iter(levels.values())))
-        found = []
+        click_logits = []
         for k in range(count):
-            told = {name: values[k].expand(rows) for name, values in levels.items()}
-            given = {**features, **told}
-            logits = self.head(hidden, self.embedding(given)[1])
+            level = {name: values[k].expand(rows) for name, values in levels.items()}
+            at_level = {**features, **level}
+            logits = self.head(hidden, self.embedding(at_level)[1])
             if self.wide is not None:
-                logits = self._widened(logits, self.wide(given), conditionals)
-            found.append(logits[:, 0])
+                logits = self._widened(logits, self.wide(at_level), conditionals)
+            click_logits.append(logits[:, 0])
         pcvr_logit = type(self.head).compose(self.funnel, logits, {}).pcvr_logit
-        return torch.stack(found, dim=1), pcvr_logit
+        return torch.stack(click_logits, dim=1), pcvr_logit
 
     @staticmethod
     def _widened(logits: Tensor, terms: Tensor, towers: int) -> Tensor:
-        """Linear terms join the towers' logits; what stands behind them is no tower's."""
+        """Add linear terms to the towers' logits; columns behind those belong to no tower."""
         return torch.cat((logits[:, :towers] + terms[:, :towers], logits[:, towers:]), dim=1)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
-        """Let the towers begin near the log's own rates instead of one half.
+        """Initialise the towers' biases at the log's rates instead of one half.
 
         At a CTR of a few percent the first hundreds of steps would otherwise go into the
         intercepts, and a counterfactual loss would meanwhile divide by propensities of one half.
@@ -155,7 +157,7 @@ class FunnelNetwork(nn.Module):
     def gates(self, features: Mapping[str, Tensor]) -> Tensor:
         """Features by name -> ``(B, T, E)``: each tower's share of each expert; rows add up to 1.
 
-        Towers stand in the order of `towers`.
+        Towers are in the order of `towers`.
 
         Raises:
             CompositionError: The bottom mixes no experts.

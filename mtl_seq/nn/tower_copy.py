@@ -1,4 +1,4 @@
-"""One tower's weights into another's, where towers share nothing."""
+"""Copy the weights of a tower to another, in networks whose towers share nothing."""
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ __all__ = ["copy_tower"]
 
 
 def copy_tower(network: FunnelNetwork, source: str, target: str) -> None:
-    """Give a tower all weights of another: embeddings, bottom, layers and linear terms.
+    """Copy all weights of a tower to another: embeddings, bottom, layers and linear terms.
 
     Args:
         network: With embeddings and a bottom per tower; changed in place.
@@ -23,10 +23,10 @@ def copy_tower(network: FunnelNetwork, source: str, target: str) -> None:
     Raises:
         CompositionError: Towers that share parts, or that differ in shape.
     """
-    one, other = (_parts(network, name) for name in (source, target))
+    sources, targets = (_parts(network, name) for name in (source, target))
     try:
-        for part, twin in zip(one, other, strict=True):
-            twin.load_state_dict(part.state_dict())
+        for part, copy in zip(sources, targets, strict=True):
+            copy.load_state_dict(part.state_dict())
     except RuntimeError as error:
         raise CompositionError(
             f"tower {target!r} cannot take over the weights of {source!r}, since their shapes "

@@ -52,7 +52,7 @@ def read_scenario(text: str, source: str) -> ScenarioFile:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SimulationError(f"{source} must be TOML, found: {error}") from error
-    read = ScenarioFile(
+    file = ScenarioFile(
         source,
         text,
         content.get("version", 0),
@@ -61,24 +61,24 @@ def read_scenario(text: str, source: str) -> ScenarioFile:
     )
     for key in content:
         if key not in _KEYS:
-            raise read.error(
+            raise file.error(
                 f"no key {key!r}: known are {', '.join(_KEYS)}; parameters belong below "
                 "[parameters]",
                 key,
             )
-    if isinstance(read.version, bool) or not isinstance(read.version, int) or read.version < 1:
-        raise read.error(
+    if isinstance(file.version, bool) or not isinstance(file.version, int) or file.version < 1:
+        raise file.error(
             f"`version` must be a whole number from 1, raised whenever the scenario changes, "
             f"found {content.get('version')!r}",
             "version",
         )
-    if not isinstance(content.get("summary"), str) or "\n" in read.summary.strip():
-        raise read.error(
+    if not isinstance(content.get("summary"), str) or "\n" in file.summary.strip():
+        raise file.error(
             f"`summary` must be one line of text, found {content.get('summary')!r}", "summary"
         )
-    if not isinstance(read.parameters, dict):
-        raise read.error(f"`parameters` must be a table, found {read.parameters!r}", "parameters")
-    return read
+    if not isinstance(file.parameters, dict):
+        raise file.error(f"`parameters` must be a table, found {file.parameters!r}", "parameters")
+    return file
 
 
 def line_of(text: str, key: tuple[str, ...]) -> int | None:
@@ -93,14 +93,14 @@ def line_of(text: str, key: tuple[str, ...]) -> int | None:
     for number, line in enumerate(text.splitlines(), start=1):
         headed, assigned = _HEADED.match(line), _ASSIGNED.match(line)
         if headed:
-            found = table = _parts(headed[1])
+            current = table = _parts(headed[1])
         elif assigned:
-            found = (*table, *_parts(assigned[1]))
+            current = (*table, *_parts(assigned[1]))
         else:
             continue
-        if found == key[: len(found)] and len(found) > depth:
-            best, depth = number, len(found)
-    # The table of all parameters says nothing about one of them.
+        if current == key[: len(current)] and len(current) > depth:
+            best, depth = number, len(current)
+    # The table of all parameters does not locate one of them.
     return best if depth > 1 or len(key) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""What every part must keep, as functions to call from one's own tests.
+"""Contract checks of user-defined parts, to call from tests.
 
 >>> from mtl_seq import nn
 >>> from mtl_seq.testing import check_bottom

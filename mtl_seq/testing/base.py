@@ -1,4 +1,4 @@
-"""What the checks share."""
+"""Helpers of the contract checks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ __all__ = [
 
 
 class ContractError(AssertionError):
-    """A part does not keep what its kind promises."""
+    """A part violates its contract."""
 
 
 def require(condition: object, message: str) -> None:
     """Raise unless the condition holds.
 
     Raises:
-        ContractError: It does not.
+        ContractError: The condition is false.
     """
     if not condition:
         raise ContractError(message)
@@ -34,10 +34,10 @@ def require(condition: object, message: str) -> None:
 
 @contextmanager
 def accepts(what: str) -> Iterator[None]:
-    """The block raises nothing.
+    """Check that the block raises nothing.
 
     Raises:
-        ContractError: It does.
+        ContractError: It raises an exception.
     """
     try:
         yield
@@ -52,11 +52,11 @@ def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
 
 
 def perturbed(module: nn.Module, seed: int = 0) -> nn.Module:
-    """The module with every parameter moved a little, so that no zero initialisation hides a path.
+    """Perturb every parameter of a module, so that no zero initialisation hides a path.
 
     Args:
         module: Changed in place.
-        seed: Seed of the moves.
+        seed: Seed of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -67,7 +67,7 @@ def perturbed(module: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def require_gradients(module: nn.Module, loss: Tensor, what: str) -> None:
-    """Every parameter moves the loss, and by a finite amount.
+    """Check that every parameter has a finite, nonzero gradient.
 
     Raises:
         ContractError: Some parameter has no gradient, or one that is zero everywhere or not finite.
@@ -76,29 +76,29 @@ def require_gradients(module: nn.Module, loss: Tensor, what: str) -> None:
     module.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in module.named_parameters():
-        found = parameter.grad
-        require(found is not None, f"{what}: parameter {name} is not connected to the loss")
-        assert found is not None
-        require(bool(torch.isfinite(found).all()), f"{what}: gradient of {name} is not finite")
-        require(bool((found != 0).any()), f"{what}: gradient of {name} is 0 everywhere")
+        gradient = parameter.grad
+        require(gradient is not None, f"{what}: parameter {name} is not connected to the loss")
+        assert gradient is not None
+        require(bool(torch.isfinite(gradient).all()), f"{what}: gradient of {name} is not finite")
+        require(bool((gradient != 0).any()), f"{what}: gradient of {name} is 0 everywhere")
 
 
 @contextmanager
 def keeps_global_random_state(what: str) -> Iterator[None]:
-    """The block draws nothing from torch's or NumPy's global generator.
+    """Check that the block draws nothing from torch's or NumPy's global generator.
 
     Raises:
-        ContractError: It does.
+        ContractError: It draws.
     """
     torch_before = torch.random.get_rng_state()
     numpy_before = np.random.get_state(legacy=False)  # noqa: NPY002  # watched, not used
     yield
     require(
         torch.equal(torch_before, torch.random.get_rng_state()),
-        f"{what} draws from torch's global generator: hand a generator or a seed in",
+        f"{what} draws from torch's global generator: pass a generator or a seed",
     )
     numpy_after = np.random.get_state(legacy=False)  # noqa: NPY002
     require(
         str(numpy_before) == str(numpy_after),
-        f"{what} draws from NumPy's global generator: hand a generator in",
+        f"{what} draws from NumPy's global generator: pass a generator",
     )

@@ -1,4 +1,4 @@
-"""What every bottom must keep."""
+"""The contract of bottoms."""
 
 import copy
 
@@ -22,13 +22,13 @@ _WIDTH, _ROWS = 12, 16
 
 
 def check_bottom(bottom: BottomFactory) -> None:
-    """Shapes, independence of rows, gates, gradients, dtypes, export, and a restorable state.
+    """Check a bottom: shapes, row independence, gates, gradients, dtypes, export, and state.
 
     Args:
         bottom: A bottom's class, or a partial of one.
 
     Raises:
-        ContractError: It breaks a promise.
+        ContractError: The bottom violates its contract.
     """
     for towers in (1, 2, 5):
         built = _build(bottom, towers)
@@ -53,8 +53,8 @@ def check_bottom(bottom: BottomFactory) -> None:
 
 
 def _build(bottom: BottomFactory, towers: int, seed: int = 0) -> Bottom:
-    # Bottoms draw their weights from the global generator; unseeded, a dead ReLU would now and
-    # then be taken for a layer that is not connected.
+    # Bottoms draw their weights from the global generator; unseeded, a dead ReLU would sometimes be
+    # mistaken for a disconnected layer.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         built = bottom(_WIDTH, towers)
@@ -97,18 +97,18 @@ def _check_gates(built: Bottom, x: Tensor) -> None:
 
 
 def _check_state(bottom: BottomFactory, built: Bottom, x: Tensor) -> None:
-    twin = _build(bottom, 3, seed=1).eval()
-    require(not torch.equal(twin(x), built(x)), "another state must give another output")
-    twin.load_state_dict(built.state_dict())
-    require(torch.equal(twin(x), built(x)), "a restored state must give the same output")
+    other = _build(bottom, 3, seed=1).eval()
+    require(not torch.equal(other(x), built(x)), "another state must give another output")
+    other.load_state_dict(built.state_dict())
+    require(torch.equal(other(x), built(x)), "a restored state must give the same output")
 
 
 def _check_dtypes(built: Bottom, x: Tensor, out: Tensor) -> None:
     double = copy.deepcopy(built).double()
     with accepts("float64"):
-        found = double(x.double())
-    require(found.dtype == torch.float64, "float64 must stay float64")
-    require(close(found, out.double(), 1e-5), "float64 must say the same as float32")
+        result = double(x.double())
+    require(result.dtype == torch.float64, "float64 must stay float64")
+    require(close(result, out.double(), 1e-5), "float64 must agree with float32")
     with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
         half = built(x)
     require(bool(torch.isfinite(half).all()), "bfloat16 autocast must give finite outputs")
@@ -120,11 +120,11 @@ def _check_graphs(built: Bottom, x: Tensor, out: Tensor) -> None:
         any_rows = ({0: torch.export.Dim("rows")},)
         exported = torch.export.export(built, (x,), dynamic_shapes=any_rows).module()
         few = exported(x[:5])
-    require(close(exported(x), out, 1e-6), "the exported module must say the same")
-    require(close(few, out[:5], 1e-6), "the exported module must say the same of fewer rows")
-    # What was compiled before counts against the limit of recompilations.
+    require(close(exported(x), out, 1e-6), "the exported module must give the same output")
+    require(close(few, out[:5], 1e-6), "the exported module must give the same for fewer rows")
+    # Earlier compilations count against the limit of recompilations.
     torch.compiler.reset()
     with accepts("torch.compile in one graph"):
         compiled = torch.compile(built, fullgraph=True, backend="eager")(x)
     torch.compiler.reset()
-    require(close(compiled, out, 1e-6), "the compiled module must say the same")
+    require(close(compiled, out, 1e-6), "the compiled module must give the same output")

@@ -1,4 +1,4 @@
-"""Labels to check parts on."""
+"""Random labels for the contract checks."""
 
 import torch
 from torch import Tensor
@@ -10,26 +10,28 @@ __all__ = ["draw_labels"]
 
 
 def draw_labels(funnel: Funnel, rows: int, generator: torch.Generator) -> FunnelLabels:
-    """Labels of a funnel, with the potential outcome of its last stage.
+    """Draw labels of a funnel, with the potential outcome of its last stage.
 
     Args:
-        funnel: The stages; each happens in about half of the rows in which it can.
-        rows: How many.
+        funnel: The stages; each is reached in about half of the rows in which it can be.
+        rows: Number of rows.
         generator: The only source of randomness.
     """
-    # What each stage would do were its parent to happen.
-    own = {name: (torch.rand(rows, generator=generator) < 0.5).float() for name in funnel.names}
+    # Whether each stage would be reached if its parent is.
+    conditional = {
+        name: (torch.rand(rows, generator=generator) < 0.5).float() for name in funnel.names
+    }
     for stage in funnel.stages:
         for index, name in enumerate(stage.via):
             for earlier in stage.via[:index]:
-                own[name] = own[name] * (1 - own[earlier])
+                conditional[name] = conditional[name] * (1 - conditional[earlier])
     potential = torch.ones(rows)
-    happened: dict[str, Tensor] = {}
+    reached: dict[str, Tensor] = {}
     parents = funnel.parents()
     for name in funnel.names:
-        happened[name] = own[name] * (happened[parents[name]] if name in parents else 1)
+        reached[name] = conditional[name] * (reached[parents[name]] if name in parents else 1)
     step = funnel.last
     while step in parents:
-        potential = potential * own[step]
+        potential = potential * conditional[step]
         step = parents[step]
-    return FunnelLabels(torch.stack(list(happened.values()), dim=1), potential=potential)
+    return FunnelLabels(torch.stack(list(reached.values()), dim=1), potential=potential)

@@ -1,4 +1,4 @@
-"""What every estimator must keep."""
+"""The contract of estimators."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,15 +20,15 @@ __all__ = ["check_estimator"]
 def check_estimator(
     make: Callable[[Schema], FunnelEstimator], *, simulator: Simulator | None = None
 ) -> None:
-    """Fit, predict, save and load on a small log, in the manners the class promises.
+    """Check fit, predict, save and load of an estimator on a small log.
 
     Args:
         make: Builds an unfitted estimator for a schema; called twice.
-        simulator: Draws the log; it must have the id ``user_id``. By default one of clicks and
+        simulator: Draws the log, which must have the id ``user_id``; by default one of clicks and
             conversions.
 
     Raises:
-        ContractError: It breaks a promise.
+        ContractError: The estimator violates its contract.
     """
     simulator = simulator or LogisticFunnel(users=60, items=40, seed=0)
     log, truth = simulator.sample(3000, np.random.default_rng(0))
@@ -75,7 +75,7 @@ def _check_scores(scores: pd.DataFrame) -> None:
 def _check_unseen(estimator: FunnelEstimator, rows: pd.DataFrame) -> None:
     strange = rows.assign(user_id=10**12 + np.arange(len(rows)))
     values = estimator.predict(strange).to_numpy()
-    require(bool(np.isfinite(values).all()), "ids that training never saw must be scored")
+    require(bool(np.isfinite(values).all()), "ids unseen in training must be scored")
 
 
 def _check_saved(estimator: FunnelEstimator, rows: pd.DataFrame, scores: pd.DataFrame) -> None:
@@ -83,7 +83,7 @@ def _check_saved(estimator: FunnelEstimator, rows: pd.DataFrame, scores: pd.Data
         path = Path(folder) / "model"
         estimator.save(path)
         loaded = FunnelEstimator.load(path)
-    require(loaded.predict(rows).equals(scores), "what was saved must predict the same")
+    require(loaded.predict(rows).equals(scores), "a saved and loaded model must predict the same")
 
 
 def _check_again(

@@ -1,4 +1,4 @@
-"""That a model's network leaves Python: exported and compiled, it says the same."""
+"""The contract of exportable models: exported and compiled networks agree with eager ones."""
 
 import torch
 
@@ -16,16 +16,16 @@ _ROWS, _FEWER = 48, 5
 
 @torch.no_grad()
 def check_exportable(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
-    """`torch.export` for any number of rows and `torch.compile` in one graph.
+    """Check `torch.export` for any number of rows and `torch.compile` in one graph.
 
-    It takes seconds, so it stands apart from `check_model`.
+    It takes seconds, so it is separate from `check_model`.
 
     Args:
         build: A builder, ``build(spec, *, funnel, seed) -> FunnelModel``.
         funnel: The stages to build it for.
 
     Raises:
-        ContractError: The network cannot be exported or compiled, or then says something else.
+        ContractError: The network cannot be exported or compiled, or the result differs.
     """
     model = build(spec_for(funnel), funnel=funnel, seed=3)
     network = perturbed(model.network).eval()
@@ -39,7 +39,7 @@ def check_exportable(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
         exported = (program(features), program(few))
     _require_same(exported[0], network(features), "exported")
     _require_same(exported[1], network(few), "exported, fewer rows")
-    # What was compiled before counts against the limit of recompilations.
+    # Earlier compilations count against the limit of recompilations.
     torch.compiler.reset()
     with accepts("torch.compile in one graph"):
         compiled = torch.compile(network, fullgraph=True, backend="eager")(features)
@@ -47,12 +47,12 @@ def check_exportable(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
     _require_same(compiled, network(features), "compiled")
 
 
-def _require_same(found: FunnelPrediction, expected: FunnelPrediction, what: str) -> None:
+def _require_same(actual: FunnelPrediction, expected: FunnelPrediction, what: str) -> None:
     for name in ("logits", "log_pcvr", "pcvr_logit"):
-        agreed = close(getattr(found, name), getattr(expected, name), 1e-5)
+        agreed = close(getattr(actual, name), getattr(expected, name), 1e-5)
         require(agreed, f"{what}: `{name}` must be the same")
     for name in ("log_joint", "joint_logit", "aux"):
-        ours, theirs = getattr(found, name), getattr(expected, name)
-        require(list(ours) == list(theirs), f"{what}: `{name}` must have the same names")
-        agreed = all(close(ours[key], theirs[key], 1e-5) for key in theirs)
+        result, reference = getattr(actual, name), getattr(expected, name)
+        require(list(result) == list(reference), f"{what}: `{name}` must have the same names")
+        agreed = all(close(result[key], reference[key], 1e-5) for key in reference)
         require(agreed, f"{what}: `{name}` must be the same")

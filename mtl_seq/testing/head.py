@@ -1,4 +1,4 @@
-"""What every head must keep."""
+"""The contract of heads."""
 
 import copy
 
@@ -15,7 +15,7 @@ CHAINS = (
     Funnel.chain("click", "conversion"),
     Funnel.chain("click", "cart", "order", "payment"),
 )
-"""Chains, for heads that take no other funnel."""
+"""Chains, for heads that support no other funnel."""
 
 FUNNELS = (
     *CHAINS,
@@ -35,17 +35,17 @@ _WIDTH, _ROWS, _OWN = 6, 32, 3
 
 
 def check_head(head: HeadFactory, *, funnels: tuple[Funnel, ...] = FUNNELS) -> None:
-    """Shapes, own features, rates, gradients, dtypes and probabilities, on several funnels.
+    """Check a head: shapes, own features, rates, gradients, dtypes and probabilities.
 
     Args:
         head: A head's class, or a partial of one.
-        funnels: The funnels it must work on; `CHAINS` for a head that takes chains only.
+        funnels: The funnels it must support; `CHAINS` for a head that supports chains only.
 
     Raises:
-        ContractError: It breaks a promise.
+        ContractError: The head violates its contract.
     """
     # Heads draw their weights from the global generator; unseeded, a narrow layer of dead ReLUs
-    # would now and then be taken for one that is not connected.
+    # would sometimes be mistaken for a disconnected one.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for funnel in funnels:
@@ -83,12 +83,12 @@ def _check_own(
         moved = built(hidden, {**own, name: own[name] + 1})
         changed = (moved != logits).any(0).tolist()
         require(changed[index], f"own features must move the logit of {name!r}")
-        # What is hidden from another stage must not reach it by way of this one.
+        # What is hidden from another stage must not reach it through this one.
         require(sum(changed) == 1, f"own features of {name!r} must move no other logit, to the bit")
     without = perturbed(head(funnel, _WIDTH, {})).eval()
     with accepts("towers without own features"):
-        found = without(hidden, {})
-    require(found.shape == logits.shape, "towers without own features must give the same shape")
+        result = without(hidden, {})
+    require(result.shape == logits.shape, "towers without own features must give the same shape")
 
 
 def _check_rows(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Tensor) -> None:
@@ -108,36 +108,36 @@ def _check_rows(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Ten
 def _check_dtypes(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Tensor) -> None:
     double = copy.deepcopy(built).double()
     with accepts("float64"):
-        found = double(hidden.double(), own)
-    require(found.dtype == torch.float64, "float64 must stay float64")
-    require(close(found, logits.double(), 1e-4), "float64 must say the same as float32")
+        result = double(hidden.double(), own)
+    require(result.dtype == torch.float64, "float64 must stay float64")
+    require(close(result, logits.double(), 1e-4), "float64 must agree with float32")
     with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
         half = built(hidden, own)
     require(bool(torch.isfinite(half).all()), "bfloat16 autocast must give finite logits")
 
 
 def _check_probabilities(head: type[Head], funnel: Funnel, logits: Tensor) -> None:
-    found = head.compose(funnel, logits, {})
-    require(found.stages == funnel.names, f"stages {found.stages} must be {funnel.names}")
-    for name, log_joint in found.log_joint.items():
+    prediction = head.compose(funnel, logits, {})
+    require(prediction.stages == funnel.names, f"stages {prediction.stages} must be {funnel.names}")
+    for name, log_joint in prediction.log_joint.items():
         require(bool(torch.isfinite(log_joint).all()), f"log-probability of {name!r} is not finite")
         require(bool((log_joint <= 0).all()), f"probability of {name!r} exceeds 1")
-        agreed = close(torch.sigmoid(found.joint_logit[name]), log_joint.exp(), 1e-6)
-        require(agreed, f"logit and log-probability of {name!r} must say the same")
-    require(bool(torch.isfinite(found.log_pcvr).all()), "log pCVR is not finite")
-    require(bool(torch.isfinite(found.pcvr_logit).all()), "the logit of pCVR is not finite")
-    require(bool((found.pctcvr <= found.pcvr).all()), "pCTCVR must not exceed pCVR")
-    agreed = close(torch.sigmoid(found.pcvr_logit), found.pcvr, 1e-6)
-    require(agreed, "logit and log-probability of pCVR must say the same")
+        agreed = close(torch.sigmoid(prediction.joint_logit[name]), log_joint.exp(), 1e-6)
+        require(agreed, f"logit and log-probability of {name!r} must agree")
+    require(bool(torch.isfinite(prediction.log_pcvr).all()), "log pCVR is not finite")
+    require(bool(torch.isfinite(prediction.pcvr_logit).all()), "the logit of pCVR is not finite")
+    require(bool((prediction.pctcvr <= prediction.pcvr).all()), "pCTCVR must not exceed pCVR")
+    agreed = close(torch.sigmoid(prediction.pcvr_logit), prediction.pcvr, 1e-6)
+    require(agreed, "logit and log-probability of pCVR must agree")
     if not head.conditional:
         return
     for child, parent in funnel.parents().items():
-        below = found.log_joint[child] <= found.log_joint[parent]
+        below = prediction.log_joint[child] <= prediction.log_joint[parent]
         require(bool(below.all()), f"{child!r} must not be more probable than {parent!r}")
     for stage in funnel.stages:
         if stage.via:
-            ways = torch.stack([found.log_joint[name] for name in stage.via]).exp().sum(0)
+            ways = torch.stack([prediction.log_joint[name] for name in stage.via]).exp().sum(0)
             assert stage.after is not None
-            whole = found.log_joint[stage.after].exp()
+            whole = prediction.log_joint[stage.after].exp()
             within = bool((ways <= whole + 1e-6).all())
             require(within, f"{stage.via} must not be more probable together than {stage.after!r}")

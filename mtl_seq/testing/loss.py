@@ -1,4 +1,4 @@
-"""What every loss must keep, and that it is what it says of itself."""
+"""The contract of losses."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -32,18 +32,18 @@ def check_loss(
     compose: Composition = compose_conditionals,
     logits_each: int | None = None,
 ) -> None:
-    """Shape, space, detachment, extra towers, and finite terms, against the loss's own statements.
+    """Check a loss: shape, finite terms, and its declared space, detachment and extra towers.
 
-    A loss that draws rows is looked at in eval mode, where it is to give the draws' expectation.
+    A loss that samples rows is checked in eval mode, where it must return the expectation.
 
     Args:
         loss: A loss for the funnel.
         funnel: The stages.
-        compose: What logits mean: `compose_joints` for a loss on heads that emit joints.
-        logits_each: How many logits of a row it reads; by default one per conditional.
+        compose: Turns logits into probabilities: `compose_joints` for a loss on heads of joints.
+        logits_each: Number of logits per row; by default one per conditional.
 
     Raises:
-        ContractError: It breaks a promise.
+        ContractError: The loss violates its contract.
     """
 
     def predict(logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
@@ -67,8 +67,8 @@ def check_loss(
     require(half.dtype == torch.float32, f"bfloat16 logits must give float32, found {half.dtype}")
     none = torch.zeros(0)
     empty = FunnelLabels(torch.zeros((0, stages)), potential=none)
-    found = loss(predict(torch.zeros((0, towers)), dict.fromkeys(loss.aux, none)), empty)
-    require(tuple(found.shape) == (0,), "a batch without rows must give no terms")
+    terms = loss(predict(torch.zeros((0, towers)), dict.fromkeys(loss.aux, none)), empty)
+    require(tuple(terms.shape) == (0,), "a batch without rows must give no terms")
     if loss.needs_potential:
         _check_needs_potential(loss, predict(logits, aux), labels)
 
@@ -89,7 +89,7 @@ def _check_unclicked(
     changed = loss(prediction, labels._replace(stages=stages))
     require(
         loss.reads_unclicked or torch.equal(changed, terms),
-        "`reads_unclicked` says False, but labels of rows that were not clicked matter",
+        "`reads_unclicked` is False, but labels of rows that were not clicked matter",
     )
 
 
@@ -103,7 +103,7 @@ def _check_gradients(
     pulled = gradients[0] is not None and bool((gradients[0] != 0).any())
     require(
         pulled != loss.detaches_pctr,
-        f"`detaches_pctr` says {loss.detaches_pctr}, but the click tower "
+        f"`detaches_pctr` is {loss.detaches_pctr}, but the click tower "
         f"{'gets a' if pulled else 'gets no'} gradient",
     )
     require(
@@ -117,7 +117,7 @@ def _check_gradients(
 def _check_few(
     loss: Loss, predict: _Predict, logits: Tensor, aux: dict[str, Tensor], labels: FunnelLabels
 ) -> None:
-    """Rows of one kind only, and every row alone."""
+    """Check batches with rows of one kind only, and single rows."""
     clicked, converted = labels.click > 0, labels.conversion > 0
     kinds = {
         "without clicks": ~clicked,
@@ -129,15 +129,14 @@ def _check_few(
     for what, rows in (*kinds.items(), *((f"of row {i}", row) for i, row in enumerate(alone))):
         few = logits[rows].requires_grad_()
         extra = {name: tensor[rows].requires_grad_() for name, tensor in aux.items()}
-        own = FunnelLabels(
+        of_rows = FunnelLabels(
             labels.stages[rows],
             potential=None if labels.potential is None else labels.potential[rows],
         )
-        terms = loss(predict(few, extra), own)
+        terms = loss(predict(few, extra), of_rows)
         require(bool(torch.isfinite(terms).all()), f"terms of a batch {what} must be finite")
-        require(terms.requires_grad, f"a batch {what} must leave the graph whole")
-        found = torch.autograd.grad(terms.sum(), [few, *extra.values()], allow_unused=True)
-        for gradient in found:
+        require(terms.requires_grad, f"a batch {what} must keep the graph connected")
+        for gradient in torch.autograd.grad(terms.sum(), [few, *extra.values()], allow_unused=True):
             require(
                 gradient is None or bool(torch.isfinite(gradient).all()),
                 f"gradients of a batch {what} must be finite",
@@ -146,24 +145,23 @@ def _check_few(
 
 def _check_extremes(loss: Loss, predict: _Predict, towers: int, stages: int) -> None:
     grid = (-200.0, -30.0, -12.0, 0.0, 12.0, 30.0, 200.0)
-    # Extra towers take every value beside those of the funnel, one for all of them.
+    # Extra towers take every value of the grid, the same for all of them.
     places = torch.tensor(list(product(grid, repeat=towers + 1)))
     logits = places[:, :towers].clone().requires_grad_()
     rows = len(logits)
     for reached in range(stages + 1):
         label = [float(index < reached) for index in range(stages)]
-        given = FunnelLabels(
+        labels = FunnelLabels(
             torch.tensor([label]).expand(rows, stages), potential=torch.full((rows,), label[-1])
         )
         aux = {name: places[:, towers].clone().requires_grad_() for name in loss.aux}
-        terms = loss(predict(logits, aux), given)
-        require(bool(torch.isfinite(terms).all()), f"terms at extreme logits, labels {label}")
-        found = torch.autograd.grad(terms.sum(), [logits, *aux.values()], allow_unused=True)
-        for gradient in found:
-            require(
-                gradient is None or bool(torch.isfinite(gradient).all()),
-                f"gradients at extreme logits, labels {label}",
-            )
+        terms = loss(predict(logits, aux), labels)
+        where = f"at extreme logits, labels {label}"
+        require(bool(torch.isfinite(terms).all()), f"terms must be finite {where}")
+        gradients = torch.autograd.grad(terms.sum(), [logits, *aux.values()], allow_unused=True)
+        for gradient in gradients:
+            finite = gradient is None or bool(torch.isfinite(gradient).all())
+            require(finite, f"gradients must be finite {where}")
 
 
 def _check_needs_potential(loss: Loss, prediction: FunnelPrediction, labels: FunnelLabels) -> None:

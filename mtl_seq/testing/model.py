@@ -1,4 +1,4 @@
-"""What every named model must keep."""
+"""The contract of named models."""
 
 import copy
 import math
@@ -28,14 +28,14 @@ _ROWS = 48
 
 
 def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
-    """Seeds, probabilities, hidden features, losses, gradients, rows, dtypes, and a saved state.
+    """Check a model: seeds, probabilities, hidden features, losses, gradients, dtypes, and state.
 
     Args:
         build: A builder, ``build(spec, *, funnel, seed) -> FunnelModel``.
         funnel: The stages to build it for, at least two.
 
     Raises:
-        ContractError: It breaks a promise.
+        ContractError: The model violates its contract.
     """
     spec = spec_for(funnel)
     with keeps_global_random_state("the builder"):
@@ -44,7 +44,7 @@ def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
     generator = torch.Generator().manual_seed(0)
     features = draw_features(_ROWS, generator)
     labels = draw_labels(funnel, _ROWS, generator)
-    # Dropout would make two passes of one set of weights differ.
+    # Dropout would make two forward calls with the same weights differ.
     model.eval()
     same, other = (build(spec, funnel=funnel, seed=seed).eval()(features).logits for seed in (3, 4))
     require(torch.equal(same, model(features).logits), "one seed must give one set of weights")
@@ -62,16 +62,16 @@ def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
     _check_hidden(model, features)
     _check_rows(model, features, labels)
     _check_dtypes(model, features, labels)
-    twin = build(spec, funnel=funnel, seed=4).eval()
-    twin.load_state_dict(model.state_dict())
+    restored = build(spec, funnel=funnel, seed=4).eval()
+    restored.load_state_dict(model.state_dict())
     require(
-        torch.equal(twin(features).pctcvr, model(features).pctcvr),
+        torch.equal(restored(features).pctcvr, model(features).pctcvr),
         "a restored state must give the same prediction",
     )
 
 
 def spec_for(funnel: Funnel) -> FeatureSpec:
-    """Features of every kind: only the click sees the position, and it does not see the mood."""
+    """Features of every kind: only the click sees `position`, and it does not see `mood`."""
     hidden = {name: ["position"] for name in funnel.names[1:]}
     return FeatureSpec(
         ids={"user_id": 11, "item_id": 7, "position": 5},
@@ -83,13 +83,13 @@ def spec_for(funnel: Funnel) -> FeatureSpec:
 
 
 def draw_features(rows: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Features of `spec_for`."""
+    """Draw features of `spec_for`."""
 
     def ids(size: int, shape: tuple[int, ...] = (rows,)) -> Tensor:
         return torch.randint(size, shape, generator=generator)
 
     features = {"user_id": ids(11), "item_id": ids(7), "position": ids(5)}
-    # Every row of the tables is met, so that none is without a gradient by chance.
+    # Every row of the tables occurs, so that none lacks a gradient by chance.
     features["tags"] = torch.cat((ids(6, (rows, 2)), torch.full((rows, 1), -1)), dim=1)
     return features | {name: torch.randn(rows, generator=generator) for name in ("price", "mood")}
 
@@ -109,7 +109,7 @@ def _check_probabilities(prediction: FunnelPrediction, funnel: Funnel, head: Hea
     require(bool((prediction.pctcvr <= prediction.pcvr).all()), "pCTCVR must not exceed pCVR")
     ordered = prediction.pctcvr <= prediction.pctr
     require(bool(ordered.all()) or not head.conditional, "pCTCVR must not exceed pCTR")
-    # No click, a click without conversion, both: each from another part of the record.
+    # No click, a click without conversion, both: each from another field of the prediction.
     missed = prediction.pctr * torch.sigmoid(-prediction.pcvr_logit)
     parts = (
         torch.sigmoid(-prediction.pctr_logit),
@@ -129,9 +129,9 @@ def _check_hidden(model: FunnelModel, features: dict[str, Tensor]) -> None:
     moved = model({**features, "position": (features["position"] + 1) % 5})
     require(
         torch.equal(moved.logits[:, 1:], before.logits[:, 1:]),
-        "no later tower's logit may change with a feature hidden from every later stage",
+        "later towers' logits must not change with a feature hidden from every later stage",
     )
-    # Where logits are joints, pCVR is read off as a quotient, and pCTR is in it.
+    # Where logits are joints, pCVR is a ratio that contains pCTR.
     require(
         torch.equal(moved.pcvr_logit, before.pcvr_logit) or not _head(model).conditional,
         "pCVR must not change with a feature hidden from every later stage",
@@ -141,7 +141,7 @@ def _check_hidden(model: FunnelModel, features: dict[str, Tensor]) -> None:
         "pCTR must change with a feature that only the click tower sees",
     )
     moved = model({**features, "mood": features["mood"] + 1})
-    # Dependent on it, a click is more probable where a conversion is.
+    # In dependent heads pCTR also depends on the conversion's logit.
     seen = (m.pctr_logit if _head(model).independent else m.logits[:, 0] for m in (moved, before))
     require(torch.equal(*seen), "pCTR must not change with a feature hidden from the click")
 
@@ -151,20 +151,17 @@ def _check_rows(model: FunnelModel, features: dict[str, Tensor], labels: FunnelL
     for rows in (0, 1, 5):
         few = {name: tensor[:rows] for name, tensor in features.items()}
         with accepts(f"a batch of {rows} rows"):
-            found = model(few)
-            own = FunnelLabels(labels.stages[:rows], potential=_rows_of(labels.potential, rows))
-            loss = model.objective.total(found, own)
-        require(close(found.logits, whole.logits[:rows], 1e-5), "a row must not depend on others")
-        require(close(found.pcvr, whole.pcvr[:rows], 1e-5), "a row's pCVR must be its own")
+            result = model(few)
+            potential = None if labels.potential is None else labels.potential[:rows]
+            few_labels = FunnelLabels(labels.stages[:rows], potential=potential)
+            loss = model.objective.total(result, few_labels)
+        require(close(result.logits, whole.logits[:rows], 1e-5), "a row must not depend on others")
+        require(close(result.pcvr, whole.pcvr[:rows], 1e-5), "pCVR must not depend on other rows")
         require(math.isfinite(loss.item()), f"the loss of {rows} rows must be finite")
     order = torch.randperm(_ROWS, generator=torch.Generator().manual_seed(3))
-    found = model({name: tensor[order] for name, tensor in features.items()})
-    permuted = close(found.logits, whole.logits[order], 1e-5)
+    result = model({name: tensor[order] for name, tensor in features.items()})
+    permuted = close(result.logits, whole.logits[order], 1e-5)
     require(permuted, "permuted rows must give permuted predictions")
-
-
-def _rows_of(column: Tensor | None, rows: int) -> Tensor | None:
-    return None if column is None else column[:rows]
 
 
 def _check_dtypes(model: FunnelModel, features: dict[str, Tensor], labels: FunnelLabels) -> None:
@@ -173,12 +170,10 @@ def _check_dtypes(model: FunnelModel, features: dict[str, Tensor], labels: Funne
     with accepts("float64"):
         double = copy.deepcopy(model).double()(wide)
     require(double.pctcvr.dtype == torch.float64, "float64 must stay float64")
-    require(close(double.logits, whole.logits.double(), 1e-4), "float64 must say the same")
+    require(close(double.logits, whole.logits.double(), 1e-4), "float64 must agree with float32")
     with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
         half = model(features)
         total = model.objective.total(half, labels)
-    require(
-        half.pctcvr.dtype == torch.float32, "logits of half a float must be composed in float32"
-    )
+    require(half.pctcvr.dtype == torch.float32, "bfloat16 logits must be composed in float32")
     for name, value in (("pcvr_logit", half.pcvr_logit), ("pctcvr", half.pctcvr), ("loss", total)):
         require(bool(torch.isfinite(value).all()), f"bfloat16 autocast: {name} must be finite")

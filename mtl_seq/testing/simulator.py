@@ -1,4 +1,4 @@
-"""What every simulator must keep."""
+"""The contract of simulators."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import check_columns, check_labels, truth_to_frame
+from mtl_seq.data import truth_to_frame
+from mtl_seq.data.validate.checks import check_columns, check_labels
 from mtl_seq.records import FunnelTruth
 from mtl_seq.schema import Schema
 from mtl_seq.simulate import Simulator
@@ -21,17 +22,17 @@ _SIGMAS = 5.0
 
 
 def check_simulator(simulator: Simulator, *, rows: int = 20_000, seed: int = 0) -> None:
-    """A log that its schema describes, a truth that adds up, draws that follow the truth.
+    """Check a simulator: the log fits its schema, the truth is consistent, draws follow the truth.
 
-    Rates are held to 5 standard errors, so that one seed in about a million fails by chance.
+    Rates are tested within 5 standard errors, so that one seed in about a million fails by chance.
 
     Args:
         simulator: The simulator.
-        rows: How many rows to draw.
+        rows: Number of rows to draw.
         seed: Seed of the draws.
 
     Raises:
-        ContractError: It breaks a promise.
+        ContractError: The simulator violates its contract.
     """
     with keeps_global_random_state("`sample`"):
         log, truth = simulator.sample(rows, np.random.default_rng(seed))
@@ -46,7 +47,7 @@ def check_simulator(simulator: Simulator, *, rows: int = 20_000, seed: int = 0) 
     rng = np.random.default_rng(seed)
     first, _ = simulator.sample(rows, rng)
     second, _ = simulator.sample(rows, rng)
-    require(not first.equals(second), "a generator that has moved on must give other rows")
+    require(not first.equals(second), "a second call with the same generator must give other rows")
 
 
 def _check_truth(log: pd.DataFrame, truth: FunnelTruth, simulator: Simulator) -> None:
@@ -77,7 +78,7 @@ def _check_truth(log: pd.DataFrame, truth: FunnelTruth, simulator: Simulator) ->
         same = np.array_equal(truth.pctr, truth.pctr_hidden)
         require(
             same and np.array_equal(truth.pcvr, truth.pcvr_hidden),
-            "the truth given what is hidden must be that given x where `hidden` is empty",
+            "where `hidden` is empty, the truth given what is hidden must be that given x",
         )
     _require_rate(click, truth.pctr, "clicks given x")
     _require_rate(click, truth.pctr_hidden, "clicks given x and what is hidden")
@@ -95,7 +96,7 @@ def _check_truth(log: pd.DataFrame, truth: FunnelTruth, simulator: Simulator) ->
 def _check_between(
     schema: Schema, labels: Mapping[str, FloatArray], truth: FunnelTruth, click: FloatArray
 ) -> None:
-    """Stages between click and conversion."""
+    """Check the stages between click and conversion."""
     for stage in schema.funnel.stages:
         acted = np.sum([labels[name] for name in stage.via], axis=0)
         require(bool(np.all(acted <= 1)), f"mediators of {stage.name!r} must be exclusive")

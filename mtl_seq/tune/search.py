@@ -12,9 +12,9 @@ import pandas as pd
 from mtl_seq._files import read_json, write_json
 from mtl_seq._search import Trial, import_optuna, search
 from mtl_seq.data import read_frame
+from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import ArtifactError, CompositionError, DataError
 from mtl_seq.fit.estimator import FunnelEstimator
-from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.fit.storage.builder_json import builder_to_dict
 from mtl_seq.models import Builder, Choice, SearchSpace
 from mtl_seq.models.search_space import applied, search_space
@@ -75,7 +75,7 @@ def tune(
     space = {**TRAINING, **search_space(model)} if space is None else dict(space)
     import_optuna()
     frame, folder = read_frame(log), Path(folder)
-    fitted, held_rows = split_rows(schema, frame, validation, seed)
+    fitted, held_rows = split_frame(schema, frame, validation, seed)
     rows, held = frame.iloc[fitted], frame.iloc[held_rows]
     study = _Study(model, schema, rows, held, estimate, epochs, seed)
     # An unknown name is refused before anything is fitted.

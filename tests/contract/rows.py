@@ -1,4 +1,4 @@
-"""One row for everything that exists. A new method adds one line here."""
+"""Every public part, in one table per kind. A new method adds one row here."""
 
 import inspect
 from functools import cache, partial
@@ -35,7 +35,7 @@ HEADS = {
     "DependentHead": nn.DependentHead,
     "DependentHead, lambda(x)": partial(nn.DependentHead, hidden=(), dependence=(8,)),
     "GaussianHead": nn.GaussianHead,
-    "DependentHead, held": partial(nn.DependentHead, log_odds_ratio=1.5, learned=False),
+    "DependentHead, fixed": partial(nn.DependentHead, log_odds_ratio=1.5, learned=False),
     "JointHead, linear": partial(nn.JointHead, hidden=()),
 }
 LOSSES = {
@@ -77,7 +77,7 @@ LOSSES = {
     "ReweightedClick": losses.ReweightedClick(),
     "ReweightedClick, corrected": losses.ReweightedClick(scale="corrected"),
     "PotentialOutcome": losses.PotentialOutcome(),
-    "Calibrator": losses.MonotonicityPenalty(),
+    "MonotonicityPenalty": losses.MonotonicityPenalty(),
     "DependentLikelihood": losses.DependentLikelihood(),
     "GaussianLikelihood": losses.GaussianLikelihood(),
     "DependentLikelihood, three stages": losses.DependentLikelihood(),
@@ -175,10 +175,10 @@ ON = {
     "JointHead, linear": {"funnels": CHAINS},
     "DependentHead": {"funnels": CHAINS},
     "DependentHead, lambda(x)": {"funnels": CHAINS},
-    "DependentHead, held": {"funnels": CHAINS},
+    "DependentHead, fixed": {"funnels": CHAINS},
     "GaussianHead": {"funnels": CHAINS[:1]},
     "GaussianLikelihood": {"compose": nn.compose_gaussian, "logits_each": 3},
-    "Calibrator": {"compose": nn.compose_joints},
+    "MonotonicityPenalty": {"compose": nn.compose_joints},
     "DependentLikelihood": {"compose": nn.compose_dependent, "logits_each": 3},
     "DependentLikelihood, three stages": {
         "funnel": Funnel.chain("click", "cart", "order"),
@@ -193,12 +193,12 @@ SCENARIOS = {"esm2": WithAction(users=60, items=40), "esmm_dependent": positione
 
 @cache
 def simulator(name):
-    """The simulator of a row."""
+    """Build the simulator of a row, once."""
     return SIMULATORS[name]()
 
 
-def exported(room, kind):
-    """Public concrete classes of a kind in a room."""
-    result = (getattr(room, name) for name in room.__all__)
+def exported(package, kind):
+    """Public concrete classes of a kind in a package."""
+    result = (getattr(package, name) for name in package.__all__)
     result = (c for c in result if inspect.isclass(c) and issubclass(c, kind))
     return {c for c in result if not inspect.isabstract(c)}

@@ -1,4 +1,4 @@
-"""Scenarios for parts that clicks and conversions are not enough for."""
+"""Simulators for parts that need more than clicks and conversions."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from mtl_seq import models, simulate
 
 
 class WithAction(simulate.LogisticFunnel):
-    """A click may be followed by an action, and a purchase comes with it or without."""
+    """An optional action between click and purchase."""
 
     @property
     def schema(self):
@@ -27,7 +27,7 @@ def small(**parameters):
 
 
 def relabelled():
-    """A log whose clicks, exclusive actions and conversions a teacher makes anew."""
+    """A log whose clicks, exclusive actions and conversions are drawn from a teacher."""
     actions = simulate.Actions(("cart", "fav"), (0.2, 0.1), (2.0, 1.0))
     real = simulate.LogisticFunnel(users=100, items=50, actions=actions)
     log, _ = real.sample(20_000, np.random.default_rng(1))

@@ -1,4 +1,4 @@
-"""Every check of a bottom sees a bottom that breaks it, and says so."""
+"""Every check of a bottom detects a bottom that violates it, and names the violation."""
 
 import pytest
 import torch
@@ -26,34 +26,34 @@ class Remembers(nn.SharedBottom):
 
 
 class DrawsInEval(nn.SharedBottom):
-    """Draws, and does nothing with it: still another run's draws are others."""
+    """Draws from the global generator without using the draw, which shifts later draws."""
 
     def forward(self, shared):
         torch.rand(1)
         return super().forward(shared)
 
 
-class Honest(nn.MMoE):
-    """Mixes as it should, whatever it says of its gates."""
+class CorrectMixture(nn.MMoE):
+    """Mixes correctly, whatever `gates` returns."""
 
     def forward(self, shared):
         outputs = torch.stack([expert(shared) for expert in self.experts], dim=1)
         return torch.bmm(self.gate(shared), outputs)
 
 
-class GatesOverRows(Honest):
-    """Softmax over the wrong axis, the classic of code in the wild."""
+class GatesOverRows(CorrectMixture):
+    """Softmax over the wrong axis, a common bug."""
 
     def gates(self, shared):
         return torch.softmax(self.gate(shared), dim=0)
 
 
-class NegativeGates(Honest):
+class NegativeGates(CorrectMixture):
     def gates(self, shared):
         return 2 * self.gate(shared) - 1 / len(self.experts)
 
 
-class FlatGates(Honest):
+class FlatGates(CorrectMixture):
     def gates(self, shared):
         return self.gate(shared).flatten(1)
 
@@ -124,14 +124,14 @@ class OtherWhenCompiled(nn.SharedBottom):
         (NegativeGates, "gates must not be negative"),
         (FloatOnly, "float64: RuntimeError"),
         (ForgetsDouble, "float64 must stay float64"),
-        (OtherInDouble, "float64 must say the same as float32"),
+        (OtherInDouble, "float64 must agree with float32"),
         (NoAutocast, "bfloat16 autocast: RuntimeError"),
         (OverflowsInAutocast, "bfloat16 autocast must give finite outputs"),
         (LooksAtValues, "torch.export with any number of rows: "),
         (OneNumberOfRows, "torch.export with any number of rows: "),
         (BreaksTheGraph, "torch.compile in one graph: "),
-        (OtherWhenExported, "the exported module must say the same"),
-        (OtherWhenCompiled, "the compiled module must say the same"),
+        (OtherWhenExported, "the exported module must give the same output"),
+        (OtherWhenCompiled, "the compiled module must give the same output"),
     ],
 )
 def test_a_broken_bottom_is_named(bottom, message):

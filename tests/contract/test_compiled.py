@@ -1,4 +1,4 @@
-"""The network through torch's own compiler, which takes a minute and a C++ compiler."""
+"""The network compiled by inductor, which takes a minute and a C++ compiler."""
 
 import pytest
 import torch
@@ -7,12 +7,12 @@ from mtl_seq import FeatureSpec, Funnel, models
 
 pytestmark = [
     pytest.mark.slow,
-    # What the compiler says to itself while it works.
+    # Warnings of the compiler itself.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
 ]
 
 
-def test_the_inductor_backend_says_the_same():
+def test_the_inductor_backend_gives_the_same_prediction():
     spec = FeatureSpec(ids={"user": 50, "item": 30}, dense=["price"], wide=["user", "price"])
     network = models.escm2_dr(spec, funnel=Funnel.chain("click", "order"), seed=0).network.eval()
     generator = torch.Generator().manual_seed(0)

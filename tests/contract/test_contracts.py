@@ -1,4 +1,4 @@
-"""Every part keeps what its kind promises, and the checks see one that does not."""
+"""Every part keeps its contract, and the checks detect violations."""
 
 import inspect
 from dataclasses import replace
@@ -29,7 +29,7 @@ def named(table):
 
 
 def placed(table):
-    """Parts with where they are checked."""
+    """Parts with the arguments of their check."""
     result = [(part, rows.ON.get(name, {})) for name, part in table.items()]
     return pytest.mark.parametrize(("part", "on"), result, ids=list(table))
 
@@ -56,7 +56,7 @@ def test_models(part, on, bottom):
 
 
 @placed(rows.MODELS)
-def test_models_leave_python(part, on):
+def test_models_export_and_compile(part, on):
     check_exportable(part, **on)
 
 
@@ -86,7 +86,7 @@ def test_models_with_mediators(name, funnel):
     check_model(rows.MODELS[name], funnel=funnel)
 
 
-# A few hundred rows identify no dependence, and it says so.
+# A few hundred rows identify no dependence, which raises a warning.
 @pytest.mark.filterwarnings("ignore::mtl_seq.errors.SelectionWarning")
 @pytest.mark.parametrize("name", rows.MODELS)
 def test_estimators(name):
@@ -106,7 +106,7 @@ def inner(part):
     return part.func if isinstance(part, partial) else part
 
 
-def test_nothing_public_is_without_a_row():
+def test_every_public_part_has_a_row():
     assert exported(nn, nn.Bottom) == {inner(part) for part in rows.BOTTOMS.values()}
     assert exported(nn, nn.Head) == {inner(part) for part in rows.HEADS.values()}
     assert exported(losses, losses.Loss) == {type(part) for part in rows.LOSSES.values()}
@@ -139,7 +139,7 @@ class IgnoresOwn(nn.ParallelHead):
 
 
 class LeaksOwn(nn.DBMTL):
-    """Own features join before the vector that is passed on."""
+    """Own features are added before the vector that is passed on."""
 
     def forward(self, hidden, own):
         first = own.get("click")
@@ -156,7 +156,7 @@ class BranchesOnData(nn.SharedBottom):
 
 
 class LeakyIPS(losses.IPS):
-    """Propensity not detached, as in code in the wild."""
+    """The propensity is not detached, as in published code."""
 
     def forward(self, prediction, labels):
         error = binary_cross_entropy(prediction.pcvr_logit, labels.conversion)
@@ -208,6 +208,6 @@ def ignores_hidden_from(spec, *, funnel, seed):
         (check_model, ignores_hidden_from),
     ],
 )
-def test_the_checks_see_a_broken_part(check, part):
+def test_the_checks_detect_a_broken_part(check, part):
     with pytest.raises(ContractError):
         check(part)

@@ -1,4 +1,4 @@
-"""Every bottom under every head on every funnel that the head takes, as one network."""
+"""Every bottom with every head on every funnel that the head supports."""
 
 from functools import partial
 
@@ -17,51 +17,54 @@ HEADS = {
     "DependentHead": nn.DependentHead,
     "GaussianHead": nn.GaussianHead,
 }
-PLACES = {
+COMBINATIONS = {
     f"{name}, {' '.join(conditional.name for conditional in funnel.conditionals)}": (head, funnel)
     for name, head in HEADS.items()
     for funnel in rows.ON.get(name, {}).get("funnels", FUNNELS)
 }
-# Other sizes and options of a bottom meet `check_bottom`, and compose as their class does.
+# Other sizes and options of a bottom are tested by `check_bottom`; they compose as their class.
 BOTTOMS = [part for part in rows.BOTTOMS.values() if isinstance(part, type)]
 bottoms = pytest.mark.parametrize("bottom", BOTTOMS)
-places = pytest.mark.parametrize(("head", "funnel"), PLACES.values(), ids=list(PLACES))
+combinations = pytest.mark.parametrize(
+    ("head", "funnel"), COMBINATIONS.values(), ids=list(COMBINATIONS)
+)
 
 
 def build(spec, *, funnel, seed, bottom, head):
-    """Trained on the joint of every stage, which reaches every tower."""
+    """A model trained on the joint of every stage, which reaches every tower."""
     objective = Objective({stage: EntireSpace(stage) for stage in funnel.names})
     return models.assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=head)
 
 
 @bottoms
-@places
+@combinations
 def test_every_bottom_composes_with_every_head(bottom, head, funnel):
     check_model(partial(build, bottom=bottom, head=head), funnel=funnel)
 
 
-# To export takes a second or more: every bottom leaves Python under one head on one funnel, and
-# every head on every funnel over the default bottom; the others, of the same parts, are slow.
+# Export takes a second or more: every bottom is exported with one head on one funnel, and every
+# head on every funnel with the default bottom; the other combinations are marked slow.
 DEEPEST = (nn.DBMTL, FUNNELS[-1])
 
 
-def leaves(bottom, place):
+def to_export(bottom, combination):
     """A network to be exported, and whether it is slow."""
-    head, funnel = PLACES[place]
-    often = bottom is nn.MMoE or (head, funnel) == DEEPEST
+    head, funnel = COMBINATIONS[combination]
+    always = bottom is nn.MMoE or (head, funnel) == DEEPEST
     return pytest.param(
         bottom, head, funnel,
-        id=f"{place}-{bottom.__name__}", marks=() if often else pytest.mark.slow,
+        id=f"{combination}-{bottom.__name__}", marks=() if always else pytest.mark.slow,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("bottom", "head", "funnel"), [leaves(bottom, place) for place in PLACES for bottom in BOTTOMS]
+    ("bottom", "head", "funnel"),
+    [to_export(bottom, combination) for combination in COMBINATIONS for bottom in BOTTOMS],
 )
-def test_every_network_leaves_python(bottom, head, funnel):
+def test_every_network_exports_and_compiles(bottom, head, funnel):
     check_exportable(partial(build, bottom=bottom, head=head), funnel=funnel)
 
 
-def test_a_place_is_there_for_every_head_and_funnel():
+def test_every_head_and_funnel_is_combined():
     assert set(HEADS.values()) == {part for part in rows.HEADS.values() if isinstance(part, type)}
-    assert len(PLACES) == 2 * len(FUNNELS) + 3 * len(CHAINS) + 1
+    assert len(COMBINATIONS) == 2 * len(FUNNELS) + 3 * len(CHAINS) + 1

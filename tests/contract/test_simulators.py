@@ -1,4 +1,4 @@
-"""Every simulator keeps what its kind promises, and can be written in shards."""
+"""Every simulator keeps its contract, and can be written in shards."""
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ def test_every_simulator_can_be_written_in_shards_and_described(name, tmp_path):
     assert write_shards(simulator, 500, tmp_path, seed=0, shard_rows=300).kept == 2
 
 
-def test_nothing_public_is_without_a_row():
+def test_every_public_simulator_has_a_row():
     assert set(simulate.scenarios()) <= set(rows.SIMULATORS)
     simulators = {
         c for c in exported(simulate, object) if hasattr(c, "sample") and hasattr(c, "schema")
@@ -52,6 +52,6 @@ class WrongTruth(simulate.LogisticFunnel):
         return log, truth._replace(pcvr=np.clip(truth.pcvr * 1.2, 0, 1))
 
 
-def test_the_check_sees_a_wrong_truth():
+def test_the_check_detects_a_wrong_truth():
     with pytest.raises(ContractError):
         check_simulator(WrongTruth(users=300, items=100))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mtl_seq.data import check_columns, check_labels
+from mtl_seq.data.validate.checks import check_columns, check_labels
 from mtl_seq.simulate import (
     Actions,
     Context,

@@ -1,4 +1,4 @@
-"""Which view an event belongs to, where a log has no impression ids."""
+"""Last-touch attribution of events to views, for logs without impression ids."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ __all__ = ["last_touch"]
 def last_touch(
     views: pd.DataFrame, events: pd.DataFrame, *, by: Sequence[str], time: str, window: float
 ) -> tuple[NDArray[np.int64], int]:
-    """Give each event to the last view before it, of the same user and item say.
+    """Attribute each event to the last view before it, for example of the same user and item.
 
-    A view of the same moment counts as before. Of several views of one moment and key one has the
-    event, the last row.
+    A view at the same time counts as before. Of several views with one time and key, the last row
+    has the event.
 
     Args:
         views: V rows, sorted by `time`.
-        events: E rows, likewise.
+        events: E rows, sorted by `time`.
         by: Columns in which an event and its view agree, such as a user and an item.
-        time: The column of the moment, a number of one type in both.
-        window: How long after its view an event may come, in the unit of `time`; at least 0.
+        time: Column of the time, a number of one type in both.
+        window: Attribution window: the longest time from view to event, in the unit of `time`.
 
     Returns:
-        ``(V,)`` whether any event was given to a view, 1 or 0; and how many events have no view.
+        ``(V,)`` whether a view has an event, 1 or 0; and the number of events without a view.
 
     Raises:
         DataError: Rows are not sorted by `time`.
@@ -41,7 +41,7 @@ def last_touch(
     for name, frame in (("views", views), ("events", events)):
         if not frame[time].is_monotonic_increasing:
             raise DataError(f"`{name}` must be sorted by {time!r}, found earlier rows after later")
-    found = pd.merge_asof(
+    view = pd.merge_asof(
         events[[time, *by]],
         views[[time, *by]].assign(_row=np.arange(len(views))),
         on=time,
@@ -49,5 +49,5 @@ def last_touch(
         tolerance=window,
     )["_row"]
     followed = np.zeros(len(views), dtype=np.int64)
-    followed[found.dropna().to_numpy(dtype=np.int64)] = 1
-    return followed, int(found.isna().sum())
+    followed[view.dropna().to_numpy(dtype=np.int64)] = 1
+    return followed, int(view.isna().sum())

@@ -1,4 +1,4 @@
-"""CSV to parquet, in a stream."""
+"""Streamed conversion of CSV to parquet."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_seq._files import atomic_folder
 from mtl_seq.data.csv.reader import CsvFiles
-from mtl_seq.data.validate.conversion_warnings import Doubts, orphans
+from mtl_seq.data.validate.conversion_warnings import ConversionWarnings, orphans
 from mtl_seq.errors import ArtifactError, DataError, SchemaError
 from mtl_seq.schema import Schema
 
@@ -21,22 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["Converted", "Orphans", "convert_csv", "schema_file"]
 
 _GROUP_ROWS = 131_072
-_SCHEMA = "schema.json"
-"""What an older version wrote into the folder; readers of a folder of parquet took it for one."""
 
 Orphans = Literal["keep", "clear", "drop"]
-"""What becomes of rows that have a stage without its parent."""
+"""Treatment of rows that have a stage without its parent."""
 
 
 class Converted(NamedTuple):
-    """What stands in a folder after `convert_csv`.
+    """Result of `convert_csv`.
 
     Attributes:
         rows: Rows written.
         files: Parquet files written.
         labels: Sum of each label column.
-        orphans: By stage, the rows that had it without its parent, and were cleared or dropped.
-        warnings: What `fit` will refuse, with the way out.
+        orphans: By stage, the rows that had it without its parent and were cleared or dropped.
+        warnings: Validation warnings: what `fit` would refuse, each with a fix.
     """
 
     rows: int
@@ -47,79 +45,84 @@ class Converted(NamedTuple):
 
 
 def schema_file(folder: str | Path) -> Path:
-    """Where `convert_csv` writes the schema: beside the folder, which holds parquet alone."""
+    """Path of the schema that `convert_csv` writes, beside the folder of parquet files."""
     folder = Path(folder)
     name = folder.name or Path(os.path.abspath(folder)).name
     return folder.parent / f"{name}.schema.json"
 
 
 def convert_csv(
-    source: CsvFiles,
+    log: CsvFiles,
     schema: Schema,
     folder: str | Path,
     *,
     separators: Mapping[str, str | None] | None = None,
     orphans: Orphans = "keep",
     file_rows: int = 2_000_000,
-    told: Callable[[int], None] | None = None,
+    callback: Callable[[int], None] | None = None,
 ) -> Converted:
     """Write CSV files as ``part-00000.parquet`` and so on, and the schema beside the folder.
 
-    Every column is kept, in the order of the files, whether the schema names it or not. Labels
+    All columns are written, in the order of the files, whether the schema names them or not. Labels
     become 0 and 1, texts of bags become lists. Memory holds one row group. The folder is written
-    aside and renamed, so that what stood there stays until all is written. The schema of ``log/``
-    is ``log.schema.json``: a folder with anything else than parquet in it is refused by polars,
-    and by pandas too.
+    under a temporary name and renamed at the end, so that an earlier one is replaced only when all
+    is written. The schema of ``log/`` is ``log.schema.json``, since polars and pandas refuse a
+    folder that holds anything but parquet.
 
     Args:
-        source: The files.
+        log: The files.
         schema: The roles of the columns.
-        folder: Where to write. An older conversion there is replaced.
-        separators: By bag, what stands between its items.
-        orphans: What becomes of rows that have a stage without its parent, such as a conversion
-            without a click: ``"keep"`` leaves them as they are, and `fit` will refuse them;
-            ``"clear"`` makes the later label 0; ``"drop"`` leaves the rows out.
-        file_rows: Rows of a file, about.
-        told: Called with the number of rows so far.
+        folder: The folder to write. An earlier conversion there is replaced.
+        separators: By bag, the separator of its items.
+        orphans: Treatment of rows that have a stage without its parent, such as a conversion
+            without a click: ``"keep"`` leaves them, and `fit` will refuse them; ``"clear"`` sets
+            the later label to 0; ``"drop"`` drops the rows.
+        file_rows: Approximate rows of a file.
+        callback: Called with the number of rows so far.
 
     Raises:
         SchemaError: A declared column is absent.
         DataError: A value that is not of its column's type, a label that is neither 0 nor 1, a bag
             without a separator, or no rows.
-        ArtifactError: The folder holds something else, or cannot be written to, or the disk is
-            full; what stood there is as it was.
+        ArtifactError: The folder holds other files or cannot be written, or the disk is full; an
+            earlier folder is unchanged.
     """
     wanted = (*schema.features, *schema.labels.values(), *schema.bag_weights.values())
-    absent = [column for column in wanted if column not in source.columns]
+    absent = [column for column in wanted if column not in log.columns]
     if absent:
         raise SchemaError(
-            f"the CSV files must hold the declared columns {absent}, found {source.columns}"
+            f"the CSV files must hold the declared columns {absent}, found {log.columns}"
         )
     target = Path(folder)
     parts = target.glob("part-*.parquet") if target.is_dir() else ()
-    own = {_SCHEMA, *(part.name for part in parts)}
+    own = {part.name for part in parts}
     beside = schema_file(target)
     try:
         with atomic_folder(target, own=own) as aside:
             writer = _Writer(aside, schema, separators or {}, orphans, file_rows)
             try:
-                for block in source.blocks():
+                for block in log.blocks():
                     writer.add(block)
-                    if told is not None:
-                        told(writer.rows)
-                found = writer.finish()
+                    if callback is not None:
+                        callback(writer.rows)
+                converted = writer.finish()
             finally:
                 writer.close()
         schema.to_json(beside)
     except OSError as error:
         raise ArtifactError(
-            f"cannot write {target}: {error.strerror or error}; what stood there is as it was. "
-            "Free some space, or name another place"
+            f"cannot write {target}: {error.strerror or error}; an earlier folder is "
+            "unchanged. Free some space, or name another folder"
         ) from error
-    return found
+    return converted
 
 
 class _Writer:
+    """Writes blocks of rows as parquet files.
+
+    Labels are checked and made 0 and 1 first, so that orphans can be compared.
+    """
+
     def __init__(
         self,
         folder: Path,
@@ -130,8 +133,8 @@ class _Writer:
     ) -> None:
         self.folder, self.schema = folder, schema
         self.separators, self.orphans, self.file_rows = separators, orphans, file_rows
-        self._doubts = Doubts(schema)
-        self._mended = dict.fromkeys(schema.funnel.parents(), 0)
+        self._warnings = ConversionWarnings(schema)
+        self._orphans = dict.fromkeys(schema.funnel.parents(), 0)
         self.read = self.rows = self._files = self._in_file = self._held_rows = 0
         self._labels = dict.fromkeys(schema.labels.values(), 0)
         self._held: list[pa.RecordBatch] = []
@@ -144,7 +147,7 @@ class _Writer:
         self.read += block.num_rows
         if self.orphans != "keep":
             block = self._without_orphans(block)
-        self._doubts.add(block, start)
+        self._warnings.add(block, start)
         for column in self._labels:
             self._labels[column] += int(block[column].to_numpy().sum())
         for column in self.schema.bags:
@@ -156,7 +159,7 @@ class _Writer:
             self._write(_GROUP_ROWS)
 
     def close(self) -> None:
-        """Let go of the file, whatever became of it."""
+        """Close the file, also after an error."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -168,26 +171,26 @@ class _Writer:
             self._file.close()
         if not self.rows:
             raise DataError("the log must hold at least one row, found CSV files without any")
-        mended = {stage: count for stage, count in self._mended.items() if count}
-        warnings = list(self._doubts.lines())
+        treated = {stage: count for stage, count in self._orphans.items() if count}
+        warnings = list(self._warnings.lines())
         for stage, column in self.schema.labels.items():
             if not self._labels[column]:
                 warnings.append(
                     f"there is no {stage} at all in {self.rows:,} rows (column {column!r}), which "
-                    "`fit` refuses: check the label, or bring a longer log"
+                    "`fit` refuses: check the label, or convert a longer log"
                 )
-        return Converted(self.rows, self._files, self._labels, mended, tuple(warnings))
+        return Converted(self.rows, self._files, self._labels, treated, tuple(warnings))
 
     def _without_orphans(self, block: "pa.RecordBatch") -> "pa.RecordBatch":
         import pyarrow as pa
 
-        # In the funnel's order: what is cleared may leave a later stage without its parent.
+        # In the funnel's order, since a cleared stage may leave a later one without its parent.
         for stage in self.schema.funnel.parents():
             alone = orphans(self.schema, block, stage)
             count = int(alone.sum())
             if not count:
                 continue
-            self._mended[stage] += count
+            self._orphans[stage] += count
             if self.orphans == "drop":
                 block = block.filter(pa.array(~alone))
             else:
@@ -204,7 +207,7 @@ class _Writer:
         if len(bad):
             raise DataError(
                 f"label {column!r} of {stage!r} must hold 0 and 1, found {values[int(bad[0])]} in "
-                f"row {self.read + int(bad[0]):,}: mend or drop such rows"
+                f"row {self.read + int(bad[0]):,}: fix or drop such rows"
             )
         return pa.array(numbers.astype(np.int8))
 
@@ -214,11 +217,11 @@ class _Writer:
         separator = self.separators.get(column)
         if separator is None:
             raise DataError(
-                f"bag {column!r} must have a separator (`--bag {column}='|'`), found none: say "
-                "what stands between its items, or declare it as an id"
+                f"bag {column!r} must have a separator (`--bag {column}='|'`), found none: give "
+                "the separator of its items, or declare it as an id"
             )
         items = pc.split_pattern(values.cast("string"), separator)
-        # Of an empty text, splitting makes one empty item; a missing list is a bag of nothing.
+        # Splitting an empty text gives one empty item; a missing list is an empty bag.
         return pc.if_else(pc.not_equal(values, ""), items, None)
 
     def _write(self, rows: int) -> None:

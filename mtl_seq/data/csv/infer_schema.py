@@ -1,4 +1,4 @@
-"""A first schema of a log nobody has described: by names, by content, and without leaks."""
+"""Inference of a schema from the names and values of a log's columns, without leaks."""
 
 import re
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from mtl_seq.data.validate.leakage import LEAK_AUC, find_leaks
 from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.schema import Schema
 
-__all__ = ["Guess", "guess_schema"]
+__all__ = ["InferredSchema", "infer_schema"]
 
 STAGES = {
     "click": r"click(ed|s)?|clk|is_click|ctr_label|label_ctr|y_ctr",
@@ -26,14 +26,14 @@ _SEPARATORS = "|;,"
 _FEW = 64
 
 
-class Guess(NamedTuple):
-    """A schema and the reasons for it.
+class InferredSchema(NamedTuple):
+    """An inferred schema, with reasons.
 
     Attributes:
         schema: The roles.
-        roles: By column, its role and why.
-        separators: By bag, what stands between its items in the text; None where they are lists.
-        leaks: Of columns that predict a stage suspiciously well: what to think of it.
+        roles: By column, its role and the reason.
+        separators: By bag, the separator of its items in the text; None where they are lists.
+        leaks: By column that predicts a stage suspiciously well, a description.
     """
 
     schema: Schema
@@ -42,53 +42,52 @@ class Guess(NamedTuple):
     leaks: dict[str, str]
 
 
-def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> Guess:
-    """Guess the roles of a log's columns from some of its rows.
+def infer_schema(log: pd.DataFrame, labels: dict[str, str] | None = None) -> InferredSchema:
+    """Infer the roles of a log's columns from some of its rows.
 
-    Labels are columns of 0 and 1 with a stage's name, each later one only where the earlier ones
-    are, if there is such a one; a conversion that some rows have without a click is a label all the
-    same, and its reason says how many. Further columns with a stage's name, and features that
-    predict a stage almost perfectly on their own, are left out. It is a guess: what it says is
-    meant to be read.
+    Labels are columns of 0 and 1 with a stage's name, each 1 only where the earlier ones are, if
+    there are such columns; a conversion that some rows have without a click is a label as well, and
+    its reason states their number. Further columns with a stage's name, and features that predict
+    a stage almost perfectly on their own, are left out. The result should be reviewed.
 
     Args:
-        frame: Some rows, as many as can be had.
-        labels: Label column of each stage, in order, where they are known.
+        log: Some rows, the more the better.
+        labels: Label column of each stage, in order, if known.
 
     Raises:
-        SchemaError: No column that can be the click, or no feature.
+        SchemaError: No column that may be the click, or no feature.
         DataError: A label that is missing in some rows.
     """
-    labels = _labels(frame) if labels is None else labels
-    absent = [column for column in labels.values() if column not in frame.columns]
+    labels = _labels(log) if labels is None else labels
+    absent = [column for column in labels.values() if column not in log.columns]
     if absent:
-        raise SchemaError(f"the log must hold the labels {absent}, found {list(frame.columns)}")
+        raise SchemaError(f"the log must hold the labels {absent}, found {list(log.columns)}")
     for stage, column in labels.items():
-        missing = frame[column].isna()
+        missing = log[column].isna()
         if missing.any():
             raise DataError(
                 f"label {column!r} of {stage!r} is missing in "
-                f"{rows_text(frame.index[missing], int(missing.sum()))}: write 0 where it did not "
+                f"{rows_text(log.index[missing], int(missing.sum()))}: write 0 where it did not "
                 "happen, drop those rows, or name another column (`--label STAGE=COLUMN`)"
             )
     roles = {
-        column: ("label", f"of {stage}" + _orphans(frame, labels, stage))
+        column: ("label", f"of {stage}" + _orphans(log, labels, stage))
         for stage, column in labels.items()
     }
     separators: dict[str, str | None] = {}
-    for column in frame.columns:
+    for column in log.columns:
         if column in roles:
             continue
-        named = _stage(column) if _is_binary(frame[column]) else None
+        named = _stage(column) if _is_binary(log[column]) else None
         if named is not None:
             why = f"named as a {named}, so known only after the impression"
             roles[column] = ("left out", f"{why}; a label by `--label {named}={column}`")
         else:
-            roles[column] = _role(str(column), frame[column], separators)
-    leaks = _take_out_leaks(frame, labels, roles)
+            roles[column] = _role(str(column), log[column], separators)
+    leaks = _take_out_leaks(log, labels, roles)
 
     def having(role: str) -> list[str]:
-        return [column for column, (found, _) in roles.items() if found == role]
+        return [column for column, (of_column, _) in roles.items() if of_column == role]
 
     users = [column for column in having("id") if _named(column, _USER)]
     times, weights, propensities = having("time"), having("weight"), having("propensity")
@@ -102,48 +101,48 @@ def guess_schema(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> G
         weight=weights[0] if weights else None,
         propensity=propensities[0] if propensities else None,
     )
-    return Guess(schema, roles, {c: separators[c] for c in schema.bags}, leaks)
+    return InferredSchema(schema, roles, {c: separators[c] for c in schema.bags}, leaks)
 
 
-def _labels(frame: pd.DataFrame) -> dict[str, str]:
-    binary = [column for column in frame.columns if _is_binary(frame[column])]
-    found: dict[str, str] = {}
+def _labels(log: pd.DataFrame) -> dict[str, str]:
+    binary = [column for column in log.columns if _is_binary(log[column])]
+    labels: dict[str, str] = {}
     for stage in STAGES:
         free = [c for c in binary if _stage(c) == stage]
-        inside = [c for c in free if not any(_alone(frame, c, one).any() for one in found.values())]
+        inside = [c for c in free if not any(_alone(log, c, one).any() for one in labels.values())]
         if inside:
-            found[stage] = inside[0]
-        elif free and stage == "conversion" and "click" in found:
-            # Some happen without what stands above: the cart is given up, the conversion never is.
-            found.pop("cart", None)
-            click = frame[found["click"]]
-            found[stage] = min(free, key=lambda c: int((frame[c] > click).sum()))
-    if "click" not in found:
+            labels[stage] = inside[0]
+        elif free and stage == "conversion" and "click" in labels:
+            # Some rows have it without its parent: then the cart is dropped, never the conversion.
+            labels.pop("cart", None)
+            click = log[labels["click"]]
+            labels[stage] = min(free, key=lambda c: int((log[c] > click).sum()))
+    if "click" not in labels:
         raise SchemaError(
-            f"no column of 0 and 1 is named as a click, found {binary}: say which it is, and which "
-            "the conversion (`--label click=COLUMN --label conversion=COLUMN`)"
+            f"no column of 0 and 1 is named as a click, found {binary}: name the click and the "
+            "conversion (`--label click=COLUMN --label conversion=COLUMN`)"
         )
-    return found
+    return labels
 
 
 def _stage(column: Any) -> str | None:
-    """The stage that a column is named as."""
+    """The stage whose name a column has."""
     return next((s for s, names in STAGES.items() if _named(column, names, whole=True)), None)
 
 
-def _alone(frame: pd.DataFrame, child: str, parent: str) -> "pd.Series[bool]":
-    return (frame[child] == 1) & (frame[parent] == 0)
+def _alone(log: pd.DataFrame, child: str, parent: str) -> "pd.Series[bool]":
+    return (log[child] == 1) & (log[parent] == 0)
 
 
-def _orphans(frame: pd.DataFrame, labels: dict[str, str], stage: str) -> str:
-    """How many rows have a stage without the one before it; nothing where none has."""
+def _orphans(log: pd.DataFrame, labels: dict[str, str], stage: str) -> str:
+    """Text on the rows that have a stage without the one before it; empty where none has."""
     before = list(labels)[: list(labels).index(stage)]
     if not before:
         return ""
-    alone = _alone(frame, labels[stage], labels[before[-1]])
+    alone = _alone(log, labels[stage], labels[before[-1]])
     if not alone.any():
         return ""
-    return f", but without {before[-1]} in {rows_text(frame.index[alone], int(alone.sum()))}"
+    return f", but without {before[-1]} in {rows_text(log.index[alone], int(alone.sum()))}"
 
 
 def _role(column: str, values: pd.Series, separators: dict[str, str | None]) -> tuple[str, str]:
@@ -191,12 +190,12 @@ def _text_role(
 
 def _id_role(kept: pd.Series, distinct: int, why: str) -> tuple[str, str]:
     if distinct > 0.98 * len(kept) and len(kept) > 100:
-        return "left out", f"{why}, but another in every row: nothing can be learned of it"
+        return "left out", f"{why}, but different in every row, so not informative"
     return "id", f"{why}, {distinct:,} different"
 
 
 def _take_out_leaks(
-    frame: pd.DataFrame, labels: dict[str, str], roles: dict[str, tuple[str, str]]
+    log: pd.DataFrame, labels: dict[str, str], roles: dict[str, tuple[str, str]]
 ) -> dict[str, str]:
     ids = [column for column, (role, _) in roles.items() if role == "id"]
     dense = [column for column, (role, _) in roles.items() if role == "number"]
@@ -204,14 +203,16 @@ def _take_out_leaks(
         return {}
     worst: dict[str, str] = {}
     for column, stage, auc, equal in find_leaks(
-        Schema(labels=labels, ids=ids, dense=dense), frame, above=_SOFT
+        Schema(labels=labels, ids=ids, dense=dense), log, above=_SOFT
     ):
         if equal:
             worst[column] = f"equals the label of {stage}"
         elif auc > LEAK_AUC:
             worst.setdefault(column, f"predicts {stage} alone with AUC {auc:.3f}")
         else:
-            worst.setdefault(column, f"predicts {stage} alone with AUC {auc:.3f}: kept, but look")
+            worst.setdefault(
+                column, f"predicts {stage} alone with AUC {auc:.3f}: kept, but review it"
+            )
             continue
         roles[column] = ("left out", f"a likely leak: it {worst[column]}")
     return worst

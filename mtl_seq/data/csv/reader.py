@@ -1,4 +1,4 @@
-"""CSV files of any size, read a block at a time, with one set of types."""
+"""Reader of CSV files of any size, in blocks of the same types."""
 
 import glob
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,27 +22,27 @@ _SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
 class CsvFiles:
     """CSV files with a header and the same columns.
 
-    Types are those that Arrow finds in the first block, about 16 MB; a value further on that does
-    not fit is an error that says how to go on, and never a missing value. Empty cells are missing.
+    Types are those that Arrow infers from the first block of about 16 MB. A later value of another
+    type is an error, never a missing value. Empty cells are missing.
 
     Args:
-        place: A file, a folder of ``.csv`` files, or a glob; ``.gz`` is read as it is.
-        separator: What stands between columns.
-        types: Type of some columns: int64, float64, string or bool.
+        log: A file, a folder of ``.csv`` files, or a glob; ``.gz`` is decompressed.
+        separator: Separator of the columns.
+        types: Types of some columns: int64, float64, string or bool.
 
     Raises:
         ArtifactError: No such file.
-        DataError: Files whose columns differ, no rows, or a type that is none.
+        DataError: Files whose columns differ, no rows, or an unknown type.
     """
 
     def __init__(
         self,
-        place: str | Path,
+        log: str | Path,
         *,
         separator: str = ",",
         types: Mapping[str, str] | None = None,
     ) -> None:
-        self.files = _files(place)
+        self.files = _files(log)
         self.separator = separator
         self._given = dict(types or {})
         unknown = [name for name in self._given.values() if name not in _TYPES]
@@ -66,25 +66,25 @@ class CsvFiles:
         """The first rows.
 
         Raises:
-            DataError: There is none.
+            DataError: No rows.
         """
         import pyarrow as pa
 
-        blocks, found = [], 0
+        blocks, read = [], 0
         for block in self.blocks():
             blocks.append(block)
-            found += block.num_rows
-            if found >= rows:
+            read += block.num_rows
+            if read >= rows:
                 break
-        if not found:
+        if not read:
             raise DataError(f"the log must hold at least one row, found none in {self.files[0]}")
         return pa.Table.from_batches(blocks).slice(0, rows).to_pandas()
 
     def blocks(self) -> Iterator["pa.RecordBatch"]:
-        """All rows, a block at a time.
+        """All rows, in blocks.
 
         Raises:
-            ArtifactError: A file that is gone or cannot be read.
+            ArtifactError: A file that is missing or cannot be read.
             DataError: A value that is not of its column's type, or a row of another length.
         """
         for file in self.files:
@@ -93,7 +93,7 @@ class CsvFiles:
                     raise DataError(
                         f"CSV files must have the same columns in the same order, found "
                         f"{list(self._types)} in {self.files[0]} and {reader.schema.names} in "
-                        f"{file}: convert them apart"
+                        f"{file}: convert them separately"
                     )
                 yield from reader
 
@@ -127,20 +127,20 @@ if TYPE_CHECKING:
 
 
 def _explained(message: str, columns: Sequence[str]) -> str:
-    """Arrow's words, with the column's name and the way out."""
+    """The message of Arrow, with the name of the column and a fix."""
     before, sign, after = message.partition("In CSV column #")
     number = after.partition(":")[0]
     if sign and number.isdigit() and int(number) < len(columns):
         name = columns[int(number)]
         return (
-            f"column {name!r}: {after.partition(': ')[2]}; mend the value, or read the column as "
+            f"column {name!r}: {after.partition(': ')[2]}; fix the value, or read the column as "
             f"text (`--type {name}=string`)"
         )
-    return f"{before}{sign}{after}: is this a CSV file, and is its separator given?"
+    return f"{before}{sign}{after}: check that this is a CSV file and that its separator is given"
 
 
 def not_csv(name: str) -> str | None:
-    """What to say of a CSV file where parquet is read; None where the name is not that of one."""
+    """Error message for a CSV file where parquet is expected; None for other names."""
     if not name.lower().endswith(_SUFFIXES):
         return None
     return (
@@ -149,17 +149,17 @@ def not_csv(name: str) -> str | None:
     )
 
 
-def _files(place: str | Path) -> list[Path]:
-    path = Path(place)
+def _files(log: str | Path) -> list[Path]:
+    path = Path(log)
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES))
+        files = sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES))
     else:
-        found = sorted(Path(name) for name in glob.glob(str(place)))
-    found = [file for file in found if file.is_file() and not file.name.startswith(".")]
-    if not found:
+        files = sorted(Path(name) for name in glob.glob(str(log)))
+    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    if not files:
         raise ArtifactError(
-            f"there is no CSV file {place}: name a file, a folder of .csv files, or a pattern"
+            f"there is no CSV file {log}: name a file, a folder of .csv files, or a pattern"
         )
-    return found
+    return files

@@ -1,4 +1,4 @@
-"""Columns that hold a list in each row."""
+"""Bags: columns that hold a list in each row."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def exploded(column: str, values: pd.Series) -> pd.Series:
                 "as an id"
             )
     kinds = {cell.dtype if isinstance(cell, np.ndarray) else None for cell in cells}
-    if len(kinds) == 1 and None not in kinds:  # as parquet has them: joined several times as fast
+    if len(kinds) == 1 and None not in kinds:  # as read from parquet; several times as fast
         rows = np.repeat(known, [len(cell) for cell in cells])
         return pd.Series(np.concatenate(cells), index=rows).dropna().infer_objects()
     return values.reset_index(drop=True).explode().dropna().infer_objects()
@@ -41,19 +41,19 @@ def encode_bag(column: str, values: pd.Series, vocabulary: AnyVocabulary) -> Ten
     return torch.from_numpy(_padded(items, vocabulary.encode(items), len(values), -1))
 
 
-def encode_bag_weights(column: str, weights: str, frame: pd.DataFrame) -> Tensor:
+def encode_bag_weights(column: str, weights: str, log: pd.DataFrame) -> Tensor:
     """``(N, L)`` float32 weights of a bag's items, padded with 0.
 
     Raises:
         DataError: Weights that are not as many as the items, or not numbers of at least 0.
     """
-    items = exploded(column, frame[column])
-    shares = exploded(weights, frame[weights])
-    rows = len(frame)
+    items = exploded(column, log[column])
+    shares = exploded(weights, log[weights])
+    rows = len(log)
     counts = [np.bincount(x.index.to_numpy(), minlength=rows) for x in (items, shares)]
     wrong = counts[0] != counts[1]
     if wrong.any():
-        where = rows_text(frame.index[wrong], int(wrong.sum()))
+        where = rows_text(log.index[wrong], int(wrong.sum()))
         raise DataError(
             f"{weights!r} must hold one weight per item of {column!r}, not so in {where}"
         )
@@ -61,7 +61,7 @@ def encode_bag_weights(column: str, weights: str, frame: pd.DataFrame) -> Tensor
     bad = ~(np.isfinite(numbers) & (numbers >= 0))
     if bad.any():
         positions = np.unique(shares.index.to_numpy()[bad])
-        where = rows_text(frame.index[positions], len(positions))
+        where = rows_text(log.index[positions], len(positions))
         raise DataError(f"weights {weights!r} must be numbers of at least 0, not so in {where}")
     return torch.from_numpy(_padded(shares, numbers.astype(np.float32), rows, 0))
 

@@ -1,4 +1,4 @@
-"""Frames to tensors: fitted once on training rows, the same for ever after."""
+"""Codec: the columns of a log as tensors, fitted once on training rows and then frozen."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -42,7 +42,7 @@ __all__ = ["Codec"]
 
 FloatArray = NDArray[np.float64]
 
-_KIND, _VERSION = "mtl_seq.codec", 2
+_KIND, _VERSION = "mtl_seq.codec", 1
 
 
 class Codec:
@@ -52,8 +52,8 @@ class Codec:
         schema: The roles of the columns.
         vocabularies: One per id and bag.
         scales: Mean and standard deviation of each dense column.
-        impute: What becomes of a missing dense value.
-        edges: Cuts of each dense column that is bucketed, too.
+        impute: How missing dense values are imputed.
+        edges: Bucket boundaries of each dense column that is also bucketed.
         encodings: Target encodings by id.
     """
 
@@ -77,7 +77,7 @@ class Codec:
     def fit(
         cls,
         schema: Schema,
-        frame: pd.DataFrame,
+        log: pd.DataFrame,
         *,
         min_count: int = 1,
         impute: Impute = None,
@@ -89,13 +89,13 @@ class Codec:
 
         Args:
             schema: The roles of the columns.
-            frame: Training rows; labels are read for target encodings only.
-            min_count: Ids seen less often share the row of the unseen.
-            impute: What becomes of a missing dense value.
+            log: Training rows; labels are read for target encodings only.
+            min_count: Ids seen less often share the row of unseen ids.
+            impute: How missing dense values are imputed.
             buckets: Quantile buckets of each dense column, as an id ``<column>:bucket`` beside the
                 number; 0 for none.
-            target_encoding: Smoothing of target encodings, in rows: each id gets dense features
-                ``<column>:<stage>`` and ``<column>:count`` of its history. None for none.
+            target_encoding: Smoothing of target encodings, in rows: each id column gets the dense
+                features ``<column>:<stage>`` and ``<column>:count``. None for none.
             hashed: Ids and bags whose values are hashed into so many rows.
 
         Returns:
@@ -106,32 +106,32 @@ class Codec:
             DataError: No rows, ids that are neither integers nor strings, or dense values that are
                 not finite.
         """
-        check_columns(schema, frame, labels=False)
-        check_dense(schema, frame, impute=impute is not None)
+        check_columns(schema, log, labels=False)
+        check_dense(schema, log, impute=impute is not None)
         vocabularies: dict[str, AnyVocabulary] = hashed_vocabularies(schema, hashed or {})
         for column in (*schema.ids, *schema.bags):
             if column not in vocabularies:
                 bag = column in schema.bags
-                values = exploded(column, frame[column]) if bag else frame[column]
+                values = exploded(column, log[column]) if bag else log[column]
                 vocabularies[column] = Vocabulary.fit(column, values, min_count=min_count)
         scales, edges = {}, {}
         for column in schema.dense:
-            numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers = log[column].to_numpy(dtype=np.float64, na_value=np.nan)
             scales[column] = Scale.fit(column, numbers)
             if buckets:
                 cuts = np.nanquantile(numbers, np.linspace(0, 1, buckets + 1)[1:-1])
                 edges[column] = np.unique(cuts)
         codec = cls(schema, vocabularies, scales, impute, edges)
         if target_encoding is not None:
-            codec._fit_encodings(frame, target_encoding)
+            codec._fit_encodings(log, target_encoding)
         return codec
 
     @classmethod
-    def fit_with(cls, encoding: Encoding, schema: Schema, frame: pd.DataFrame) -> "Codec":
+    def fit_with(cls, encoding: Encoding, schema: Schema, log: pd.DataFrame) -> "Codec":
         """`fit` with the settings of an `Encoding`."""
         return cls.fit(
             schema,
-            frame,
+            log,
             min_count=encoding.min_count,
             impute=encoding.impute,
             buckets=encoding.buckets,
@@ -139,46 +139,46 @@ class Codec:
             hashed=encoding.hashed,
         )
 
-    def _fit_encodings(self, frame: pd.DataFrame, smoothing: float) -> None:
+    def _fit_encodings(self, log: pd.DataFrame, smoothing: float) -> None:
         if not smoothing > 0:
             raise DataError(f"`target_encoding` must be above 0, found {smoothing}")
         known = {column: self.vocabularies[column] for column in self.schema.ids}
-        for column, folds in count_folds(self.schema, frame, known).items():
-            self.encodings[column] = TargetEncoding.of(folds, smoothing=smoothing)
+        for column, folds in count_folds(self.schema, log, known).items():
+            self.encodings[column] = TargetEncoding.from_counts(folds, smoothing=smoothing)
 
     @property
     def spec(self) -> FeatureSpec:
-        """What a network must know of the features."""
+        """The feature specification that a network is built from."""
         ids = {column: self.vocabularies[column].rows for column in self.schema.ids}
         ids |= {f"{column}:bucket": len(cuts) + 2 for column, cuts in self.edges.items()}
-        made = {column: [f"{column}:bucket"] for column in self.edges}
+        derived = {column: [f"{column}:bucket"] for column in self.edges}
         for column in self.encodings:
-            made[column] = list(encoding_names(column, self.schema.funnel.names))
-        told = [name for column in self.encodings for name in made[column]]
-        # What is hidden from a tower stays hidden in what was made of it.
+            derived[column] = list(encoding_names(column, self.schema.funnel.names))
+        encoded = [name for column in self.encodings for name in derived[column]]
+        # Features derived from a hidden column are hidden too.
         hidden = {
-            stage: [name for column in columns for name in (column, *made.get(column, ()))]
+            stage: [name for column in columns for name in (column, *derived.get(column, ()))]
             for stage, columns in self.schema.hidden.items()
         }
         return FeatureSpec(
             ids=ids,
             bags={column: self.vocabularies[column].rows for column in self.schema.bags},
-            dense=(*self.schema.dense, *told),
+            dense=(*self.schema.dense, *encoded),
             hidden_from=hidden,
             weighted=tuple(self.schema.bag_weights),
-            of_group=made[self.schema.group] if self.schema.group in self.encodings else (),
+            of_group=derived[self.schema.group] if self.schema.group in self.encodings else (),
         )
 
     def columns(self, *, labels: bool = True) -> tuple[str, ...]:
-        """What `encode` reads of a frame."""
+        """The columns that `encode` reads."""
         return needed_columns(self.schema, labels=labels)
 
-    def encode(self, frame: pd.DataFrame, *, labels: bool = True) -> FunnelBatch:
-        """Rows to tensors.
+    def encode(self, log: pd.DataFrame, *, labels: bool = True) -> FunnelBatch:
+        """Encode rows as tensors.
 
         Args:
-            frame: The rows; it is not changed.
-            labels: Whether the labels are there and wanted.
+            log: The rows; it is not changed.
+            labels: Whether to encode the labels too.
 
         Returns:
             All rows as one batch.
@@ -187,18 +187,18 @@ class Codec:
             SchemaError: A declared column is absent.
             DataError: No rows, or values that cannot be used.
         """
-        features = self._features(frame, labels=labels)
+        features = self._features(log, labels=labels)
         for column, table in self._tables.items():
-            features.update(self._told(column, table.take(features[column].numpy(), axis=0)))
-        return FunnelBatch(features, encode_labels(self.schema, frame) if labels else None)
+            features.update(self._named(column, table.take(features[column].numpy(), axis=0)))
+        return FunnelBatch(features, encode_labels(self.schema, log) if labels else None)
 
-    def encode_training(self, frame: pd.DataFrame) -> FunnelBatch:
-        """The rows that `fit` was given to tensors: target encodings come from other folds.
+    def encode_training(self, log: pd.DataFrame) -> FunnelBatch:
+        """Encode the training rows, with target encodings from the other folds.
 
-        With `encode`, a training row's own label would stand in its features.
+        With `encode`, a training row's own label would leak into its features.
 
         Args:
-            frame: The training rows, in the order in which `fit` saw them.
+            log: The training rows, in the order in which `fit` saw them.
 
         Returns:
             All rows as one batch, with labels.
@@ -206,44 +206,44 @@ class Codec:
         known = {column: self.vocabularies[column] for column in self.encodings}
         tables = {
             column: self.encodings[column].fold_tables(folds)
-            for column, folds in count_folds(self.schema, frame, known).items()
+            for column, folds in count_folds(self.schema, log, known).items()
         }
-        return self.encode_out_of_fold(frame, np.arange(len(frame)), tables)
+        return self.encode_out_of_fold(log, np.arange(len(log)), tables)
 
     def encode_out_of_fold(
-        self, frame: pd.DataFrame, positions: NDArray[np.int64], tables: Mapping[str, FloatTable]
+        self, log: pd.DataFrame, positions: NDArray[np.int64], tables: Mapping[str, FloatTable]
     ) -> FunnelBatch:
-        """Some of the rows that `fit` was given to tensors, as `encode_training` does with all.
+        """Encode some of the training rows as `encode_training` does.
 
         Args:
-            frame: The rows.
-            positions: ``(N,)`` where they stand among the training rows.
-            tables: What `TargetEncoding.fold_tables` gave, by column.
+            log: The rows.
+            positions: ``(N,)`` their positions among the training rows.
+            tables: Result of `TargetEncoding.fold_tables`, by column.
         """
-        features = self._features(frame, labels=True)
+        features = self._features(log, labels=True)
         for column, table in tables.items():
             # One index into all folds' rows: several times as fast as one for each axis.
             place = positions % FOLDS * table.shape[1] + features[column].numpy()
-            told = table.reshape(-1, table.shape[2]).take(place, axis=0)
-            features.update(self._told(column, told))
-        return FunnelBatch(features, encode_labels(self.schema, frame))
+            values = table.reshape(-1, table.shape[2]).take(place, axis=0)
+            features.update(self._named(column, values))
+        return FunnelBatch(features, encode_labels(self.schema, log))
 
     @cached_property
     def _tables(self) -> dict[str, FloatTable]:
         return {column: encoding.table() for column, encoding in self.encodings.items()}
 
-    def _features(self, frame: pd.DataFrame, *, labels: bool) -> dict[str, Tensor]:
-        check_columns(self.schema, frame, labels=labels)
-        check_dense(self.schema, frame, impute=self.impute is not None)
+    def _features(self, log: pd.DataFrame, *, labels: bool) -> dict[str, Tensor]:
+        check_columns(self.schema, log, labels=labels)
+        check_dense(self.schema, log, impute=self.impute is not None)
         features = {
-            c: torch.from_numpy(self.vocabularies[c].encode(frame[c])) for c in self.schema.ids
+            c: torch.from_numpy(self.vocabularies[c].encode(log[c])) for c in self.schema.ids
         }
         for column in self.schema.bags:
-            features[column] = encode_bag(column, frame[column], self.vocabularies[column])
+            features[column] = encode_bag(column, log[column], self.vocabularies[column])
         for column, weights in self.schema.bag_weights.items():
-            features[f"{column}:weight"] = encode_bag_weights(column, weights, frame)
+            features[f"{column}:weight"] = encode_bag_weights(column, weights, log)
         for column, scale in self.scales.items():
-            numbers = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers = log[column].to_numpy(dtype=np.float64, na_value=np.nan)
             features[column] = torch.from_numpy(scale.encode(numbers))
             if column in self.edges:
                 bucket = np.searchsorted(self.edges[column], numbers, side="right") + 1
@@ -251,7 +251,7 @@ class Codec:
                 features[f"{column}:bucket"] = torch.from_numpy(bucket)
         return features
 
-    def _told(self, column: str, values: FloatTable) -> dict[str, Tensor]:
+    def _named(self, column: str, values: FloatTable) -> dict[str, Tensor]:
         names = encoding_names(column, self.schema.funnel.names)
         return dict(zip(names, torch.from_numpy(values).unbind(1), strict=True))
 
@@ -274,8 +274,8 @@ class Codec:
             {c: vocabulary_from(c, v) for c, v in content["vocabularies"].items()},
             {column: Scale(*scale) for column, scale in content["scales"].items()},
             content["impute"],
-            {c: np.array(cuts, dtype=np.float64) for c, cuts in content.get("edges", {}).items()},
-            {c: TargetEncoding.from_dict(e) for c, e in content.get("encodings", {}).items()},
+            {c: np.array(cuts, dtype=np.float64) for c, cuts in content["edges"].items()},
+            {c: TargetEncoding.from_dict(e) for c, e in content["encodings"].items()},
         )
 
     def to_json(self, path: str | Path) -> None:
@@ -287,6 +287,6 @@ class Codec:
         """Read a codec from a file.
 
         Raises:
-            ArtifactError: The file is no codec of a version this code reads.
+            ArtifactError: Not a codec file, or one of a newer version.
         """
         return cls.from_dict(read_json(path, kind=_KIND, version=_VERSION))

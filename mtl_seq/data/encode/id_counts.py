@@ -1,4 +1,4 @@
-"""What an id's column says as it is read: its values, and how they fared by fold and stage."""
+"""Counts of an id column by value, fold and stage, for vocabularies and target encodings."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.data.encode.target_encoding import FoldCounts
-from mtl_seq.data.encode.value_counts import Counted, KeyReader, RunningCounts, counted
+from mtl_seq.data.encode.value_counts import KeyReader, RunningCounts, ValueCounts, count_values
 from mtl_seq.data.encode.vocabulary import AnyVocabulary, HashedVocabulary, Vocabulary
 from mtl_seq.data.parquet.arrow import series_of
 from mtl_seq.schema import Schema
@@ -23,10 +23,10 @@ class IdCounts:
     """Counts of one column's values.
 
     Args:
-        column: Its name.
-        hashed: Its vocabulary where that is a hash, so that rows are counted and not values.
-        folds: By how many folds to count; 1 for none.
-        stages: For how many stages to count who went on; 0 for none.
+        column: Name of the column.
+        hashed: Its vocabulary where it is hashed, so that table rows are counted, not values.
+        folds: Number of folds; 1 for none.
+        stages: Number of stages whose rows are counted too; 0 for none.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class IdCounts:
 
         Args:
             values: The values.
-            position: Where the first stands among all rows.
-            labels: ``(S, n)`` who went on to each stage.
+            position: Position of the first among all rows.
+            labels: ``(S, n)`` rows that went on to each stage.
         """
         if self._hashed is not None:
             codes = self._hashed.encode(series_of(values))
@@ -64,12 +64,12 @@ class IdCounts:
     ) -> None:
         gaps = null.any()
         for fold in range(self.folds):
-            own = slice((fold - position) % self.folds, None, self.folds)
+            of_fold = slice((fold - position) % self.folds, None, self.folds)
             for kind, running in enumerate(self._counts):
-                some = keys[own]
-                absent = null[own]
+                some = keys[of_fold]
+                absent = null[of_fold]
                 if kind:
-                    went_on = labels[kind - 1, own]
+                    went_on = labels[kind - 1, of_fold]
                     some, absent = some[went_on], absent[went_on]
                 if gaps:
                     self._missing[kind, fold] += absent.sum()
@@ -77,12 +77,12 @@ class IdCounts:
                 running[fold].add(some)
 
     def vocabulary(self, min_count: int) -> AnyVocabulary:
-        """The vocabulary, as `Vocabulary.fit` makes it of all values at once."""
+        """The vocabulary, equal to `Vocabulary.fit` of all values."""
         if self._hashed is not None:
             return self._hashed
         parts = [running.result() for running in self._counts[0]]
-        found = counted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        keys: NDArray[np.generic] = found.keys[found.counts >= min_count]
+        total = count_values(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        keys: NDArray[np.generic] = total.keys[total.counts >= min_count]
         texts = self._reader.texts
         if texts is not None:
             keys = np.array(sorted(texts[key] for key in keys), dtype=object)
@@ -112,12 +112,12 @@ class IdCounts:
 
 
 def _on_rows(
-    found: Counted, vocabulary: AnyVocabulary, row_of: IntArray | None
+    values: ValueCounts, vocabulary: AnyVocabulary, row_of: IntArray | None
 ) -> NDArray[np.float64]:
     counts = np.zeros(vocabulary.rows)
     if isinstance(vocabulary, HashedVocabulary):
-        rows = found.keys
+        rows = values.keys
     else:
-        rows = vocabulary.rows_of(found.keys) if row_of is None else row_of[found.keys]
-    np.add.at(counts, rows, found.counts)
+        rows = vocabulary.rows_of(values.keys) if row_of is None else row_of[values.keys]
+    np.add.at(counts, rows, values.counts)
     return counts

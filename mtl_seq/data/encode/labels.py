@@ -1,4 +1,4 @@
-"""Label columns to tensors."""
+"""Label columns as tensors."""
 
 import numpy as np
 import pandas as pd
@@ -11,33 +11,33 @@ from mtl_seq.schema import Schema
 
 __all__ = ["encode_labels", "user_codes"]
 
-_NOBODY = np.iinfo(np.int64).min
+_MISSING = np.iinfo(np.int64).min
 
 
-def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
-    """Stages, weights, users and propensities of some rows.
+def encode_labels(schema: Schema, log: pd.DataFrame) -> FunnelLabels:
+    """Encode stages, weights, users and propensities of some rows.
 
-    Users are numbered in the order in which these rows meet them.
+    Users are numbered in the order of their first row.
 
     Raises:
         DataError: Values that cannot be used.
     """
-    check_labels(schema, frame)
-    check_row_values(schema, frame)
+    check_labels(schema, log)
+    check_row_values(schema, log)
     stages = np.stack(
-        [frame[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
+        [log[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
     )
 
     def optional(column: str | None) -> Tensor | None:
         return (
             None
             if column is None
-            else torch.from_numpy(frame[column].to_numpy(dtype=np.float32, copy=True))
+            else torch.from_numpy(log[column].to_numpy(dtype=np.float32, copy=True))
         )
 
     group = None
     if schema.group is not None:
-        codes, _ = pd.factorize(frame[schema.group], use_na_sentinel=False)
+        codes, _ = pd.factorize(log[schema.group], use_na_sentinel=False)
         group = torch.from_numpy(np.asarray(codes, dtype=np.int64))
     return FunnelLabels(
         torch.from_numpy(stages), optional(schema.weight), group, optional(schema.propensity)
@@ -45,14 +45,14 @@ def encode_labels(schema: Schema, frame: pd.DataFrame) -> FunnelLabels:
 
 
 def user_codes(values: pd.Series) -> Tensor:
-    """``(N,)`` int64 codes of users that are the same in whatever rows they are met.
+    """``(N,)`` int64 codes of users that do not depend on the other rows.
 
-    Integers stand for themselves, anything else for its hash of 64 bits; one that is missing for
-    the least int64.
+    The code of an integer is that integer, of anything else its 64-bit hash, and of a missing value
+    the smallest int64.
     """
     null = values.isna().to_numpy()
     kept = values[~null]
-    codes = np.full(len(values), _NOBODY, dtype=np.int64)
+    codes = np.full(len(values), _MISSING, dtype=np.int64)
     whole = pd.api.types.is_signed_integer_dtype(kept.dtype)
     codes[~null] = kept if whole else pd.util.hash_pandas_object(kept, index=False).astype(np.int64)
     return torch.from_numpy(codes)

@@ -1,4 +1,4 @@
-"""Numbers to a mean of 0 and a deviation of 1."""
+"""Standardisation of dense columns."""
 
 from typing import NamedTuple
 
@@ -13,26 +13,26 @@ FloatArray = NDArray[np.float64]
 
 
 class Scale(NamedTuple):
-    """Mean and standard deviation of a dense column's training rows; a constant's is 1."""
+    """Mean and standard deviation of a dense column's training rows; 1 for a constant column."""
 
     mean: float
     deviation: float
 
     @classmethod
     def fit(cls, column: str, numbers: FloatArray) -> "Scale":
-        """Learn the scale of a column; NaN is left out.
+        """Fit the scale of a column; NaN is ignored.
 
         Raises:
-            DataError: There is nothing but NaN.
+            DataError: All values are NaN.
         """
         if np.isnan(numbers).all():
-            raise DataError(f"dense column {column!r} has no value at all: take it out")
-        return cls.of(float(np.nanmean(numbers)), float(np.nanstd(numbers)))
+            raise DataError(f"dense column {column!r} has no value at all: leave it out")
+        return cls.from_moments(float(np.nanmean(numbers)), float(np.nanstd(numbers)))
 
     @classmethod
-    def of(cls, mean: float, deviation: float) -> "Scale":
-        """A scale of these moments."""
-        # A constant column has a deviation of rounding errors, not of 0.
+    def from_moments(cls, mean: float, deviation: float) -> "Scale":
+        """The scale of these moments."""
+        # The deviation of a constant column is a rounding error, not exactly 0.
         constant = deviation <= 1e-12 * max(1.0, abs(mean))
         return cls(mean, 1.0 if constant else deviation)
 

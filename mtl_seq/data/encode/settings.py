@@ -1,4 +1,4 @@
-"""How columns become the input of a network: what is open once the roles are declared."""
+"""Encoding settings: how columns become the inputs of a network."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -10,32 +10,32 @@ from mtl_seq.features import FeatureSpec
 __all__ = ["Encoding", "Impute"]
 
 Impute = Literal["mean"] | None
-"""What becomes of a missing dense value: an error, or the training mean."""
+"""Imputation of missing dense values: None for an error, or the training mean."""
 
 _EMBEDDING = 16
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Settings of the way from columns to vectors.
+    """How columns become the inputs of a network.
 
     Attributes:
         embedding: Embedding size of ids and bags: one for all, or those of some of them, 16 for
             the rest.
         wide: Whether each tower also has a linear term on the ids and numbers it may see.
         target_encoding: Smoothing, in rows, of out-of-fold target encodings of every id, one per
-            stage, and its count; None for none. On by default: it raised the AUC of every figure
-            measured, on a real log and in simulated ones (docs/esmm_on_mmoe.md). Linear terms
+            stage, and of its count; None for none. On by default, since it raised every AUC that
+            was measured, on a real log and on simulated ones (docs/esmm_on_mmoe.md); linear terms
             raised some and lowered others.
         buckets: Quantile buckets of each dense column, embedded beside the number; 0 for none.
-        numeric: Size of a learned vector of each number; 0 hands it on as it is.
-        min_count: Ids seen less often share the row of the unseen.
-        hashed: Ids and bags of open vocabularies, and into how many rows their values are hashed;
-            no value of theirs is unseen, some share a row, and no list of them is kept.
-        impute: What becomes of a missing dense value: an error, or the training mean.
+        numeric: Size of a learned vector of each number; 0 for the number itself.
+        min_count: Ids seen less often share the row of unseen ids.
+        hashed: By id or bag, the number of rows that its values are hashed into: no value is
+            unseen, some share a row, and no vocabulary is stored.
+        impute: How missing dense values are imputed: None for an error, or the training mean.
 
     Raises:
-        DataError: Another way to impute.
+        DataError: An unknown imputation.
 
     >>> spec = FeatureSpec(ids={"user_id": 9, "day": 7})
     >>> Encoding(embedding={"user_id": 32}).applied(spec).embedding
@@ -56,10 +56,10 @@ class Encoding:
             raise DataError(f"`impute` must be None or 'mean', found {self.impute!r}")
 
     def applied(self, spec: FeatureSpec) -> FeatureSpec:
-        """A codec's spec with the settings that concern the network.
+        """Add the settings of the network to a codec's specification.
 
         Raises:
-            DataError: An embedding size for what is no id or bag.
+            DataError: An embedding size of a column that is no id or bag.
         """
         wide = (*spec.ids, *spec.dense) if self.wide else ()
         embedding = self.embedding

@@ -1,4 +1,4 @@
-"""What an id's own history says of each stage, learned without looking at the row it is used on."""
+"""Out-of-fold target encodings: smoothed log-odds of each stage by id."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,18 +27,18 @@ IntArray = NDArray[np.int64]
 FloatTable = NDArray[np.float32]
 
 FOLDS = 5
-"""Training rows are encoded by the labels of the other folds."""
+"""Training rows are encoded with the labels of the other folds."""
 
 
 class StageCounts(NamedTuple):
-    """Rows that reached each stage's parent, and those that went on: ``(S, N)`` 0 or 1 each."""
+    """Rows that reached each stage's parent, and rows that went on to it: ``(S, N)`` of 0 and 1."""
 
     reached: FloatArray
     went_on: FloatArray
 
 
 def stage_counts(schema: Schema, labels: Mapping[str, FloatArray]) -> StageCounts:
-    """Who could and who did, by stage in the funnel's order."""
+    """Rows that could reach each stage and rows that did, in the funnel's order."""
     parents = schema.funnel.parents()
     every = np.ones_like(next(iter(labels.values())))
     reached = [labels[parents[stage]] if stage in parents else every for stage in labels]
@@ -72,7 +72,7 @@ class FoldCounts(NamedTuple):
         Args:
             codes: ``(N,)`` rows of the vocabulary.
             rows: V, how many rows the vocabulary has.
-            counts: Who could and who did.
+            counts: Rows that could reach each stage and rows that did.
         """
         # One cell for each fold and row of the vocabulary.
         cell = np.arange(len(codes)) % FOLDS * rows + codes
@@ -96,23 +96,23 @@ class TargetEncoding(NamedTuple):
         went_on: ``(S, V)`` sums by row of the vocabulary.
         reached: ``(S, V)`` likewise.
         seen: ``(V,)`` training rows of each id.
-        smoothing: Rows of the prior that stand beside the id's own.
-        unseen: How often an id that was never seen counts as seen; see `unseen_of`.
+        smoothing: Weight of the prior, in rows.
+        unseen: The count of an id that was never seen; see `unseen_of`.
     """
 
     went_on: FloatArray
     reached: FloatArray
     seen: FloatArray
     smoothing: float
-    unseen: float = 0.0
+    unseen: float
 
     @classmethod
-    def of(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
+    def from_counts(cls, folds: "FoldCounts", *, smoothing: float) -> "TargetEncoding":
         """The encoding of all training rows.
 
         Args:
             folds: Their counts.
-            smoothing: Rows of the prior that stand beside the id's own.
+            smoothing: Weight of the prior, in rows.
         """
         went_on, reached, seen = (part.sum(0, dtype=np.float64) for part in folds)
         return cls(went_on, reached, seen, smoothing, unseen_of(seen))
@@ -124,18 +124,15 @@ class TargetEncoding(NamedTuple):
     def fold_tables(self, folds: "FoldCounts") -> FloatTable:
         """``(F, V, S + 1)`` features for the training rows of each fold, from the other folds.
 
-        A row's own label is never in its feature, so an id that says nothing stays without signal.
+        A row's own label is never in its feature, so an uninformative id gets no signal.
 
         Args:
-            folds: The counts of each fold; together they are those of `fit`.
+            folds: The counts of each fold, which sum to those of this encoding.
         """
         more = len(folds.seen) / (len(folds.seen) - 1)
-        return np.stack(
-            [
-                self._table(self.went_on - own, self.reached - of, (self.seen - seen) * more)
-                for own, of, seen in zip(*folds, strict=True)
-            ]
-        )
+        every = (self.went_on, self.reached, self.seen)
+        others = [all_rows - of_fold for all_rows, of_fold in zip(every, folds, strict=True)]
+        return np.stack([self._table(a, b, c * more) for a, b, c in zip(*others, strict=True)])
 
     def _table(self, went_on: FloatArray, reached: FloatArray, seen: FloatArray) -> FloatTable:
         odds, count = self._log_odds(went_on, reached), self._count(seen)
@@ -144,10 +141,10 @@ class TargetEncoding(NamedTuple):
     def _log_odds(self, went_on: FloatArray, reached: FloatArray) -> FloatArray:
         rate = (went_on.sum(1) + 0.5) / (reached.sum(1) + 1)
         rate = rate[:, None]
-        # Row 0 is the unseen: it has no history of its own.
-        own = np.ones(went_on.shape[1])
-        own[0] = 0
-        smoothed = (own * went_on + rate * self.smoothing) / (own * reached + self.smoothing)
+        # Row 0 stands for unseen ids, which have no history.
+        known = np.ones(went_on.shape[1])
+        known[0] = 0
+        smoothed = (known * went_on + rate * self.smoothing) / (known * reached + self.smoothing)
         odds: FloatArray = np.log(smoothed / (1 - smoothed)) - np.log(rate / (1 - rate))
         return odds
 
@@ -177,17 +174,14 @@ class TargetEncoding(NamedTuple):
         went_on, reached, seen = (
             np.array(content[name], dtype=np.float64) for name in ("went_on", "reached", "seen")
         )
-        # Encodings kept before this was counted predict as they did.
-        return cls(
-            went_on, reached, seen, float(content["smoothing"]), float(content.get("unseen", 0.0))
-        )
+        return cls(went_on, reached, seen, float(content["smoothing"]), float(content["unseen"]))
 
 
 def unseen_of(seen: FloatArray) -> float:
-    """How often an unseen id counts as seen: within what a network is trained on.
+    """The count of an unseen id, within the range that a network is trained on.
 
-    A training row of an id seen once counts 0. Where every id was seen thousands of times, 0 is far
-    from anything learnt from, and the unseen counts as the rarest id but for a row.
+    In training, an id seen once has count 0 outside its fold. Where every id was seen thousands of
+    times, no training row has a count near 0, and an unseen id counts as the rarest id minus one.
 
     Args:
         seen: ``(V,)`` training rows of each row of the vocabulary.
@@ -199,7 +193,7 @@ def unseen_of(seen: FloatArray) -> float:
 
 
 def count_folds(
-    schema: Schema, frame: pd.DataFrame, vocabularies: Mapping[str, AnyVocabulary]
+    schema: Schema, log: pd.DataFrame, vocabularies: Mapping[str, AnyVocabulary]
 ) -> dict[str, FoldCounts]:
     """Counts of the training rows, by column.
 
@@ -207,12 +201,12 @@ def count_folds(
         SchemaError: A declared column is absent.
         DataError: Labels or ids that cannot be used.
     """
-    check_columns(schema, frame, labels=True)
-    check_labels(schema, frame)
-    labels = {stage: frame[c].to_numpy(dtype=np.float64) for stage, c in schema.labels.items()}
+    check_columns(schema, log, labels=True)
+    check_labels(schema, log)
+    labels = {stage: log[c].to_numpy(dtype=np.float64) for stage, c in schema.labels.items()}
     counts = stage_counts(schema, labels)
     return {
-        column: FoldCounts.fit(vocabulary.encode(frame[column]), vocabulary.rows, counts)
+        column: FoldCounts.fit(vocabulary.encode(log[column]), vocabulary.rows, counts)
         for column, vocabulary in vocabularies.items()
     }
 

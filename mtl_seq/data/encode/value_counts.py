@@ -1,4 +1,4 @@
-"""How often each value stands in a column that is read a piece at a time."""
+"""Counts of the values of a column that is read in chunks."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,15 +11,15 @@ from mtl_seq.data.parquet.arrow import series_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Counted", "KeyReader", "RunningCounts", "counted"]
+__all__ = ["KeyReader", "RunningCounts", "ValueCounts", "count_values"]
 
 IntArray = NDArray[np.int64]
 
 _FEWEST_PENDING = 1 << 17
 
 
-class Counted(NamedTuple):
-    """Values and how often each stands there.
+class ValueCounts(NamedTuple):
+    """Values and their counts.
 
     Attributes:
         keys: ``(U,)`` sorted, without repeats.
@@ -30,21 +30,21 @@ class Counted(NamedTuple):
     counts: IntArray
 
 
-def counted(keys: IntArray, counts: IntArray | None = None) -> Counted:
-    """Sum the counts of equal keys; without counts each stands for one.
+def count_values(keys: IntArray, counts: IntArray | None = None) -> ValueCounts:
+    """Sum the counts of equal keys; without counts each key counts once.
 
-    >>> counted(np.array([5, 3, 5]))
-    Counted(keys=array([3, 5]), counts=array([1, 2]))
+    >>> count_values(np.array([5, 3, 5]))
+    ValueCounts(keys=array([3, 5]), counts=array([1, 2]))
     """
     if counts is None:
         keys = np.sort(keys)
         starts = _starts(keys)
-        return Counted(keys[starts], np.diff(starts, append=len(keys)))
+        return ValueCounts(keys[starts], np.diff(starts, append=len(keys)))
     order = np.argsort(keys)
     keys, counts = keys[order], counts[order]
     starts = _starts(keys)
     summed = np.add.reduceat(counts, starts) if len(keys) else counts
-    return Counted(keys[starts], summed)
+    return ValueCounts(keys[starts], summed)
 
 
 def _starts(keys: IntArray) -> IntArray:
@@ -54,39 +54,39 @@ def _starts(keys: IntArray) -> IntArray:
 
 
 class RunningCounts:
-    """Counts of values that come in pieces.
+    """Counts of values that arrive in chunks.
 
-    Sorted runs are merged once they are as many as what is merged already, so that a value is
-    moved a few times only, and memory holds about twice the different values.
+    Sorted runs are merged once they hold as many values as were merged before, so that a value is
+    moved only a few times, and memory holds about twice the different values.
     """
 
     def __init__(self) -> None:
-        self._merged = Counted(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-        self._runs: list[Counted] = []
+        self._merged = ValueCounts(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+        self._runs: list[ValueCounts] = []
         self._pending = 0
 
     def add(self, keys: IntArray) -> None:
         """Count some values."""
-        run = counted(keys)
+        run = count_values(keys)
         self._runs.append(run)
         self._pending += len(run.keys)
         if self._pending > max(len(self._merged.keys), _FEWEST_PENDING):
             self._merge()
 
-    def result(self) -> Counted:
-        """All that was counted."""
+    def result(self) -> ValueCounts:
+        """Counts of all values."""
         self._merge()
         return self._merged
 
     def _merge(self) -> None:
         if self._runs:
             keys, counts = zip(self._merged, *self._runs, strict=True)
-            self._merged = counted(np.concatenate(keys), np.concatenate(counts))
+            self._merged = count_values(np.concatenate(keys), np.concatenate(counts))
         self._runs, self._pending = [], 0
 
 
 class KeyReader:
-    """A column's values as int64 keys: integers as they are, texts numbered as they come.
+    """A column's values as int64 keys: integers unchanged, texts numbered by first occurrence.
 
     Args:
         column: Name of the column, for messages.
@@ -122,9 +122,9 @@ class KeyReader:
         place = np.full(len(known) + 1, -1, dtype=np.int64)
         place[:-1][~absent] = np.arange(len(kept))
         codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-        found = place[codes]
-        null = found < 0
-        return self._keys(kept)[found[~null]], null
+        key = place[codes]
+        null = key < 0
+        return self._keys(kept)[key[~null]], null
 
     def _keys(self, kept: NDArray[np.generic]) -> IntArray:
         if kept.dtype.kind == "i":
@@ -135,5 +135,4 @@ class KeyReader:
 
 
 def _bools(values: "pa.Array") -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
-    return found
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Ids to table rows, exactly: integers stay int64, strings stay strings, 0 is the unseen."""
+"""Vocabularies: ids to rows of an embedding table, exact for int64 and strings; row 0 is unseen."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -21,22 +21,22 @@ __all__ = [
 ]
 
 _MANTISSA = {2: 11, 4: 24, 8: 53}
-"""Bits of a float of so many bytes; from 2 to that power on, neighbours are more than 1 apart."""
+"""Significand bits of a float by its bytes; above 2 to that power integers are not exact."""
 
 _SPARSEST = 8
-"""Keys are looked up by their place in a table of up to so many times as many rows."""
+"""Keys are looked up in a dense table of at most so many entries per key."""
 
 
 class Vocabulary:
     """The ids of one column, in a fixed order.
 
-    Row 0 is for ids that are not in it; ids take rows 1 to N; a missing value has the last row of
-    its own where it was seen in training.
+    Row 0 is for unseen ids; known ids have rows 1 to N; missing values have the last row where
+    training had some.
 
     Args:
         column: Name of the column, for messages.
         keys: The ids, all integers or all strings, without repeats.
-        missing: Whether a missing value has a row of its own.
+        missing: Whether missing values have a row.
     """
 
     def __init__(self, column: str, keys: NDArray[Any], *, missing: bool) -> None:
@@ -52,7 +52,7 @@ class Vocabulary:
         Args:
             column: Name of the column.
             values: Its values.
-            min_count: Ids seen less often have no row of their own.
+            min_count: Ids seen less often share the row of unseen ids.
 
         Raises:
             DataError: The values are neither integers nor strings.
@@ -69,12 +69,12 @@ class Vocabulary:
 
     @property
     def rows(self) -> int:
-        """How many rows a table for this column needs."""
+        """Rows of an embedding table of this column."""
         return 1 + len(self._index) + self.missing
 
     @cached_property
     def _table(self) -> tuple[np.int64, NDArray[np.int64]] | None:
-        """The least key, and rows by the distance to it; None where keys lie too far apart."""
+        """The smallest key, and rows by the distance to it; None where keys are too far apart."""
         if self.kind != "int" or not len(self._index):
             return None
         keys = self._index.to_numpy()
@@ -82,7 +82,7 @@ class Vocabulary:
         span = int(keys.max()) - int(least) + 1
         if span > _SPARSEST * len(keys):
             return None
-        # Whatever lies outside takes one of the ends, which are the row of the unseen.
+        # Keys outside the range are clipped to the ends, which hold row 0.
         table = np.zeros(span + 2, dtype=np.int64)
         table[keys - least + 1] = np.arange(1, len(keys) + 1)
         return least, table
@@ -91,7 +91,7 @@ class Vocabulary:
         """Rows of the values; 0 for what is not in the vocabulary.
 
         Raises:
-            DataError: Integers where strings were learned, or the other way round.
+            DataError: Integers where strings were learned, or vice versa.
         """
         if isinstance(values.dtype, pd.StringDtype):
             return _by_value(values, self.encode)
@@ -114,7 +114,7 @@ class Vocabulary:
         """Rows of values as `normalised` gives them."""
         if self._table is not None and kept.dtype.kind == "i":
             least, table = self._table
-            # A difference past int64 wraps around to the other end, and so to no key.
+            # A difference beyond int64 wraps around to the other end, which holds no key.
             return table.take(kept - least + 1, mode="clip")
         rows: NDArray[np.int64] = self._index.get_indexer(pd.Index(kept)) + 1
         return rows
@@ -132,10 +132,10 @@ class Vocabulary:
 
 
 class HashedVocabulary:
-    """Values to table rows by a hash: for columns whose values are too many, or never all known.
+    """Hashed rows of an embedding table, for columns with too many or ever new values.
 
-    Values take rows 1 to `buckets`, some together; a missing value the last one. Row 0 is used by
-    id dropout only, since no value is unseen. A number and its text have different rows.
+    Values have rows 1 to `buckets`, with collisions; missing values have the last row. Row 0 is
+    used by id dropout only, since no value is unseen. A number and its text have different rows.
 
     Args:
         column: Name of the column, for messages.
@@ -156,7 +156,7 @@ class HashedVocabulary:
 
     @property
     def rows(self) -> int:
-        """How many rows a table for this column needs."""
+        """Rows of an embedding table of this column."""
         return self.buckets + 2
 
     def encode(self, values: pd.Series) -> NDArray[np.int64]:
@@ -180,7 +180,7 @@ class HashedVocabulary:
 def _by_value(
     values: pd.Series, encode: Callable[[pd.Series], NDArray[np.int64]]
 ) -> NDArray[np.int64]:
-    """Encode each different text once; Arrow tells them apart ten times as fast as Python."""
+    """Encode each different text once; Arrow finds them ten times as fast as Python."""
     codes, known = pd.factorize(values, use_na_sentinel=False)
     rows: NDArray[np.int64] = encode(pd.Series(known, dtype=object))[codes]
     return rows
@@ -197,10 +197,10 @@ def vocabulary_from(column: str, content: dict[str, Any]) -> AnyVocabulary:
 
 
 def hashed_vocabularies(schema: Schema, hashed: Mapping[str, int]) -> dict[str, AnyVocabulary]:
-    """Those that need not be learned.
+    """The vocabularies that need no fitting.
 
     Raises:
-        DataError: One for what is no id or bag, or without a row.
+        DataError: A column that is no id or bag, or fewer than one bucket.
     """
     known = (*schema.ids, *schema.bags)
     unknown = [column for column in hashed if column not in known]
@@ -213,10 +213,10 @@ _PLURAL = {"int": "integers", "str": "strings"}
 
 
 def normalised(column: str, values: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The values that are not missing, as int64 or as strings, and where values are missing.
+    """The values that are not missing, as int64 or strings, and a mask of the missing ones.
 
     Raises:
-        DataError: Fractions, integers that a float has rounded, or integers past int64.
+        DataError: Fractions, integers beyond the precision of a float, or integers beyond int64.
     """
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "bi":
         return values.to_numpy(dtype=np.int64), np.zeros(len(values), dtype=bool)

@@ -1,4 +1,4 @@
-"""A codec that knows new days, too, and still says of the old ids what it said before."""
+"""Warm start of a codec: extend it by new ids without moving the old ones."""
 
 from collections.abc import Mapping
 
@@ -17,28 +17,28 @@ from mtl_seq.data.encode.vocabulary import AnyVocabulary, Vocabulary
 from mtl_seq.data.parquet.source import Source
 from mtl_seq.errors import DataError, SchemaError
 
-__all__ = ["extended", "fold_tables", "moved_rows"]
+__all__ = ["extend_codec", "fold_tables", "moved_rows"]
 
 IntArray = NDArray[np.int64]
 
 
-def extended(old: Codec, new: Codec) -> Codec:
-    """A codec of the rows that two were fitted on.
+def extend_codec(old: Codec, new: Codec) -> Codec:
+    """Combine two codecs into one of all the rows that they were fitted on.
 
-    Ids of the old one keep their rows, those that only the new one knows are appended, in its
-    order; a missing value comes last, as ever (`moved_rows`). Scaling and cuts are the old ones,
-    since a network was trained on them. Target encodings count the rows of both.
+    Old ids keep their rows, new ids are appended in the order of the new codec, and missing values
+    keep the last row (`moved_rows`). Scales and bucket boundaries are the old ones, since a network
+    was trained on them. Target encodings count the rows of both.
 
     Args:
-        old: Fitted first.
-        new: Fitted to later rows of the same schema.
+        old: The codec fitted first.
+        new: A codec fitted to later rows of the same schema.
 
     Raises:
         SchemaError: Features that differ.
-        DataError: A column that held integers and now holds strings, or is hashed otherwise.
+        DataError: A column that held integers and now holds strings, or another hashing.
     """
     if old.schema.to_dict() != new.schema.to_dict():
-        raise SchemaError("the schema must be that of the codec to extend: fit a codec anew")
+        raise SchemaError("the schema must be that of the codec to extend: fit a new codec")
     if set(old.encodings) != set(new.encodings) or set(old.edges) != set(new.edges):
         raise SchemaError(
             "target encodings and buckets must be those of the codec to extend: give the same "
@@ -65,7 +65,7 @@ def extended(old: Codec, new: Codec) -> Codec:
 
 
 def moved_rows(old: AnyVocabulary, new: AnyVocabulary) -> IntArray:
-    """``(V,)`` where each row of a vocabulary stands in one that knows its ids, too."""
+    """``(V,)`` the row of each row of a vocabulary in one that contains its ids."""
     if not isinstance(old, Vocabulary) or not isinstance(new, Vocabulary):
         return np.arange(old.rows)
     moved = np.zeros(old.rows, dtype=np.int64)
@@ -77,10 +77,10 @@ def moved_rows(old: AnyVocabulary, new: AnyVocabulary) -> IntArray:
 
 
 def fold_tables(codec: Codec, source: Source) -> Mapping[str, FloatTable] | None:
-    """Target encodings of training rows on disk, from all that a codec counted but their fold.
+    """Compute target encodings of training rows on disk, from the counts outside their fold.
 
     Args:
-        codec: Whose counts hold those of the rows.
+        codec: A codec whose counts include those of the rows.
         source: The rows.
 
     Returns:
@@ -91,10 +91,10 @@ def fold_tables(codec: Codec, source: Source) -> Mapping[str, FloatTable] | None
     known = {column: codec.vocabularies[column] for column in codec.encodings}
     schema = codec.schema
     sums: dict[str, FoldCounts] = {}
-    for piece in source.select(codec.columns()).pieces():
-        for column, found in count_folds(schema, piece.frame(), known).items():
-            # A fold is a position among all rows, and these begin somewhere among them.
-            rolled = [np.roll(part, piece.position, axis=0) for part in found]
+    for chunk in source.select(codec.columns()).chunks():
+        for column, counts in count_folds(schema, chunk.frame(), known).items():
+            # A fold is a position among all rows modulo the folds; these start at `position`.
+            rolled = [np.roll(part, chunk.position, axis=0) for part in counts]
             before = sums.get(column)
             parts = (
                 rolled if before is None else [a + b for a, b in zip(before, rolled, strict=True)]
@@ -110,7 +110,7 @@ def _joined(column: str, old: AnyVocabulary, new: AnyVocabulary) -> AnyVocabular
         return old
     if len(old.keys) and len(new.keys) and old.kind != new.kind:
         raise DataError(
-            f"column {column!r} held keys of kind {old.kind!r}, and now of kind {new.kind!r}: "
+            f"column {column!r} must hold keys of kind {old.kind!r}, found {new.kind!r}: "
             "convert it to the same type"
         )
     parts = [old.keys] if len(old.keys) else []

@@ -1,35 +1,35 @@
-"""Batches of rows that lie in memory, gathered by index."""
+"""Batches of encoded rows in memory."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mtl_seq.data.loaders.resume import Position
+from mtl_seq.data.loaders.resume import Position, Resumable
+from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelBatch, FunnelLabels
 
 __all__ = ["BatchLoader"]
 
 
-class BatchLoader:
-    """Iterates over the rows of one large batch, shuffled anew each time.
+class BatchLoader(Resumable):
+    """Iterates over the rows of one large batch, reshuffled each epoch.
 
-    Columns of one type are packed into a matrix, so that a batch is a few gathers, whatever the
-    number of columns, and no row is ever touched by Python.
+    Columns of one type are packed into a matrix, so that a batch is a few gathers, independent of
+    the number of columns.
 
     Args:
         rows: All rows.
         batch_size: Rows per batch; the last batch may be smaller.
-        generator: Source of the order and of the id dropout; None keeps the order of the rows.
-        id_dropout: Share of ids replaced by 0, so that the row of the unseen is trained.
-        rank: Which of several processes this is; each has a slice of every batch.
-        world_size: How many processes there are. All must have the same seed: together their
-            slices are the batches of one process.
+        generator: Generator of the order and the id dropout; None keeps the order of the rows.
+        id_dropout: Share of ids replaced by 0, which trains the row of unseen ids.
+        rank: Index of this process; each process has a slice of every batch.
+        world_size: Number of processes. With one seed, their slices together are the batches of a
+            single process.
 
     Raises:
-        ValueError: A batch size below 1, an id dropout outside [0, 1), or one without a generator;
-            a rank that is none.
+        DataError: A batch size below 1, an id dropout outside [0, 1) or without a generator, or a
+            rank outside the processes.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class BatchLoader:
         world_size: int = 1,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, found {batch_size}")
+            raise DataError(f"`batch_size` must be at least 1, found {batch_size}")
         if not 0 <= id_dropout < 1:
-            raise ValueError(f"`id_dropout` must lie in [0, 1), found {id_dropout}")
+            raise DataError(f"`id_dropout` must lie in [0, 1), found {id_dropout}")
         if id_dropout and generator is None:
-            raise ValueError("`id_dropout` needs a `generator`")
+            raise DataError("`id_dropout` needs a `generator`")
         if not 0 <= rank < world_size:
-            raise ValueError(f"`rank` must lie in 0..{world_size - 1}, found {rank}")
+            raise DataError(f"`rank` must lie in 0..{world_size - 1}, found {rank}")
         self.batch_size = batch_size
         self.generator = generator
         self.id_dropout = id_dropout
@@ -81,29 +81,21 @@ class BatchLoader:
             self._position.batch += 1
             yield batch
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the pass stands; `load_state_dict` has another loader of the rows go on there."""
-        return self._position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next pass goes on where `state_dict` was called."""
-        self._position.load_state_dict(state)
-
     def take(self, index: Tensor) -> FunnelBatch:
-        """The rows at some positions as a batch; ids are dropped as in any other."""
-        # Draws are those of the whole batch, so that any number of processes makes the same.
-        own = slice(
+        """The rows at some positions as a batch, with id dropout."""
+        # Each process draws for the whole batch, so that draws do not depend on their number.
+        of_rank = slice(
             len(index) * self.rank // self.world_size,
             len(index) * (self.rank + 1) // self.world_size,
         )
         shape = (len(index), len(self._id_names))
-        index = index[own]
-        # On a CPU `index_select` copies whole rows, several times faster than `x[index]`.
+        index = index[of_rank]
+        # On a CPU, `index_select` copies whole rows several times faster than `x[index]`.
         features = {name: x.index_select(0, index) for name, x in self._bags.items()}
         if self._ids is not None:
             ids = self._ids.index_select(0, index)
             if self.id_dropout:
-                kept = torch.rand(shape, generator=self.generator)[own] >= self.id_dropout
+                kept = torch.rand(shape, generator=self.generator)[of_rank] >= self.id_dropout
                 ids = ids * kept
             features.update(zip(self._id_names, ids.unbind(1), strict=True))
         if self._dense is not None:

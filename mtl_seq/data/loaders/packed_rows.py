@@ -1,4 +1,4 @@
-"""Encoded rows, packed so that some of them are gathered at once."""
+"""Encoded rows, packed by type so that a batch is a few gathers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ __all__ = ["Block", "batch_of"]
 
 
 class Block(NamedTuple):
-    """Rows of one or more batches, columns of one type side by side.
+    """Rows of one or more batches, with the columns of one type in one matrix.
 
     Attributes:
         names: Names of the ids, then of the numbers.
@@ -31,12 +31,12 @@ class Block(NamedTuple):
     rows: int
 
     @classmethod
-    def of(cls, batches: Sequence[FunnelBatch], old: "Block | None" = None) -> "Block":
-        """Batches with the same features, one after the other.
+    def from_batches(cls, batches: Sequence[FunnelBatch], old: "Block | None" = None) -> "Block":
+        """Concatenate batches with the same features.
 
         Args:
             batches: The batches.
-            old: A block that is not needed any more; its memory is used where that is enough.
+            old: A block that is no longer needed; its memory is reused where it suffices.
         """
         flat = {name: x for name, x in batches[0].features.items() if x.dim() == 1}
         ids = tuple(name for name, x in flat.items() if x.dtype == torch.int64)
@@ -73,7 +73,7 @@ class Block(NamedTuple):
 
 
 def batch_of(blocks: Sequence[Block]) -> FunnelBatch:
-    """Blocks one after the other, as a batch."""
+    """Concatenate blocks into a batch."""
     ids, dense = blocks[0].names
     features = {name: padded([block.bags[name] for block in blocks]) for name in blocks[0].bags}
     features.update(zip(ids, torch.cat([block.ids for block in blocks]).unbind(1), strict=True))
@@ -83,7 +83,7 @@ def batch_of(blocks: Sequence[Block]) -> FunnelBatch:
 
 
 def padded(bags: Sequence[Tensor]) -> Tensor:
-    """Bags one after the other, as wide as the widest; ids padded with -1, weights with 0."""
+    """Concatenate bags, padded to the widest: ids with -1, weights with 0."""
     width = max(bag.shape[1] for bag in bags)
     empty = -1 if bags[0].dtype == torch.int64 else 0
     wide = [torch.nn.functional.pad(x, (0, width - x.shape[1]), value=empty) for x in bags]
@@ -91,7 +91,7 @@ def padded(bags: Sequence[Tensor]) -> Tensor:
 
 
 def joined(labels: Sequence[FunnelLabels | None]) -> FunnelLabels | None:
-    """Labels one after the other; None where there are none."""
+    """Concatenate labels; None where there are none."""
     known = [one for one in labels if one is not None]
     if not known:
         return None
@@ -106,7 +106,7 @@ def _space(old: Tensor | None, rows: int, columns: int, dtype: torch.dtype) -> T
 
 
 def _packed(batches: Sequence[FunnelBatch], names: Sequence[str], space: Tensor) -> Tensor:
-    """Columns side by side."""
+    """Stack columns into a matrix."""
     start = 0
     for batch in batches if names else ():
         columns = [batch.features[name] for name in names]

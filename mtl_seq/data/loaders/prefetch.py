@@ -1,4 +1,4 @@
-"""An iterator that works ahead in a thread."""
+"""Prefetch the items of an iterator in a thread."""
 
 import queue
 import threading
@@ -11,22 +11,22 @@ T = TypeVar("T")
 
 
 def prefetched(items: Iterator[T], depth: int) -> Generator[T, None, None]:
-    """The same items in the same order, made by a thread that is up to `depth` of them ahead.
+    """Yield the same items in the same order, computed by a thread up to `depth` items ahead.
 
-    The thread ends with the items, at an error, which is raised here in its place, or when this
-    iterator is closed.
+    The thread ends with the items, at an error, which is raised here, or when this iterator is
+    closed.
 
     Args:
-        items: What is made; only the thread touches it.
-        depth: How far ahead, at least 1.
+        items: The iterator, consumed by the thread only.
+        depth: Items to prefetch, at least 1.
     """
-    made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
+    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
     closed = threading.Event()
 
     def put(item: T | None, error: BaseException | None) -> None:
         while not closed.is_set():
             try:
-                made.put((item, error), timeout=0.1)
+                ready.put((item, error), timeout=0.1)
             except queue.Full:
                 continue
             return
@@ -45,7 +45,7 @@ def prefetched(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     thread.start()
     try:
         while True:
-            item, error = made.get()
+            item, error = ready.get()
             if isinstance(error, StopIteration):
                 return
             if error is not None:

@@ -1,13 +1,12 @@
-"""Batches in which rows to compare stand together."""
+"""Batches for ranking losses: pairs and lists of comparable rows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mtl_seq.data.loaders.batch import BatchLoader
-from mtl_seq.data.loaders.resume import Position
+from mtl_seq.data.loaders.resume import Position, Resumable
 from mtl_seq.errors import DataError
 from mtl_seq.functional import PairIndex, draw_pairs, draw_pool, index_pairs
 from mtl_seq.records import FunnelBatch
@@ -15,8 +14,8 @@ from mtl_seq.records import FunnelBatch
 __all__ = ["ListLoader", "PairLoader"]
 
 
-class PairLoader:
-    """Iterates over pairs of graded rows, drawn anew each time; each pair is a group of its own.
+class PairLoader(Resumable):
+    """Iterates over pairs of graded rows, redrawn each epoch; each pair is one group.
 
     Args:
         rows: All rows, with groups.
@@ -24,13 +23,12 @@ class PairLoader:
         batch_size: Rows per batch, two a pair; at least 2.
         per_group: Pairs of each group that has any; None for as many as there are rows, per group,
             that are better than some other.
-        pool: Draw as many pairs evenly from all of them instead.
-        generator: Source of the pairs, their order and the id dropout.
-        id_dropout: Share of ids replaced by 0, so that the row of the unseen is trained.
+        pool: Draw as many pairs evenly from all pairs instead.
+        generator: Generator of the pairs, their order and the id dropout.
+        id_dropout: Share of ids replaced by 0, which trains the row of unseen ids.
 
     Raises:
-        DataError: Rows without groups, or without a single pair.
-        ValueError: A batch size below 2.
+        DataError: Rows without groups or without a pair, or a batch size below 2.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class PairLoader:
         id_dropout: float = 0.0,
     ) -> None:
         if batch_size < 2:
-            raise ValueError(f"`batch_size` must be at least 2, a pair, found {batch_size}")
+            raise DataError(f"`batch_size` must be at least 2, a pair, found {batch_size}")
         self.index = _indexed(rows, grade)
         self.batch_size = batch_size
         better = int((self.index.below.diff() > 0).sum())
@@ -80,25 +78,17 @@ class PairLoader:
             self._position.batch += 1
             yield batch._replace(labels=batch.labels._replace(group=group))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the pass stands."""
-        return self._position.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next pass goes on where `state_dict` was called."""
-        self._position.load_state_dict(state)
-
-
-class ListLoader:
-    """Iterates over whole groups, in a new order each time; groups without a pair are left out.
+class ListLoader(Resumable):
+    """Iterates over whole groups, in a new order each epoch; groups without a pair are skipped.
 
     Args:
         rows: All rows, with groups.
         grade: ``(N,)`` their grades.
         batch_size: Rows per batch on average: a batch has a fixed number of groups, at least one.
-        longest: Of a longer group so many rows are drawn, anew each time.
-        generator: Source of the order, the cuts and the id dropout.
-        id_dropout: Share of ids replaced by 0, so that the row of the unseen is trained.
+        longest: Most rows of a group in a batch; of a longer one, as many are drawn each epoch.
+        generator: Generator of the order, the draws and the id dropout.
+        id_dropout: Share of ids replaced by 0, which trains the row of unseen ids.
 
     Raises:
         DataError: Rows without groups, or without a single pair.
@@ -137,14 +127,6 @@ class ListLoader:
             batch = self._rows.take(torch.cat([self._list(number) for number in some.tolist()]))
             self._position.batch += 1
             yield batch
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the pass stands."""
-        return self._position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next pass goes on where `state_dict` was called."""
-        self._position.load_state_dict(state)
 
     def _list(self, number: int) -> Tensor:
         rows = self.order[self.start[number] : self.end[number]]

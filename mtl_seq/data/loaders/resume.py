@@ -1,19 +1,18 @@
-"""Where a loader's pass stands, so that another process can go on from there."""
+"""Position of a loader within an epoch, so that another process can resume there."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Position"]
+__all__ = ["Position", "Resumable"]
 
 
 class Position:
-    """Counts the batches of a pass and remembers how its draws began.
+    """The number of batches given out in an epoch, and the state of the generator at its start.
 
     Args:
-        generator: Source of the order and of all else that a loader draws; None where it draws
-            nothing.
+        generator: Generator of all draws of a loader; None where it draws nothing.
     """
 
     def __init__(self, generator: torch.Generator | None) -> None:
@@ -23,18 +22,18 @@ class Position:
         self._loaded: dict[str, Any] | None = None
 
     def begin(self, batches: int) -> int:
-        """Begin a pass: a new one, or what is left of the one that was loaded.
+        """Begin an epoch, or the rest of the one whose state was loaded.
 
         Args:
-            batches: How many a pass has.
+            batches: Batches of an epoch.
 
         Returns:
-            How many of them to leave out. Where it is above 0, draw the order and then call `skip`.
+            Batches to skip. Where it is above 0, draw the order and then call `skip`.
         """
         loaded = self._loaded
         self.batch = 0
         if loaded is not None:
-            # A pass that was over is not begun again: the next one follows.
+            # An epoch that was complete is followed by the next one.
             over = loaded["batch"] >= batches
             self._set(loaded["now"] if over else loaded["start"])
             self.batch = 0 if over else loaded["batch"]
@@ -44,19 +43,19 @@ class Position:
         return self.batch
 
     def skip(self) -> None:
-        """Leave out what was drawn between the order and the first batch that is left."""
+        """Skip the draws between the order and the first remaining batch."""
         if self._loaded is not None:
             self._set(self._loaded["now"])
             self._loaded = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of batches that were given out, and how the draws stand."""
+        """The number of batches given out, and the states of the generator."""
         if self._loaded is not None:
             return self._loaded
         return {"batch": self.batch, "start": self._start, "now": self._now()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next pass goes on where `state_dict` was called."""
+        """Resume in the next epoch where `state_dict` was called."""
         self._loaded = dict(state)
 
     def _now(self) -> Tensor | None:
@@ -65,3 +64,17 @@ class Position:
     def _set(self, state: Tensor | None) -> None:
         if self.generator is not None and state is not None:
             self.generator.set_state(state)
+
+
+class Resumable:
+    """Base of loaders whose `Position` is their state."""
+
+    _position: Position
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position within the epoch; another loader of the same rows can resume there."""
+        return self._position.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume in the next epoch where `state_dict` was called."""
+        self._position.load_state_dict(state)

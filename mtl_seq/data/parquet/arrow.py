@@ -1,4 +1,4 @@
-"""Arrow's tables as frames, without a change of any value."""
+"""Arrow tables as frames, with every value exact."""
 
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,14 @@ _INTEGERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UI
 def frame_of(
     rows: "pa.RecordBatch | pa.Table", index: NDArray[np.int64] | None = None
 ) -> pd.DataFrame:
-    """Rows as a frame.
+    """Convert rows to a frame.
 
-    Integers with gaps stay integers (pandas' ``Int64``): as floats, which is what Arrow makes of
-    them, ids from 2^53 on would be others.
+    Integers with missing values become pandas' ``Int64``: Arrow would convert them to floats, which
+    changes ids from 2^53 on.
 
     Args:
         rows: The rows.
-        index: ``(N,)`` the frame's index; None for the one that the file names, or 0 to N - 1.
+        index: ``(N,)`` the frame's index; None for the one stored in the file, else 0 to N - 1.
     """
     import pyarrow as pa
 
@@ -48,7 +48,7 @@ def frame_of(
 
 
 def series_of(values: "pa.Array") -> pd.Series:
-    """One column, likewise."""
+    """Convert one column, as `frame_of` does."""
     import pyarrow as pa
 
     return frame_of(pa.record_batch([values], names=["values"]))["values"]

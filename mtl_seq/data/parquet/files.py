@@ -1,4 +1,4 @@
-"""Parquet files, here or elsewhere: which there are, what stands in them, and clear errors."""
+"""Parquet files of a log, local or remote: discovery, agreement of columns, and errors."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["LogFile", "check_agreement", "find_files", "kind_of"]
 
 _BUFFER = 1 << 18
-"""Bytes of a column read at a time, so that a reader does not hold its row group."""
+"""Bytes of a column read at a time, so that a reader never holds a whole row group."""
 
 
 class LogFile:
-    """One parquet file: its name, and its footer as it was when the log was opened.
+    """One parquet file, with its footer as of the opening of the log.
 
     Args:
-        name: Path or URL, for messages and in order of which files are read.
-        system: The fsspec file system it lies on.
-        path: Where it lies there.
+        name: Path or URL, for messages and for the order of the files.
+        system: Its fsspec file system.
+        path: Its path in that file system.
 
     Raises:
-        ArtifactError: No such file, no parquet, or one cut short.
+        ArtifactError: A file that is missing, no parquet, or truncated.
     """
 
     def __init__(self, name: str, system: Any, path: str) -> None:
@@ -52,38 +52,37 @@ class LogFile:
 
     @contextmanager
     def open(self) -> Iterator["pq.ParquetFile"]:
-        """The file, to read rows from.
+        """Open the file for reading.
 
         Raises:
-            ArtifactError: It is gone, cut short, or another one since the log was opened.
+            ArtifactError: It is missing, truncated, or changed since the log was opened.
         """
         with self.guarded():
             size = self._size()
         if size != self.size:
             raise ArtifactError(
                 f"{self.name} had {self.size:,} bytes when it was opened, found {size:,}: a log "
-                "must not change while it is read; put the file back, or open the log anew"
+                "must not change while it is read; restore the file, or open the log again"
             )
         with self._read(self.footer) as file:
             yield file
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Errors of reading name the file."""
+        """Raise errors of reading with the name of the file."""
         import pyarrow as pa
 
         try:
             yield
         except FileNotFoundError as error:
             raise ArtifactError(
-                f"no file {self.name}: it is gone, or was never there; put it back and go on, or "
-                "open the log anew"
+                f"no file {self.name}: it is missing; restore it and resume, or open the log again"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:
             if csv := not_csv(self.name):
                 raise ArtifactError(csv) from error
             raise ArtifactError(
-                f"{self.name} cannot be read as parquet, it is torn or no such file: {error}"
+                f"{self.name} cannot be read as parquet, it is corrupt or no parquet: {error}"
             ) from error
 
     @contextmanager
@@ -91,7 +90,7 @@ class LogFile:
         from pyarrow import parquet as pq
 
         with self.guarded(), ExitStack() as stack:
-            # Arrow reads a local file itself, without the interpreter's lock.
+            # Arrow reads local files without holding the interpreter's lock.
             local = "file" in (self._system.protocol, *self._system.protocol)
             place = self._path if local else stack.enter_context(self._system.open(self._path))
             reader = pq.ParquetFile(
@@ -103,21 +102,21 @@ class LogFile:
         return int(self._system.info(self._path)["size"])
 
 
-def find_files(place: "str | Path | Sequence[str | Path]") -> list[LogFile]:
+def find_files(log: "str | Path | Sequence[str | Path]") -> list[LogFile]:
     """The parquet files of a log, in the order of their names.
 
     Args:
-        place: A file, a folder of files, a glob, or a list of them; a local path, or a URL that
-            fsspec knows. A folder's own folders are not looked into (a glob may: ``log/*/*``).
+        log: A file, a folder of files, a glob, or a list of them; a local path, or a URL that
+            fsspec knows. Subfolders of a folder are not read (a glob may name them: ``log/*/*``).
 
     Raises:
-        ArtifactError: There is none, or one cannot be read; a folder that is unfinished.
+        ArtifactError: No file, one that cannot be read, or an unfinished folder.
     """
-    places = [place] if isinstance(place, str | Path) else list(place)
-    found = [file for one in places for file in _find(str(one))]
-    if not found:
-        raise ArtifactError(f"there is no parquet file in {place}: name a file, folder or glob")
-    return found
+    places = [log] if isinstance(log, str | Path) else list(log)
+    files = [file for place in places for file in _find(str(place))]
+    if not files:
+        raise ArtifactError(f"there is no parquet file in {log}: name a file, folder or glob")
+    return files
 
 
 def _find(place: str) -> list[LogFile]:
@@ -134,7 +133,7 @@ def _find(place: str) -> list[LogFile]:
         if any(PurePosixPath(path).name == UNFINISHED for path in paths):
             raise ArtifactError(
                 f"the folder {place} is unfinished, so it lacks rows: run the command that writes "
-                "it once more, and it goes on where it stopped"
+                "it again, which resumes it"
             )
         paths = [path for path in paths if path.endswith(".parquet")]
     else:
@@ -150,13 +149,13 @@ def _find(place: str) -> list[LogFile]:
 
 
 def check_agreement(files: Sequence[LogFile], columns: Sequence[str]) -> None:
-    """Every file has these columns, of one kind.
+    """Check that every file has these columns, of one kind.
 
-    Integers of any width are of one kind, and so are texts however they are stored; a file without
-    rows may leave the kind open.
+    Integers of any width are of one kind, and so are texts in any storage; a column of nulls agrees
+    with any. Times agree only in one unit, since they are compared as numbers.
 
     Raises:
-        SchemaError: A column that is absent from a file, or of two kinds in two files.
+        SchemaError: A column that is absent from a file, or of different kinds in two files.
     """
     first: dict[str, _Seen] = {}
     for file in files:
@@ -175,7 +174,7 @@ def check_agreement(files: Sequence[LogFile], columns: Sequence[str]) -> None:
             if seen.kind != kind:
                 raise SchemaError(
                     f"column {column!r} must be of one type in all files, found {seen.type} in "
-                    f"{seen.file} and {types[column]} in {file.name}: write one of them anew"
+                    f"{seen.file} and {types[column]} in {file.name}: convert one of them"
                 )
 
 
@@ -186,7 +185,7 @@ class _Seen(NamedTuple):
 
 
 def kind_of(type_: "pa.DataType") -> str:
-    """What a column holds, whatever its width.
+    """The kind of a column, independent of its width.
 
     >>> import pyarrow as pa
     >>> kind_of(pa.int32()), kind_of(pa.large_string()), kind_of(pa.list_(pa.int64()))
@@ -204,6 +203,8 @@ def kind_of(type_: "pa.DataType") -> str:
         return "fractions"
     if types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_):
         return "texts"
-    if types.is_timestamp(type_) or types.is_date(type_):
-        return "times"
+    if types.is_timestamp(type_):
+        return f"times in {type_.unit}"
+    if types.is_date(type_):
+        return "dates"
     return str(type_)

@@ -1,4 +1,4 @@
-"""Reading and writing logs and truths."""
+"""Read and write frames of logs and of ground truth."""
 
 from pathlib import Path
 
@@ -14,19 +14,19 @@ from mtl_seq.records import ROW_ID, TRUTH_PREFIX, FunnelTruth
 __all__ = ["read_frame", "truth_from_frame", "truth_of", "truth_to_frame", "write_frame"]
 
 
-def read_frame(source: "pd.DataFrame | str | Path") -> pd.DataFrame:
-    """A frame as it is, or one read from a parquet file or a folder of such files.
+def read_frame(log: "pd.DataFrame | str | Path") -> pd.DataFrame:
+    """Return a frame unchanged, or read it from a parquet file or a folder of such files.
 
     Args:
-        source: The frame, or where it is. The files of a folder are read in the order of their
-            names and must have the same columns; its own folders are not looked into.
+        log: The frame, or its file or folder. The files of a folder are read in the order of
+            their names and must have the same columns; its subfolders are not read.
 
     Raises:
-        ArtifactError: No such file, no parquet, or a folder that is no single frame.
+        ArtifactError: A missing file, no parquet, or a folder whose files differ in columns.
     """
-    if isinstance(source, pd.DataFrame):
-        return source
-    path = Path(source)
+    if isinstance(log, pd.DataFrame):
+        return log
+    path = Path(log)
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -38,7 +38,7 @@ def _read_folder(folder: Path) -> pd.DataFrame:
     if (folder / UNFINISHED).exists():
         raise ArtifactError(
             f"the folder {folder} is unfinished, so it lacks rows: run the command that writes it "
-            "once more, and it goes on where it stopped"
+            "again, which resumes it"
         )
     parts = sorted(part for part in folder.glob("*.parquet") if not part.name.startswith("."))
     if not parts:
@@ -68,7 +68,7 @@ def _read_file(path: Path) -> pd.DataFrame:
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a frame as parquet, whole or not at all."""
+    """Write a frame as parquet, atomically."""
     with atomic_path(path) as aside:
         frame.to_parquet(aside)
 
@@ -79,7 +79,7 @@ def truth_to_frame(truth: FunnelTruth) -> pd.DataFrame:
 
 
 def truth_from_frame(frame: pd.DataFrame) -> FunnelTruth:
-    """Read what `truth_to_frame` made.
+    """Read the result of `truth_to_frame`.
 
     Raises:
         ArtifactError: A column is absent.
@@ -104,7 +104,7 @@ def truth_of(log: pd.DataFrame, frame: pd.DataFrame) -> FunnelTruth:
 
     Args:
         log: The log; it may be some rows of a larger one.
-        frame: What `truth_to_frame` made.
+        frame: Result of `truth_to_frame`.
 
     Raises:
         ArtifactError: A column is absent, or the truth lacks rows of the log.

@@ -1,4 +1,4 @@
-"""Parquet to parquet, some rows at a time: memory does not grow with the rows."""
+"""Map a function over the rows of parquet files, in constant memory."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -18,43 +18,43 @@ _ROWS = 65_536
 
 
 def map_parquet(
-    source: str | Path,
+    log: str | Path,
     out: str | Path,
     function: Callable[[pd.DataFrame], pd.DataFrame],
     *,
     columns: Sequence[str],
     rows: int = _ROWS,
 ) -> dict[str, float]:
-    """Write what a function makes of a log's rows, in their order and on their index.
+    """Apply a function to a log's rows and write its results, in their order and on their index.
 
-    The index of one file is kept; the rows of several are numbered through.
+    The index of a single file is kept; the rows of several files are numbered consecutively.
 
     Args:
-        source: A parquet file, a folder of them, or a glob such as ``"days/2024-*.parquet"``; a
+        log: A parquet file, a folder of them, or a glob such as ``"days/2024-*.parquet"``; a
             local path, or a URL that fsspec knows.
         out: The file to write, whole or not at all.
-        function: Some rows to as many rows of numbers.
-        columns: What the function reads; nothing else is read from the disk.
-        rows: How many rows it is given at a time.
+        function: Maps some rows to the same number of rows of numbers.
+        columns: The columns that the function reads; no others are read from disk.
+        rows: Rows of a call.
 
     Returns:
-        The mean of every column written, and how many rows there were as ``rows``.
+        The mean of every column written, and the number of rows as ``rows``.
 
     Raises:
-        ArtifactError: A file that is no parquet, torn or gone, or an `out` among the files.
-        SchemaError: A file that lacks a column, or has it of another type than the file before.
-        DataError: No rows, or what the function refuses.
+        ArtifactError: A file that is no parquet, corrupt or missing, or an `out` among the files.
+        SchemaError: A column that is absent from a file, or of different types in two files.
+        DataError: No rows, or rows that the function refuses.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = find_files(source)
+    files = find_files(log)
     if Path(out).exists() and any(_same(file, out) for file in files):
-        raise ArtifactError(f"`out` is the log itself, which would be lost: {out}")
+        raise ArtifactError(f"`out` is the log itself, which would be overwritten: {out}")
     check_agreement(files, columns)
     total = sum(file.footer.num_rows for file in files)
     if total == 0:
-        raise DataError(f"the log {source} must hold at least one row, found an empty one")
+        raise DataError(f"the log {log} must hold at least one row, found an empty one")
     sums: dict[str, float] = {}
     done = 0
     with atomic_path(out) as aside:
@@ -62,25 +62,25 @@ def map_parquet(
         try:
             for name, frame in _frames(files, columns, rows):
                 try:
-                    made = function(frame)
+                    result = function(frame)
                 except MtlSeqError as error:
                     raise type(error)(f"{name}: {error}") from error
-                table = pa.Table.from_pandas(made)
+                table = pa.Table.from_pandas(result)
                 if writer is None:
-                    schema = _spanning(table.schema, made.index, total)
+                    schema = _spanning(table.schema, result.index, total)
                     writer = pq.ParquetWriter(aside, schema)
-                # Names and types are those of the first rows; only what pandas notes differs.
+                # Names and types equal those of the first rows; only the pandas metadata differs.
                 writer.write_table(table.replace_schema_metadata(schema.metadata))
-                done += len(made)
-                for column in made.columns:
-                    sums[column] = sums.get(column, 0.0) + float(made[column].sum())
+                done += len(result)
+                for column in result.columns:
+                    sums[column] = sums.get(column, 0.0) + float(result[column].sum())
         finally:
             if writer is not None:
                 writer.close()
         if done != total:
             raise ArtifactError(
-                f"the log {source} must hold {total:,} rows, as its files say, found {done:,}: did "
-                "it change meanwhile?"
+                f"the log {log} must hold {total:,} rows, as its footers state, found {done:,}: it "
+                "changed while it was read, so run again"
             )
     return {**{name: value / done for name, value in sums.items()}, "rows": done}
 
@@ -92,18 +92,18 @@ def _same(file: LogFile, out: str | Path) -> bool:
 def _frames(
     files: Sequence[LogFile], columns: Sequence[str], rows: int
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Some rows at a time, with the name of the file that they come from."""
+    """Frames of some rows, each with the name of its file."""
     start = 0
-    for log in files:
-        noted = (log.footer.metadata or {}).get(b"pandas")
+    for file in files:
+        noted = (file.footer.metadata or {}).get(b"pandas")
         index = json.loads(noted)["index_columns"] if noted else []
         stored = [column for column in index if isinstance(column, str)]
         within = 0
-        with log.open() as file:
+        with file.open() as reader:
             wanted = [*dict.fromkeys((*columns, *stored))]
-            batches = file.iter_batches(batch_size=rows, columns=wanted)
+            batches = reader.iter_batches(batch_size=rows, columns=wanted)
             while True:
-                with log.guarded():
+                with file.guarded():
                     batch = next(batches, None)
                 if batch is None:
                     break
@@ -114,11 +114,11 @@ def _frames(
                     frame.index = _ranged(index, within, len(frame))
                 within += len(frame)
                 start += len(frame)
-                yield log.name, frame
+                yield file.name, frame
 
 
 def _ranged(index: list[Any], start: int, length: int) -> pd.RangeIndex:
-    """Part of a file's index that is a range, noted and not stored."""
+    """Part of an index that is a range, which pandas stores in the metadata only."""
     noted: dict[str, Any] = index[0] if index else {"start": 0, "step": 1, "name": None}
     first, step = noted["start"], noted["step"]
     return pd.RangeIndex(
@@ -127,7 +127,7 @@ def _ranged(index: list[Any], start: int, length: int) -> pd.RangeIndex:
 
 
 def _spanning(schema: Any, index: pd.Index, total: int) -> Any:
-    """The schema of all rows, from that of the first ones: a range must reach to the end."""
+    """The schema of all rows, from that of the first: a range index must extend to the end."""
     if not isinstance(index, pd.RangeIndex):
         return schema
     noted = json.loads(schema.metadata[b"pandas"])

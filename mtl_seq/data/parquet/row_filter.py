@@ -1,4 +1,4 @@
-"""Which rows of a log belong to a source."""
+"""Row filters: which rows of a log belong to a source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,100 +12,99 @@ from mtl_seq.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Drawn", "Keep", "OneSide", "drawn", "moments_of"]
+__all__ = ["HoldOut", "OneSide", "RowFilter", "row_hash", "time_values"]
 
 
-class Keep(Protocol):
-    """Says which rows belong, and how many of each row group do."""
+class RowFilter(Protocol):
+    """Which rows belong, and how many of each row group do."""
 
     @property
     def columns(self) -> Sequence[str]:
-        """What must be read to tell."""
+        """The columns that `mask` reads."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
         """``(G,)`` rows that belong, by row group."""
 
     def mask(self, rows: "pa.RecordBatch", numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """``(n,)`` whether each belongs, from its columns or its number in the log."""
+        """``(n,)`` whether each row belongs, from its columns and its number in the log."""
 
 
 @dataclass(frozen=True)
-class OneSide:
-    """Rows up to a value of a column, or those after it.
+class HoldOut:
+    """The hold-out rule: which rows of a log are held out.
+
+    A row is drawn where the hash of its number and the seed lies below `share`. Without a time the
+    drawn rows are held out. With one, every row after `cut` is, no row before it, and of the rows
+    at `cut` the drawn ones.
 
     Attributes:
-        column: Numbers or times.
-        last: The last value before the cut.
-        after: Which side.
-        rows: ``(G,)`` rows that belong, by row group.
-    """
-
-    column: str
-    last: Any
-    after: bool
-    rows: NDArray[np.int64]
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """The one that is compared."""
-        return (self.column,)
-
-    def mask(
-        self,
-        rows: "pa.RecordBatch",
-        numbers: NDArray[np.int64],  # noqa: ARG002
-    ) -> NDArray[np.bool_]:
-        """``(n,)`` whether each belongs."""
-        later: NDArray[np.bool_] = moments_of(self.column, rows[self.column]) > self.last
-        return later if self.after else ~later
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Rows drawn by their number, or the others.
-
-    Attributes:
-        share: Of all rows, this share is drawn on average.
-        seed: Seed of the draw.
-        inside: Whether the drawn rows belong, or the others.
-        rows: ``(G,)`` rows that belong, by row group.
+        share: Probability that a row is drawn.
+        seed: Seed of the hash.
+        cut: The time at which rows are drawn; None without a time.
     """
 
     share: float
     seed: int
-    inside: bool
+    cut: Any = None
+
+    def mask(self, times: NDArray[Any] | None, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """``(n,)`` whether each row is held out.
+
+        Args:
+            times: ``(n,)`` of `time_values`; None without a time.
+            numbers: ``(n,)`` number of each row in the log.
+        """
+        drawn = row_hash(numbers, self.seed) < self.share
+        if times is None:
+            return np.asarray(drawn)
+        return np.asarray((times > self.cut) | ((times == self.cut) & drawn))
+
+
+@dataclass(frozen=True)
+class OneSide:
+    """One side of a split.
+
+    Attributes:
+        rule: Which rows are held out.
+        time: The column that the rule compares; None without a time.
+        held_out: Whether the held-out rows belong, or the others.
+        rows: ``(G,)`` rows that belong, by row group.
+    """
+
+    rule: HoldOut
+    time: str | None
+    held_out: bool
     rows: NDArray[np.int64]
 
     @property
     def columns(self) -> Sequence[str]:
-        """None is needed."""
-        return ()
+        """The time, if there is one."""
+        return () if self.time is None else (self.time,)
 
-    def mask(
-        self,
-        rows: "pa.RecordBatch",  # noqa: ARG002
-        numbers: NDArray[np.int64],
-    ) -> NDArray[np.bool_]:
-        """``(n,)`` whether each belongs."""
-        return np.equal(drawn(numbers, self.share, self.seed), self.inside)
+    def mask(self, rows: "pa.RecordBatch", numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """``(n,)`` whether each row belongs."""
+        times = None if self.time is None else time_values(self.time, rows[self.time])
+        return np.equal(self.rule.mask(times, numbers), self.held_out)
 
 
-def moments_of(column: str, values: "pa.Array") -> NDArray[Any]:
-    """``(n,)`` times as numbers that sort alike: int64 or float64.
+def time_values(column: str, values: "pa.Array") -> NDArray[Any]:
+    """``(n,)`` times as numbers of the same order: int64 or float64.
 
     Raises:
-        DataError: One that is missing, or no time.
+        DataError: A time that is missing, or of a type without an order in time.
     """
     from pyarrow import types
 
     if types.is_timestamp(values.type) or types.is_date(values.type):
         values = values.cast("timestamp[us]" if types.is_date(values.type) else values.type)
         values = values.cast("int64")
+    if types.is_boolean(values.type):
+        values = values.cast("int8")
     if not (types.is_integer(values.type) or types.is_floating(values.type)):
         raise DataError(
             f"time {column!r} must hold numbers, dates or times, found type {values.type}: convert "
-            "it, since text sorts by its letters"
+            "it, for example with pandas.to_datetime, since text sorts by its letters"
         )
     missing = values.is_null(nan_is_null=True).sum().as_py()
     if missing:
@@ -118,17 +117,16 @@ def moments_of(column: str, values: "pa.Array") -> NDArray[Any]:
     return numbers
 
 
-def drawn(numbers: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """Which rows are drawn: each with this probability, by a hash of its number and the seed.
+def row_hash(numbers: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """``(n,)`` uniform in [0, 1): a hash of each row's number and the seed.
 
-    >>> drawn(np.arange(8), 0.5, seed=0).astype(int)
-    array([0, 0, 0, 0, 0, 0, 1, 1])
+    >>> row_hash(np.arange(4), seed=0).round(3)
+    array([0.952, 0.732, 0.816, 0.931])
     """
     start = np.random.SeedSequence([0x6472617765, seed]).generate_state(1, np.uint64)[0]
-    # The finaliser of splitmix64, by which neighbours become as good as independent.
+    # The finaliser of splitmix64, which makes the hashes of neighbours practically independent.
     x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + start
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
-    unit = (x >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return np.asarray(unit < share, dtype=np.bool_)
+    return np.asarray((x >> np.uint64(11)).astype(np.float64) * 2.0**-53)

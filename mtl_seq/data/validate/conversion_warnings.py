@@ -1,4 +1,4 @@
-"""What a log holds that `fit` would refuse, counted while the log is written."""
+"""Validation warnings of a conversion: rows of the log that `fit` would refuse."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,18 +12,18 @@ from mtl_seq.schema import Schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Doubts", "orphans"]
+__all__ = ["ConversionWarnings", "orphans"]
 
 _FIRST = 3
 _ORPHANS = (
-    "convert again with `--orphans clear`, by which the later label becomes 0, or `--orphans drop`"
+    "convert again with `--orphans clear`, which sets the later label to 0, or `--orphans drop`"
 )
 _NAN = "fill them, or fit with `--impute` (in Python Encoding(impute='mean'))"
-_MEND = "mend or drop those rows"
+_FIX = "fix or drop those rows"
 
 
-class Doubts:
-    """Counts rows that `fit` refuses, a block at a time, and says how to go on.
+class ConversionWarnings:
+    """Counts, block by block, the rows that `fit` would refuse.
 
     Args:
         schema: The roles of the columns.
@@ -31,23 +31,23 @@ class Doubts:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self._found: dict[tuple[str, str], tuple[int, list[int]]] = {}
+        self._counts: dict[tuple[str, str], tuple[int, list[int]]] = {}
         self._typed: dict[str, str] = {}
 
     def add(self, block: "pa.RecordBatch", start: int) -> None:
-        """Look at the rows from number `start` on; their labels are 0 and 1."""
-        for what, remedy, bad in self._looked_at(block):
+        """Check a block whose labels are 0 and 1, and whose first row has the number `start`."""
+        for what, remedy, bad in self._violations(block):
             count = int(bad.sum())
             if count:
-                before, first = self._found.get((what, remedy), (0, []))
+                before, first = self._counts.get((what, remedy), (0, []))
                 first += (np.flatnonzero(bad)[: _FIRST - len(first)] + start).tolist()
-                self._found[what, remedy] = (before + count, first)
+                self._counts[what, remedy] = (before + count, first)
 
     def lines(self) -> tuple[str, ...]:
-        """What `fit` will refuse, one line for each kind."""
+        """The warnings, one line for each kind."""
         rows = [
             f"{what} in {rows_text(first, count)}, which `fit` refuses: {remedy}"
-            for (what, remedy), (count, first) in self._found.items()
+            for (what, remedy), (count, first) in self._counts.items()
         ]
         types = [
             f"column {column!r} must hold numbers for `fit`, found {type_}: declare it as an id, "
@@ -56,18 +56,18 @@ class Doubts:
         ]
         return (*rows, *types)
 
-    def _looked_at(self, block: "pa.RecordBatch") -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    def _violations(self, block: "pa.RecordBatch") -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
         for stage, parent in self.schema.funnel.parents().items():
             yield f"{stage} without {parent}", _ORPHANS, orphans(self.schema, block, stage)
         for column, numbers in self._numbers(block, self.schema.dense):
             yield f"dense column {column!r} is NaN", _NAN, np.isnan(numbers)
-            yield f"dense column {column!r} is infinite", _MEND, np.isinf(numbers)
+            yield f"dense column {column!r} is infinite", _FIX, np.isinf(numbers)
         for column, numbers in self._numbers(block, (self.schema.weight,)):
             bad = ~(np.isfinite(numbers) & (numbers >= 0))
-            yield f"weight {column!r} is not a number of at least 0", _MEND, bad
+            yield f"weight {column!r} is not a number of at least 0", _FIX, bad
         for column, numbers in self._numbers(block, (self.schema.propensity,)):
             bad = ~((numbers > 0) & (numbers < 1))
-            yield f"propensity {column!r} is outside (0, 1)", _MEND, bad
+            yield f"propensity {column!r} is outside (0, 1)", _FIX, bad
 
     def _numbers(
         self, block: "pa.RecordBatch", columns: Sequence[str | None]

@@ -1,4 +1,4 @@
-"""Features that give a label away."""
+"""Detection of label leakage by single features."""
 
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from mtl_seq.schema import Schema
 __all__ = ["LEAK_AUC", "Leak", "check_leaks", "find_leaks"]
 
 LEAK_AUC = 0.98
-"""Held-out AUC above which a single feature is taken to be a label in disguise."""
+"""Held-out AUC above which a single feature is considered a leak of the label."""
 
 _ROWS = 200_000
 _FEWEST = 10
@@ -24,7 +24,7 @@ _PRIOR = 1.0
 
 
 class Leak(NamedTuple):
-    """A feature that tells a stage on its own.
+    """A feature that predicts a stage on its own.
 
     Attributes:
         column: The feature.
@@ -39,57 +39,57 @@ class Leak(NamedTuple):
     equal: bool
 
 
-def check_leaks(schema: Schema, frame: pd.DataFrame, allow: Collection[str] = ()) -> None:
-    """No feature equals a label, and none predicts one almost perfectly on its own.
+def check_leaks(schema: Schema, log: pd.DataFrame, allow: Collection[str] = ()) -> None:
+    """Check that no feature equals a label or predicts one almost perfectly on its own.
 
     Args:
         schema: The roles of the columns.
-        frame: Rows with labels already checked.
-        allow: Features not to look at.
+        log: Rows with labels already checked.
+        allow: Features to skip.
 
     Raises:
         DataError: A feature that equals a label, or whose held-out AUC is above `LEAK_AUC`.
     """
-    for column, stage, found, equal in find_leaks(schema, frame, allow):
+    for column, stage, score, equal in find_leaks(schema, log, allow):
         if equal:
             raise DataError(
                 f"feature {column!r} equals {schema.labels[stage]!r}, the label of {stage!r}, in "
-                f"every row: take it out of the features, or insist with allow_leak=[{column!r}]"
+                f"every row: remove it from the features, or allow it with allow_leak=[{column!r}]"
             )
         raise DataError(
-            f"feature {column!r} predicts {stage!r} alone with AUC {found:.4f} on held-out rows, "
-            f"above {LEAK_AUC}: it probably is the label, or follows from it; take it out, or "
-            f"insist with allow_leak=[{column!r}]"
+            f"feature {column!r} predicts {stage!r} alone with AUC {score:.4f} on held-out rows, "
+            f"above {LEAK_AUC}: it probably is the label or derived from it; remove it, or "
+            f"allow it with allow_leak=[{column!r}]"
         )
 
 
 def find_leaks(
-    schema: Schema, frame: pd.DataFrame, allow: Collection[str] = (), *, above: float = LEAK_AUC
+    schema: Schema, log: pd.DataFrame, allow: Collection[str] = (), *, above: float = LEAK_AUC
 ) -> Iterator[Leak]:
-    """Features that equal a label, then those that predict one better than they should.
+    """Find features that equal a label, then those that predict one suspiciously well.
 
     Each feature is target-encoded on one half of the rows and scored on the other; a later stage is
-    judged on the rows that reached its parent. At most 200,000 rows are looked at, evenly spaced.
+    evaluated on the rows that reached its parent. At most 200,000 rows are used, evenly spaced.
 
     Args:
         schema: The roles of the columns.
-        frame: Rows with labels already checked.
-        allow: Features not to look at.
-        above: Held-out AUC from which on a feature counts.
+        log: Rows with labels already checked.
+        allow: Features to skip.
+        above: Held-out AUC above which a feature is reported.
 
     Yields:
-        The leaks, as they are found.
+        The leaks.
     """
     features = [c for c in (*schema.ids, *schema.dense) if c not in allow]
     parents = schema.funnel.parents()
     for column in features:
         for stage, label in schema.labels.items():
-            if _equal(frame[column], frame[label]):
+            if _equal(log[column], log[label]):
                 yield Leak(column, stage, 1.0, True)
-    step = max(1, -(-len(frame) // _ROWS))
-    rows = frame.iloc[::step]
+    step = max(1, -(-len(log) // _ROWS))
+    rows = log.iloc[::step]
     codes = {column: _codes(rows[column], dense=column in schema.dense) for column in features}
-    # A seed nobody uses: a log drawn from the same stream would be split along its own draws.
+    # An unusual seed: with that of the log, the halves would depend on the draws of its rows.
     half = np.random.default_rng([0x6C65616B, len(rows)]).random(len(rows)) < 0.5
     for stage, label in schema.labels.items():
         y = rows[label].to_numpy(dtype=np.float64)
@@ -99,9 +99,9 @@ def find_leaks(
             else np.ones(len(rows), dtype=bool)
         )
         for column in features:
-            found = _held_out_auc(codes[column][reached], y[reached], half[reached])
-            if found > above:
-                yield Leak(column, stage, found, False)
+            score = _held_out_auc(codes[column][reached], y[reached], half[reached])
+            if score > above:
+                yield Leak(column, stage, score, False)
 
 
 def _equal(values: pd.Series, label: pd.Series) -> bool:

@@ -7,13 +7,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.data import Codec, extended, read_frame
+from mtl_seq.data import Codec, read_frame
+from mtl_seq.data.encode.warm_start import extend_codec
+from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import DataError
 from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.prepare.base_rates import quantity_rates
 from mtl_seq.fit.prepare.build_model import build_model, initialise
 from mtl_seq.fit.prepare.rows import is_streamed
-from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.fit.prepare.streaming import prepare_stream
 from mtl_seq.fit.prepare.training_data import TrainingData, check_rows
 from mtl_seq.fit.prepare.warm_start import Fitted
@@ -56,14 +57,14 @@ def prepare(
     frame, schema, encoding = read_frame(log), config.schema, config.encoding
     check_rows(schema, frame, encoding, config.allow_leak)
     if validation is None:
-        fitted, held = split_rows(schema, frame, config.validation, config.seed)
+        fitted, held = split_frame(schema, frame, config.validation, config.seed)
         rows, held_rows = frame.iloc[fitted], frame.iloc[held]
     else:
         fitted, rows, held_rows = np.arange(len(frame)), frame, read_frame(validation)
         check_rows(schema, held_rows, encoding, config.allow_leak)
     if codec is None:
         codec = Codec.fit_with(encoding, schema, rows)
-        codec = codec if start is None else extended(start.codec, codec)
+        codec = codec if start is None else extend_codec(start.codec, codec)
     model = build_model(config, codec)
     batch = codec.encode_training(rows)
     assert batch.labels is not None

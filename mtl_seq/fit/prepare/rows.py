@@ -100,7 +100,7 @@ def in_order(rows: Rows, *, rank: int = 0, world_size: int = 1) -> BatchLoader |
         rank=rank,
         world_size=world_size,
         shuffle_buffer=0,
-        lanes=max(1, world_size),
+        streams=max(1, world_size),
         folds=rows.folds,
     )
 
@@ -135,8 +135,8 @@ def _labels(rows: Rows) -> Iterable[FunnelLabels]:
         yield rows.labels
         return
     schema = rows.codec.schema
-    for piece in rows.source.select(_label_columns(schema)).pieces():
-        yield encode_labels(schema, piece.frame())
+    for chunk in rows.source.select(_label_columns(schema)).chunks():
+        yield encode_labels(schema, chunk.frame())
 
 
 def _label_columns(schema: Schema) -> tuple[str, ...]:

@@ -5,17 +5,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mtl_seq.data import (
-    Codec,
-    Source,
-    check_leaks,
-    check_population,
-    extended,
-    fit_source,
-    fold_tables,
-    read_frame,
-    split_source,
-)
+from mtl_seq.data import Codec, Source, check_leaks, fit_source, read_frame, split_source
+from mtl_seq.data.encode.warm_start import extend_codec, fold_tables
+from mtl_seq.data.validate.checks import check_population
 from mtl_seq.errors import DataError
 from mtl_seq.fit.config import FitConfig
 from mtl_seq.fit.prepare.base_rates import quantity_rates
@@ -35,7 +27,7 @@ def prepare_stream(
 ) -> TrainingData:
     """Split a log on disk, check it and fit its codec in one read, and build the model.
 
-    With ``schema.time`` the latest rows are held out; without, rows by a hash of their number.
+    Rows are held out by the rule of `split_source`.
     Features that predict a label almost perfectly are searched in a sample.
 
     Args:
@@ -62,7 +54,7 @@ def prepare_stream(
     check_population(schema, pd.DataFrame(learned.stages, columns=[*schema.labels.values()]))
     check_leaks(schema, learned.sample, config.allow_leak)
     if start is not None:
-        codec = extended(start.codec, codec)
+        codec = extend_codec(start.codec, codec)
         folds = fold_tables(codec, rows)
     model = build_model(config, codec)
     if model.objective.needs_potential:

@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mtl_seq.data import (
-    Codec,
-    Encoding,
+from mtl_seq.data import Codec, Encoding, check_leaks
+from mtl_seq.data.validate.checks import (
     check_columns,
     check_dense,
     check_labels,
-    check_leaks,
     check_population,
     check_row_values,
 )

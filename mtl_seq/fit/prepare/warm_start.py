@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mtl_seq.data import Codec, moved_rows
+from mtl_seq.data import Codec
+from mtl_seq.data.encode.warm_start import moved_rows
 from mtl_seq.errors import CompositionError
 from mtl_seq.models import FunnelModel
 

@@ -24,31 +24,31 @@ def alternating_steps(
     *,
     predict: Callable[[Mapping[str, Tensor]], FunnelPrediction],
 ) -> tuple[FunnelPrediction, dict[str, Tensor]]:
-    """Take an optimiser step for each turn of a schedule on one batch, then advance the rate.
+    """Take each optimiser step of a schedule on one batch, then advance the rate.
 
-    Each turn predicts from the weights after the turn before it. Parameters whose gradient is 0 in
-    a turn are not updated, not even by the optimiser's momentum: a turn freezes the parameters that
+    Each step predicts from the weights after the step before it. Parameters whose gradient is 0 in
+    a step are not updated, not even by the optimiser's momentum: a step freezes the parameters that
     only another one trains.
 
     Args:
         module: In manual optimisation, with one optimiser.
         model: The model to train.
-        schedule: The turns.
+        schedule: The steps.
         features: Of one batch.
         labels: Of the same rows.
         predict: The model's forward pass, in the arithmetic of training.
 
     Returns:
-        The last turn's prediction, and the weighted losses, each from its turn.
+        The last step's prediction, and the weighted losses, each from its step.
     """
     # One optimiser and one schedule were configured; Lightning types them as either or a list.
     optimizer: Any = module.optimizers()
     rate: Any = module.lr_schedulers()
     losses: dict[str, Tensor] = {}
-    for turn in schedule.turns:
+    for step in schedule.steps:
         prediction = predict(features)
         every = model.objective(prediction, labels)
-        active = {name: every[name] for name in turn}
+        active = {name: every[name] for name in step}
         optimizer.zero_grad()
         module.manual_backward(torch.stack(list(active.values())).sum())
         _drop_zero_gradients(model)
@@ -78,5 +78,5 @@ def _numbers(parameter: Parameter) -> Tensor:
 def copy_towers(model: FunnelModel) -> None:
     """Copy towers as a model's schedule says for the start of an epoch."""
     if model.schedule is not None:
-        for source, target in model.schedule.copies:
+        for source, target in model.schedule.weight_copies:
             copy_tower(model.network, source, target)

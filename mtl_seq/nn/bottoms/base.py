@@ -1,4 +1,4 @@
-"""What every bottom promises."""
+"""The abstract base class of bottoms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,7 +12,7 @@ __all__ = ["Bottom", "BottomFactory"]
 
 
 class Bottom(nn.Module, ABC):
-    """Shared input to one representation per tower.
+    """Map the shared input to one representation per tower.
 
     Shapes: B rows, F input features, T towers, E experts, D output features.
 
@@ -25,7 +25,7 @@ class Bottom(nn.Module, ABC):
     out_features: int
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """What a class computes anew, it also hands to each tower anew."""
+        """Reset `rows` to its default in a subclass that overrides only `forward`."""
         super().__init_subclass__(**kwargs)
         if "forward" in vars(cls) and "rows" not in vars(cls):
             cls.rows = Bottom.rows  # type: ignore[method-assign]
@@ -37,8 +37,8 @@ class Bottom(nn.Module, ABC):
     def rows(self, shared: Tensor) -> tuple[Tensor, ...]:
         """The input of `forward` -> its output by tower: T times ``(B, D)``.
 
-        A bottom whose towers read one tensor hands it to each as it is: put together and taken
-        apart it would be copied, and so would its gradient.
+        A bottom whose towers read one tensor overrides this to return the tensor itself, since
+        stacking and unbinding it would copy it and its gradient.
         """
         hidden: Tensor = self(shared)
         return hidden.unbind(1)

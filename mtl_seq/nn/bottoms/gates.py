@@ -1,4 +1,4 @@
-"""What every mixture of experts is made of: experts, gates, and mixing the one by the other.
+"""Parts of mixtures of experts: experts, gates, and the mixing of experts by gates.
 
 Shapes: B rows, F input features, G gates, E experts, D output features.
 """
@@ -17,7 +17,7 @@ from mtl_seq.nn.layers.mlp import MLP
 __all__ = ["ExpertFactory", "Gate", "build_experts", "mix", "width_of"]
 
 ExpertFactory = Callable[[int], nn.Module]
-"""Builds an expert, ``(B, F) -> (B, D)``, from F; its attribute ``out_features`` says D."""
+"""Builds an expert, ``(B, F) -> (B, D)``, from F; its attribute ``out_features`` is D."""
 
 
 class Gate(nn.Linear):
@@ -27,10 +27,10 @@ class Gate(nn.Linear):
         in_features: F.
         gates: G, gates side by side.
         experts: E.
-        temperature: Below 1 a gate leans to its first choice, above 1 it mixes more evenly.
-        dropout: Probability that training takes an expert away from a gate, per row. The shares of
-            those that are left add up to 1; a gate that would lose all keeps all. It keeps a gate
-            from giving one expert everything before the others have learned anything.
+        temperature: Below 1 shares are more concentrated, above 1 more even.
+        dropout: Probability that training drops an expert from a gate, per row. The shares of the
+            remaining experts add up to 1; a gate that would drop all keeps all. It keeps a gate
+            from collapsing onto one expert before the others are trained.
 
     Raises:
         CompositionError: A temperature that is not positive, or a dropout outside [0, 1).
@@ -61,15 +61,16 @@ class Gate(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """``(B, F) -> (B, G, E)``; each gate's shares add up to 1."""
         logits = torch.unflatten(super().forward(input), 1, self.shape) / self.temperature
-        # Without dropout nothing is drawn, so that it leaves other draws of a run as they were.
+        # Without dropout nothing is drawn, so that the other draws of a run are unchanged.
         if self.training and self.dropout > 0:
             kept = functional.dropout(torch.ones_like(logits), self.dropout) > 0
             kept = kept | ~kept.any(dim=2, keepdim=True)
-            # Before the softmax: shares that are left may be too small to be divided by their sum.
+            # Before the softmax: the remaining shares may be too small to divide by their sum.
             logits = logits.masked_fill(~kept, -math.inf)
         if few_rows(logits):
             return torch.softmax(logits, dim=2)
-        # With the few experts outermost the softmax runs along rows: several times faster on a CPU.
+        # With the experts as the outer dimension the softmax vectorises over rows: several times
+        # faster on a CPU.
         along_rows = logits.permute(1, 2, 0).contiguous()
         return torch.softmax(along_rows, dim=1).permute(2, 0, 1)
 
@@ -77,7 +78,7 @@ class Gate(nn.Linear):
 def build_experts(
     expert: ExpertFactory | None, hidden: Sequence[int], in_features: int, count: int
 ) -> nn.ModuleList:
-    """Experts that start from different weights.
+    """Build experts with different initial weights.
 
     Args:
         expert: Builds an expert; by default an `MLP`.
@@ -86,7 +87,7 @@ def build_experts(
         count: How many.
 
     Raises:
-        CompositionError: Experts that do not say how wide they are, or one module built twice.
+        CompositionError: Experts without `out_features`, or one module returned twice.
     """
     built = [
         MLP(in_features, hidden) if expert is None else expert(in_features) for _ in range(count)

@@ -19,19 +19,19 @@ __all__ = ["MMoE"]
 
 
 class MMoE(Bottom):
-    """Experts that all towers share, mixed for each tower by a gate of its own.
+    """Experts that all towers share, mixed by one gate per tower.
 
     ``f_t(x) = sum_e softmax(W_t x)_e f_e(x)``: gates are linear on the input, without bias, and
-    their softmax runs over the experts. Temperature and gate dropout are no part of the paper.
+    their softmax runs over the experts. Temperature and gate dropout are not in the paper.
 
     Args:
         in_features: F.
         towers: T.
-        experts: How many experts.
-        hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
+        experts: Number of experts.
+        hidden: Widths of an expert, the last being D; empty for identity experts.
         expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
         temperature: Divides the gates' logits.
-        gate_dropout: Probability that training takes an expert away from a gate; see `Gate`.
+        gate_dropout: Probability that training drops an expert from a gate; see `Gate`.
 
     Raises:
         CompositionError: Fewer than one expert, or an option outside its range.

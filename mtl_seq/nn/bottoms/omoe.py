@@ -21,16 +21,16 @@ __all__ = ["OMoE"]
 class OMoE(Bottom):
     """Experts mixed by one gate, so that all towers read the same representation.
 
-    ``f(x) = sum_e softmax(W x)_e f_e(x)``. What `MMoE` has beyond it is a gate per tower, no more.
+    ``f(x) = sum_e softmax(W x)_e f_e(x)``. It differs from `MMoE` by its single gate only.
 
     Args:
         in_features: F.
         towers: T.
-        experts: How many experts.
-        hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
+        experts: Number of experts.
+        hidden: Widths of an expert, the last being D; empty for identity experts.
         expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
         temperature: Divides the gate's logits.
-        gate_dropout: Probability that training takes an expert away from the gate; see `Gate`.
+        gate_dropout: Probability that training drops an expert from the gate; see `Gate`.
 
     Raises:
         CompositionError: Fewer than one expert, or an option outside its range.

@@ -26,27 +26,26 @@ __all__ = ["CGC", "PLE"]
 
 
 class PLE(Bottom):
-    """Experts of one tower beside experts of all, in levels.
+    """Tower-specific and shared experts, in levels.
 
-    On a level, tower t's gate mixes its own m experts and the s shared ones, all of which read what
-    the level before made for them: ``f_t = softmax(W_t h_t) [own_t(h_t); shared(h_0)]``. Every
+    On a level, tower t's gate mixes its own m experts and the s shared ones, all of which read the
+    outputs of the level before: ``f_t = softmax(W_t h_t) [own_t(h_t); shared(h_0)]``. Every
     level but the last also has a shared gate, which mixes all E experts into the input ``h_0`` of
     the next level's shared experts; the first level reads x throughout.
 
-    The paper trains each tower on rows of its own sample space. That is a matter of the objective,
-    and with CVR on clicks it corrects no selection bias.
+    The paper trains each tower on rows of its own sample space. That is set by the objective, and
+    with CVR on clicks it does not correct selection bias.
 
     Args:
         in_features: F.
         towers: T.
-        own: m, experts of each tower; 0 for none, which on one level is `MMoE`.
-        shared: s, experts that all towers share; 0 for none. There is then no shared gate either,
-            since nothing would read it.
-        levels: How many levels; with one it is `CGC`.
-        hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
+        own: m, number of experts of each tower; 0 for none, which on one level is `MMoE`.
+        shared: s, number of experts that all towers share; 0 for none, and then no shared gate.
+        levels: Number of levels; with one it is `CGC`.
+        hidden: Widths of an expert, the last being D; empty for identity experts.
         expert: Builds an expert from the width of its input, instead of an `MLP`.
         temperature: Divides the gates' logits.
-        gate_dropout: Probability that training takes an expert away from a gate; see `Gate`.
+        gate_dropout: Probability that training drops an expert from a gate; see `Gate`.
 
     Raises:
         CompositionError: No expert at all, fewer than one level, or an option outside its range.
@@ -82,9 +81,9 @@ class PLE(Bottom):
         width = in_features
         for level in range(levels):
             last = level == levels - 1
-            made = _Level(width, self.counts, build, gate, shared_gate=shared > 0 and not last)
-            self.levels.append(made)
-            width = made.out_features
+            built = _Level(width, self.counts, build, gate, shared_gate=shared > 0 and not last)
+            self.levels.append(built)
+            width = built.out_features
         self.out_features = width
 
     def forward(self, shared: Tensor) -> Tensor:
@@ -97,8 +96,8 @@ class PLE(Bottom):
     def gates(self, shared: Tensor) -> Tensor:
         """``(B, F) -> (B, T, E)``: each tower's share of each expert of the last level.
 
-        Experts stand in this order: those of tower 0, those of tower 1, ..., the shared ones. A
-        tower has a share of exactly 0 in the experts of another.
+        Experts are in this order: those of tower 0, those of tower 1, ..., the shared ones. A
+        tower's share of another tower's experts is exactly 0.
         """
         towers, own, _ = self.counts
         inputs, common = [shared] * towers, shared
@@ -120,12 +119,12 @@ class CGC(PLE):
     Args:
         in_features: F.
         towers: T.
-        own: m, experts of each tower; 0 for none, which is `MMoE`.
-        shared: s, experts that all towers share; 0 for none.
-        hidden: Widths of an expert, the last being D; empty for experts that pass their input on.
+        own: m, number of experts of each tower; 0 for none, which is `MMoE`.
+        shared: s, number of experts that all towers share; 0 for none.
+        hidden: Widths of an expert, the last being D; empty for identity experts.
         expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
         temperature: Divides the gates' logits.
-        gate_dropout: Probability that training takes an expert away from a gate; see `Gate`.
+        gate_dropout: Probability that training drops an expert from a gate; see `Gate`.
 
     Raises:
         CompositionError: No expert at all, or an option outside its range.
@@ -157,7 +156,7 @@ class CGC(PLE):
 
 
 class _Level(nn.Module):
-    """One level: an input per tower and one for the shared experts, to as many outputs."""
+    """One level: T inputs for the towers and one for the shared experts, to as many outputs."""
 
     def __init__(
         self,
@@ -183,7 +182,8 @@ class _Level(nn.Module):
     def forward(self, inputs: Sequence[Tensor], common: Tensor) -> tuple[list[Tensor], Tensor]:
         """Inputs ``(B, F)`` of the towers and of the shared experts -> ``(B, D)`` for the same.
 
-        Without a shared gate nothing is to read what stands for the shared experts, and it stays.
+        Without a shared gate the input of the shared experts is returned unchanged; nothing reads
+        it.
         """
         own = [run_alike(list(e.children()), x) for e, x in zip(self.own, inputs, strict=True)]
         shared = run_alike(list(self.shared), common)

@@ -11,7 +11,7 @@ __all__ = ["SharedBottom"]
 
 
 class SharedBottom(Bottom):
-    """One stack whose output every tower reads.
+    """One MLP whose output every tower reads.
 
     Args:
         in_features: F.

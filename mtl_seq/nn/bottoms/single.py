@@ -1,4 +1,4 @@
-"""No sharing: a bottom of its own for every tower."""
+"""No sharing: a separate bottom for every tower."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ __all__ = ["SingleTask"]
 
 
 class SingleTask(Bottom):
-    """A bottom per tower, each on that tower's input.
+    """A separate bottom per tower, each on that tower's input.
 
-    With `TowerEmbeddings` nothing at all is shared (ESMM-NS); with `Embedding` the tables are, and
-    nothing else (ESMM as published).
+    With `TowerEmbeddings` nothing is shared (ESMM-NS); with `Embedding` only the tables are (ESMM
+    as published).
 
     Args:
         in_features: F.

@@ -1,4 +1,4 @@
-"""From the logits of dependent stages to the probabilities of a funnel."""
+"""Compose logits of dependent stages into the probabilities of a funnel."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,10 @@ __all__ = ["compose_dependent"]
 def compose_dependent(
     funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]
 ) -> FunnelPrediction:
-    """Compose stages and their log odds ratios with what would follow them, given the features.
+    """Compose stages and their log odds ratios with their potential successors.
 
-    With a the logit of a click by someone who would not convert, b that of the conversion if
-    clicked and s the sigmoid: ``pCVR = s(b)`` over all impressions,
+    With a the logit of a click given no potential conversion, b that of the conversion if clicked
+    and s the sigmoid: ``pCVR = s(b)`` over all impressions,
     ``pCTCVR = s(b) s(a + lambda)``, ``pCTR = s(b) s(a + lambda) + s(-b) s(a)``. At lambda = 0 they
     are those of `compose_conditionals`; there is no branch there. For longer chains see
     `dependent_chain`: pCVR is then that of all stages after the click.
@@ -28,8 +28,8 @@ def compose_dependent(
         aux: Logits of extra towers, passed on.
 
     Returns:
-        The prediction, in at least float32. pCTCVR / pCTR is what it says of clicked impressions,
-        and is not its pCVR.
+        The prediction, in at least float32. pCTCVR / pCTR is the CVR of clicked impressions, and
+        differs from pCVR.
     """
     logits = promote(logits)
     chain = dependent_chain(logits)

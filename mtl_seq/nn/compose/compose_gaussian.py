@@ -1,4 +1,4 @@
-"""From indices of correlated utilities to the probabilities of a funnel."""
+"""Compose indices of correlated normal utilities into the probabilities of a funnel."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ __all__ = ["compose_gaussian"]
 def compose_gaussian(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
     """Compose a click and a conversion whose normal utilities are correlated.
 
-    See `gaussian_pair`. pCVR is that of all impressions; pCTCVR / pCTR is what it says of clicks.
+    See `gaussian_pair`. pCVR is over all impressions; pCTCVR / pCTR is the CVR of clicks.
 
     Args:
         funnel: Two stages.

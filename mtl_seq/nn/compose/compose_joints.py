@@ -1,4 +1,4 @@
-"""From logits of joint probabilities to those of a funnel."""
+"""Compose logits of joint probabilities into the probabilities of a funnel."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, takewhile
@@ -18,18 +18,17 @@ _LEAST_GAP = 1e-7
 
 
 def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
-    """Read logits that are each the joint of a stage: that the impression reaches it at all.
+    """Compose logits that are each the joint of a stage: P(the impression reaches it).
 
     Nothing forces a stage to be less probable than its parent. pCVR is the ratio
-    ``P(last) / P(first)``, clipped just below 1 where its logits are less than 1e-7 apart or the
-    wrong way round; a clipped row has no gradient by way of the gap. With a and b the logits of the
+    ``P(last) / P(first)``, clipped just below 1 where its logits are less than 1e-7 apart or in
+    the wrong order; a clipped row has no gradient through the gap. With a and b the logits of the
     first and the last, ``logit(s(b) / s(a)) = softplus(a) - log(exp(a - b) - 1)``, which divides by
     nothing and is finite wherever a and b are.
 
     Args:
         funnel: The stages.
-        logits: ``(B, K)``, one column per stage; a funnel with mediators has more conditionals than
-            stages and cannot be read so.
+        logits: ``(B, K)``, one column per stage; funnels with mediators are not supported.
         aux: Logits of extra towers, passed on.
 
     Returns:
@@ -43,21 +42,21 @@ def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) ->
     # -logsigmoid(-a) is softplus(a), without the cut at 20 of torch's own.
     pcvr_logit = -logsigmoid(-first) - gap - torch.log(-torch.expm1(-gap))
     # From its logit, not as a difference of logarithms, which loses digits where both are large.
-    # The ratio is at least pCTCVR: rounding must not say otherwise.
+    # Rounding must not take the ratio below pCTCVR.
     log_pcvr = torch.maximum(logsigmoid(pcvr_logit), log_joint[funnel.last])
     promoted = {name: promote(logit) for name, logit in aux.items()}
     return FunnelPrediction(logits, log_joint, joint_logit, log_pcvr, pcvr_logit, promoted)
 
 
 def joint_rates(names: Sequence[str], rates: Mapping[str, float]) -> dict[str, float]:
-    """How often each stage of a chain is reached at all.
+    """Rate at which impressions reach each stage of a chain.
 
     Args:
         names: The stages, in order.
         rates: By stage, its rate given the one before it, in (0, 1).
 
     Returns:
-        By stage, the product of the rates so far, up to the first stage whose rate is absent.
+        By stage, the cumulative product of the rates, up to the first stage whose rate is absent.
     """
     known = list(takewhile(lambda name: name in rates, names))
     return dict(zip(known, accumulate((rates[name] for name in known), mul), strict=True))

@@ -17,23 +17,22 @@ __all__ = ["AITM"]
 
 
 class AITM(Head):
-    """A chain in which every tower attends to what the tower before it passes on.
+    """A chain in which every tower attends to a vector passed on by the tower before it.
 
     With ``t_k = MLP(f_k)`` and ``z_1 = t_1``: ``p = relu(linear(z_{k-1}))``, and z_k is the
     attention over the two tokens p and t_k, a token u weighing
     ``softmax(<h1 u, h2 u> / sqrt(d))`` and giving h3 u. h1, h2 and h3 are linear, without bias, and
     shared by all towers. ``logit_k = linear(z_k)``.
 
-    The logits are those of joints, over all impressions: the second is pCTCVR, not pCVR. Nothing
-    but the loss `MonotonicityPenalty` asks that pCTCVR stay below pCTR, and nothing forces it. pCVR is read
-    as the ratio pCTCVR / pCTR, clipped below 1 where the two are the wrong way round, and inherits
-    the ratio's instability where pCTR is small; see `compose_joints`. ``conditional`` is False for
-    that reason.
+    The logits are those of joints, over all impressions: the second is pCTCVR, not pCVR. Only the
+    loss `MonotonicityPenalty` pushes pCTCVR below pCTR; nothing enforces it. pCVR is the ratio
+    pCTCVR / pCTR, clipped below 1 where the two are in the wrong order, and inherits the ratio's
+    instability where pCTR is small; see `compose_joints`. Therefore ``conditional`` is False.
 
-    Own features join between z_k and the logit, past the vector that is passed on: a later stage
-    may be one from which they are hidden. A feature hidden from the conversion stays out of the
-    tower of the joint, whose truth it does move by way of the click; pCVR moves with it through the
-    divisor. `DBMTL` and `ParallelHead` have neither fault.
+    Own features are concatenated between z_k and the logit, after the vector that is passed on, as
+    they may be hidden from a later stage. A feature hidden from the conversion stays out of the
+    tower of the joint, although the click makes the true joint depend on it; pCVR depends on it
+    through the divisor. `DBMTL` and `ParallelHead` have neither limitation.
 
     Args:
         funnel: The stages: a chain of two or more.
@@ -62,8 +61,8 @@ class AITM(Head):
         super().__init__()
         if len(funnel.stages) < 2 or funnel != Funnel.chain(*funnel.names):
             raise CompositionError(
-                "`funnel` must be a chain of two or more stages, for AITM passes on from each to "
-                f"the next, found {funnel.to_dict()}: use `ParallelHead` or `DBMTL`"
+                "`funnel` must be a chain of two or more stages, since AITM passes a vector from "
+                f"each to the next, found {funnel.to_dict()}: use `ParallelHead` or `DBMTL`"
             )
         self.names = funnel.names
         self.hidden = nn.ModuleList(MLP(in_features, hidden) for _ in self.names)
@@ -78,9 +77,9 @@ class AITM(Head):
 
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, T, D)`` and own features by tower -> ``(B, C)`` logits of joints."""
-        alone = [mlp(row) for mlp, row in zip(self.hidden, hidden.unbind(1), strict=True)]
-        passed = alone[:1]
-        for transfer, token in zip(self.transfers, alone[1:], strict=True):
+        tokens = [mlp(row) for mlp, row in zip(self.hidden, hidden.unbind(1), strict=True)]
+        passed = tokens[:1]
+        for transfer, token in zip(self.transfers, tokens[1:], strict=True):
             passed.append(self._attend(torch.stack((transfer(passed[-1]), token), dim=1)))
         logits = [
             tower(join_own(vector, own.get(name)))

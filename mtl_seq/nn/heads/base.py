@@ -1,4 +1,4 @@
-"""What every head promises."""
+"""The abstract base class of heads."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ __all__ = ["Composition", "Head", "HeadFactory"]
 
 
 class Composition(Protocol):
-    """Turns a head's logits into probabilities along a funnel."""
+    """A function from a head's logits to probabilities along a funnel."""
 
     def __call__(
         self, funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor], /
@@ -29,11 +29,11 @@ class Head(nn.Module, ABC):
     Shapes: B rows, T towers, D features, F_t width of a tower's own input, C logits.
 
     Attributes:
-        compose: What the logits mean: `compose_conditionals` unless the head says otherwise.
+        compose: Turns the logits into probabilities; by default `compose_conditionals`.
         conditional: Whether each logit is a conditional of the funnel, so that no stage can be more
             probable than its parent.
         independent: Whether stages are independent of what would follow them, given the features;
-            else lambda of each edge stands behind the towers' logits, see `compose_dependent`.
+            else lambda of each edge follows the towers' logits, see `compose_dependent`.
     """
 
     compose: ClassVar[Composition] = staticmethod(compose_conditionals)
@@ -41,7 +41,7 @@ class Head(nn.Module, ABC):
     independent: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """What a class computes anew, it also reads anew."""
+        """Reset `read` to its default in a subclass that overrides only `forward`."""
         super().__init_subclass__(**kwargs)
         if "forward" in vars(cls) and "read" not in vars(cls):
             cls.read = Head.read  # type: ignore[method-assign]
@@ -50,7 +50,7 @@ class Head(nn.Module, ABC):
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, T, D)`` and own features ``(B, F_t)`` by tower -> ``(B, C)``.
 
-        Own features join that tower's row only.
+        Own features must reach that tower's logit only.
         """
 
     def read(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
@@ -60,10 +60,10 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def start_at(self, rates: Mapping[str, float]) -> None:
-        """Let the logits begin near these rates.
+        """Initialise the logits' biases at these rates.
 
         Args:
-            rates: By name of a conditional, in (0, 1); conditionals that are absent stay.
+            rates: By name of a conditional, in (0, 1); absent conditionals are left unchanged.
         """
 
 

@@ -23,30 +23,31 @@ class DBMTL(Head):
     ``b_k = MLP([h_k, b_j for j in Pa(k)])``, ``logit_k = linear(b_k)``. Parents pass on hidden
     vectors, neither labels nor probabilities, so that a prediction needs no observed parent.
 
-    What the logits mean is ours: conditionals of the funnel, composed as those of the parallel
-    head, so that the factorisation of ESMM holds and pCTCVR never exceeds pCTR. In the paper and in
-    the reference (TorchEasyRec) each head is unconditional, over all impressions: its "conversion"
-    is pCTCVR, nothing keeps that below pCTR, and it must not be compared with a pCVR. The reference
-    also walks the towers in the order in which they are declared; here a parent may be declared
-    after its child.
+    The logits differ from the paper: here they are conditionals of the funnel, composed as those of
+    the parallel head, so that the factorisation of ESMM holds and pCTCVR never exceeds pCTR. In the
+    paper and in the reference (TorchEasyRec) each head is unconditional, over all impressions: its
+    "conversion" is pCTCVR, nothing keeps that below pCTR, and it must not be compared with a pCVR.
+    The reference also evaluates the towers in the order in which they are declared; here a parent
+    may be declared after its child.
 
-    Own features join between b_k and the logit, past the vector that is passed on: a child may be a
-    stage from which they are hidden. No published form has them.
+    Own features are concatenated between b_k and the logit, after the vector that is passed on, as
+    they may be hidden from a child's stage. No published form has them.
 
     Args:
         funnel: The stages.
         in_features: D.
         own: Width of each tower's own features; towers without any may be absent.
         parents: For a stage, or one tower of a mediated stage (``"buy|cart"``), the stages or
-            towers whose vectors it reads; those that are absent read none. None for the funnel's
-            own: the stage it comes after and the mediators it passes.
+            towers whose vectors it reads; those that are absent read none. None for the
+            funnel's: the stage it comes after and the mediators it passes.
         hidden: Widths of h_k; empty for the representation itself.
         relation: Widths of b_k; empty for the vectors side by side.
         readout: Widths of layers between ``[b_k, own]`` and the logit; empty as published.
-        detach_parents: Whether a child's loss leaves its parents alone. Not so in the paper.
+        detach_parents: Whether the gradient of a child's loss stops at its parents' vectors; it
+            does not in the paper.
 
     Raises:
-        CompositionError: Parents that name no tower, or that depend on each other in a circle.
+        CompositionError: Parents that name no tower, or that form a cycle.
     """
 
     def __init__(
@@ -90,8 +91,8 @@ class DBMTL(Head):
             read = [passed[parent] for parent in self.parents[name]]
             if self.detach_parents:
                 read = [vector.detach() for vector in read]
-            alone = self.hidden[index](rows[index])
-            passed[name] = self.relations[index](torch.cat((alone, *read), dim=1))
+            vector = self.hidden[index](rows[index])
+            passed[name] = self.relations[index](torch.cat((vector, *read), dim=1))
         logits = [
             tower(join_own(passed[name], own.get(name)))
             for tower, name in zip(self.towers, self.names, strict=True)
@@ -110,7 +111,7 @@ class DBMTL(Head):
 def _parents_by_tower(
     funnel: Funnel, parents: Mapping[str, Sequence[str]] | None
 ) -> dict[str, tuple[str, ...]]:
-    """Towers by tower, with every stage spelt out as its towers."""
+    """Parent towers by tower; a mediated stage stands for all its towers."""
     if parents is None:
         parents = {
             stage.name: ((stage.after,) if stage.after else ()) + stage.via
@@ -121,7 +122,7 @@ def _parents_by_tower(
         towers[conditional.name] = (conditional.name,)
         if conditional.given is not None:
             towers[conditional.stage] = (*towers.get(conditional.stage, ()), conditional.name)
-    found: dict[str, list[str]] = {conditional.name: [] for conditional in funnel.conditionals}
+    by_tower: dict[str, list[str]] = {conditional.name: [] for conditional in funnel.conditionals}
     for child, read in parents.items():
         if isinstance(read, str):
             raise CompositionError(
@@ -135,8 +136,8 @@ def _parents_by_tower(
                     f"found {name!r}"
                 )
         for tower in towers[child]:
-            found[tower] += [name for parent in read for name in towers[parent]]
-    return {tower: tuple(dict.fromkeys(read)) for tower, read in found.items()}
+            by_tower[tower] += [name for parent in read for name in towers[parent]]
+    return {tower: tuple(dict.fromkeys(read)) for tower, read in by_tower.items()}
 
 
 def _in_order(parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -144,7 +145,7 @@ def _in_order(parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     try:
         return tuple(TopologicalSorter(parents).static_order())
     except CycleError as error:
-        circle = " -> ".join(error.args[1])
+        cycle = " -> ".join(error.args[1])
         raise CompositionError(
-            f"`parents` must have no circle, found {circle}: leave one of these arrows out"
+            f"`parents` must have no cycle, found {cycle}: remove one of these edges"
         ) from error

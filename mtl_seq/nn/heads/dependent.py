@@ -1,4 +1,4 @@
-"""Stages that depend on each other by more than the features say."""
+"""Head for stages that depend on each other given the features."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,15 +16,15 @@ __all__ = ["DependentHead"]
 
 
 class DependentHead(Head):
-    """Parallel towers, and lambda: the log odds ratio of each stage with what would follow it.
+    """Parallel towers, and lambda: the log odds ratio of each stage with its potential successor.
 
     See `compose_dependent`. lambda starts at 0, where the head is a `ParallelHead`. It needs a
     feature that moves clicks only (``Schema(click_only=[...])``): without one it is hardly
-    identified, and what training makes of it can be far worse than lambda = 0.
+    identified, and its trained value can be far worse than lambda = 0.
 
-    The towers must stand before lambda is worth learning, and lambda has a longer way to go than a
-    weight. So it gets no gradient in the first forward passes of training, and then moves `rate`
-    times as fast as what else the optimiser moves; its decay is the optimiser's.
+    lambda can only be learned once the towers are trained, and its optimum is farther from its
+    start than a weight's. So it gets no gradient in the first training steps, and then a learning
+    rate `rate` times that of the weights; its weight decay is the optimiser's.
 
     Args:
         funnel: A chain of K stages, at least two.
@@ -32,11 +32,11 @@ class DependentHead(Head):
         own: Width of each tower's own features; towers without any may be absent.
         hidden: Widths of a tower's layers before its logit.
         dependence: Widths of the layers of a tower that adds lambda(x), on the representation of
-            the edge's later stage; empty for a linear one, None for one number an edge.
-        log_odds_ratio: lambda of every edge, or one for each, to start at.
-        learned: Whether training moves lambda.
-        hold: Forward passes of training before it does.
-        rate: How many times as fast it moves as a weight.
+            the edge's later stage; empty for a linear one, None for one number per edge.
+        log_odds_ratio: Initial lambda of every edge, or one for each.
+        learned: Whether lambda is trained.
+        hold: Training steps during which lambda stays fixed.
+        rate: Learning rate of lambda, relative to that of the weights.
 
     Raises:
         CompositionError: A funnel that is no chain of two or more stages, or another number of
@@ -65,7 +65,7 @@ class DependentHead(Head):
         if edges < 1 or funnel != Funnel.chain(*funnel.names):
             raise CompositionError(
                 "`funnel` must be a chain of two or more stages for a dependence, found "
-                f"{funnel.to_dict()}: make it of the first stage and the one of interest"
+                f"{funnel.to_dict()}: build it from the first stage and the one of interest"
             )
         start = (
             [float(log_odds_ratio)] * edges
@@ -74,11 +74,11 @@ class DependentHead(Head):
         )
         if len(start) != edges:
             raise CompositionError(
-                f"`log_odds_ratio` must hold {edges} numbers, one an edge, found {start}"
+                f"`log_odds_ratio` must hold {edges} numbers, one per edge, found {start}"
             )
         self.towers = ParallelHead(funnel, in_features, own, hidden=hidden)
         self.rate, self.hold = rate, hold
-        # Divided by the rate: an optimiser that moves it by its step moves lambda by `rate` steps.
+        # Divided by the rate: a step of the optimiser moves lambda by `rate` times as much.
         value = torch.tensor(start) / rate
         if learned:
             self.log_odds_ratio = nn.Parameter(value)
@@ -115,11 +115,11 @@ class DependentHead(Head):
             self.log_odds_ratio.copy_(
                 torch.as_tensor(log_odds_ratio).expand_as(self.log_odds_ratio) / self.rate
             )
-        # Layers of a tower lambda(x) that ends in 0 say nothing.
+        # A tower lambda(x) whose last layer is 0 contributes nothing.
         for parameter in self.edges.parameters():
             parameter.requires_grad_(False)
         self.log_odds_ratio.requires_grad_(False)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
-        """Set the towers' biases; lambda stays."""
+        """Set the towers' biases; lambda is left unchanged."""
         self.towers.start_at(rates)

@@ -1,4 +1,4 @@
-"""A click and a conversion with correlated normal utilities."""
+"""Head for a click and a conversion with correlated normal utilities."""
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
@@ -16,17 +16,17 @@ __all__ = ["GaussianHead"]
 
 
 class GaussianHead(Head):
-    """Parallel towers whose outputs are probit indices, and one correlation of what they lack.
+    """Parallel towers whose outputs are probit indices, and one correlation of their errors.
 
-    The sibling of `DependentHead` for normal errors; see `compose_gaussian`. The correlation starts
-    at 0. It, too, needs a feature that moves clicks only.
+    The counterpart of `DependentHead` for normal errors; see `compose_gaussian`. The correlation
+    starts at 0. It, too, needs a feature that moves clicks only.
 
     Args:
         funnel: A chain of two stages.
         in_features: D.
         own: Width of each tower's own features; towers without any may be absent.
         hidden: Widths of a tower's layers before its index.
-        rate: How many times as fast the correlation's parameter moves as a weight.
+        rate: Learning rate of the correlation's parameter, relative to that of the weights.
 
     Raises:
         CompositionError: A funnel of other than two stages.
@@ -47,8 +47,8 @@ class GaussianHead(Head):
         super().__init__()
         if funnel != Funnel.chain(*funnel.names) or len(funnel.names) != 2:
             raise CompositionError(
-                f"`funnel` must have two stages for a correlation, found {funnel.names}: make it "
-                "of the first stage and the one of interest, or use `DependentHead`"
+                f"`funnel` must have two stages for a correlation, found {funnel.names}: build "
+                "it from the first stage and the one of interest, or use `DependentHead`"
             )
         self.towers = ParallelHead(funnel, in_features, own, hidden=hidden)
         self.rate = rate
@@ -61,8 +61,8 @@ class GaussianHead(Head):
         return torch.cat((logits, z), dim=1)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
-        """Set the towers' biases to the quantiles of the rates; the correlation stays."""
+        """Set the towers' biases to the rates' normal quantiles; the correlation is unchanged."""
         normal = NormalDist()
-        # The towers set the log odds of what they are handed.
+        # The towers take rates and set their log odds, so the sigmoid of the index is passed.
         index = {name: torch.tensor(normal.inv_cdf(rate)) for name, rate in rates.items()}
         self.towers.start_at({name: float(torch.sigmoid(z)) for name, z in index.items()})

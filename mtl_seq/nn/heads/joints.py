@@ -1,4 +1,4 @@
-"""Towers side by side that each emit a joint: the head of DIVISION."""
+"""Head whose towers emit joint probabilities: the head of DIVISION."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ class JointHead(Head):
     """One tower per stage, none of which sees another; its logit is that of reaching the stage.
 
     Nothing forces a stage to be less probable than its parent. pCVR is the ratio pCTCVR / pCTR,
-    clipped below 1 where the two are the wrong way round; see `compose_joints`.
+    clipped below 1 where the two are in the wrong order; see `compose_joints`.
 
     Args:
         funnel: The stages: a chain of two or more.
@@ -43,8 +43,8 @@ class JointHead(Head):
         super().__init__()
         if len(funnel.stages) < 2 or funnel != Funnel.chain(*funnel.names):
             raise CompositionError(
-                "`funnel` must be a chain of two or more stages, for the joint of a stage says "
-                f"nothing of mediators, found {funnel.to_dict()}: use `ParallelHead` or `DBMTL`"
+                "`funnel` must be a chain of two or more stages, since joints have no mediators, "
+                f"found {funnel.to_dict()}: use `ParallelHead` or `DBMTL`"
             )
         self.names = funnel.names
         self.parallel = ParallelHead(funnel, in_features, own, hidden=hidden)

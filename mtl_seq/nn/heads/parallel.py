@@ -1,4 +1,4 @@
-"""Towers side by side: the head of ESMM, and of ESM2 on a funnel with a mediator."""
+"""Parallel towers: the head of ESMM, and of ESM2 on a funnel with a mediator."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ __all__ = ["ParallelHead", "join_own"]
 
 
 class ParallelHead(Head):
-    """One tower per conditional, none of which sees another.
+    """One tower per conditional; towers do not read each other.
 
     Args:
         funnel: The stages.
@@ -50,7 +50,7 @@ class ParallelHead(Head):
     def _logits(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         towers = [tower for tower in self.towers if isinstance(tower, Tower)]
         if not own and all(row is rows[0] for row in rows):
-            # Towers of one input are like experts: narrow ones are faster side by side.
+            # Towers with one input are batched like experts, which is faster for narrow ones.
             hidden = run_alike([tower.stack for tower in towers], rows[0])
             logits = [tower.conclude(x) for tower, x in zip(towers, hidden, strict=True)]
             return torch.stack(logits, dim=1)
@@ -70,5 +70,5 @@ class ParallelHead(Head):
 
 
 def join_own(row: Tensor, own: Tensor | None) -> Tensor:
-    """A tower's representation with its own features behind it, where it has any."""
+    """Append a tower's own features to its representation, where it has any."""
     return row if own is None else torch.cat((row, own.to(row.dtype)), dim=1)

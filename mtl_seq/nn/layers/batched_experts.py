@@ -1,9 +1,9 @@
-"""Experts, or towers, of one shape side by side: forms of the same result, and when each is used.
+"""Batched evaluation of experts, or towers, of one shape: equivalent forms, and their choice.
 
-What is fastest was measured (docs/speed.md). On a CPU a loop is, except that narrow first layers
-gain from being one matrix product, half as much time again, once a batch has enough rows. Products
-of all experts at every layer were never faster there; on a GPU, which starts a kernel for each
-product, they should be, and are what is used.
+The fastest form was measured (docs/speed.md). On a CPU it is a loop, except that one joint product
+for narrow first layers is up to 1.5 times as fast once a batch has enough rows. Products of all
+experts at every layer were never faster there; on a GPU, which starts a kernel for each product,
+they are used.
 
 Shapes: B rows, F input features, E experts, D output features.
 """
@@ -26,15 +26,15 @@ _NARROW = 64
 
 
 def few_rows(x: Tensor) -> bool:
-    """Whether a batch is so small that its form hardly matters.
+    """Whether a batch is so small that the form hardly matters.
 
-    What is exported or compiled is for any number of rows, and counts as such.
+    An exported or compiled program is for any number of rows, and counts as small.
     """
     return torch.compiler.is_compiling() or x.shape[0] < _MANY_ROWS
 
 
 def form_of(experts: Sequence[nn.Module], x: Tensor) -> Form | None:
-    """The fastest form for experts and a batch on its device; None for a loop."""
+    """The fastest form for these experts and this batch on its device; None for a loop."""
     if few_rows(x) or len(experts) < 2 or not _alike(experts):
         return None
     if x.device.type == "cuda":
@@ -44,27 +44,27 @@ def form_of(experts: Sequence[nn.Module], x: Tensor) -> Form | None:
 
 
 def run_alike(several: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
-    """Every module on one input, in the form that is fastest: ``(B, F)`` -> E times ``(B, D)``."""
+    """Run every module on one input, in the fastest form: ``(B, F)`` -> E times ``(B, D)``."""
     form = form_of(several, x)
     return [module(x) for module in several] if form is None else form(several, x)
 
 
 def run_wide(experts: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
-    """The first layers as one product; the others expert by expert."""
+    """Run the first layers as one product, the others expert by expert."""
     stacks = [_layers(expert) for expert in experts]
     weight = torch.cat([layers[0].weight for layers in stacks])
     bias = torch.cat([layers[0].bias for layers in stacks])
     outputs = torch.relu(functional.linear(x, weight, bias)).chunk(len(stacks), dim=1)
-    found = []
+    results = []
     for layers, output in zip(stacks, outputs, strict=True):
         for layer in layers[1:]:
             output = torch.relu(layer(output))
-        found.append(output)
-    return found
+        results.append(output)
+    return results
 
 
 def run_fused(experts: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
-    """Every layer of all experts as one batched product."""
+    """Run every layer of all experts as one batched product."""
     stacks = [_layers(expert) for expert in experts]
     output = x.expand(len(stacks), -1, -1)
     for layers in zip(*stacks, strict=True):
@@ -75,7 +75,7 @@ def run_fused(experts: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
 
 
 def _alike(experts: Sequence[nn.Module]) -> bool:
-    """Whether they are MLPs of the same widths; one of somebody's own may do anything else."""
+    """Whether all are MLPs of the same widths; a user-defined expert never counts."""
     if any(type(expert) is not MLP for expert in experts):
         return False
     shapes = {tuple(layer.weight.shape for layer in _layers(expert)) for expert in experts}

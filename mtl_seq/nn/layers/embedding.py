@@ -1,4 +1,4 @@
-"""Features to vectors: the input all towers share, and what single towers see beside it.
+"""Embeddings: features to the shared input, and to the features of single towers.
 
 Shapes: B rows, T towers, F width of the shared input, F_t of a tower's own, L length of a bag.
 """
@@ -17,9 +17,9 @@ _INITIAL_STD = 0.05
 
 
 class _Lookup(nn.Module):
-    """Some features of a spec as one vector.
+    """Embedding tables of some features of a spec.
 
-    Ids and bags of one embedding size share a table, each with its own range of rows: one gather
+    Ids and bags of one embedding size share a table, each with a separate range of rows: one gather
     for all of them is several times faster than one each.
     """
 
@@ -66,7 +66,7 @@ class _Lookup(nn.Module):
         self.tables[str(size)] = table
 
     def place_of(self, name: str) -> tuple[nn.Embedding, int]:
-        """The table of an id or a bag, and its first row there."""
+        """The table of an id or a bag, and its first row in it."""
         if name in self.start_of_bag:
             size, start = self.size_of_bag[name], self.start_of_bag[name]
         else:
@@ -78,21 +78,21 @@ class _Lookup(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[int, Tensor]:
         """Look up the ids: size -> ``(B, number of ids of that size, size)``."""
-        found = {}
+        vectors = {}
         for size, names in self.groups.items():
             if names:
                 index = torch.stack([features[name] for name in names], dim=1)
                 self._check_range(index, self.get_buffer(f"limit_{size}"), names)
-                found[size] = self.tables[str(size)](index + self.get_buffer(f"offset_{size}"))
-        return found
+                vectors[size] = self.tables[str(size)](index + self.get_buffer(f"offset_{size}"))
+        return vectors
 
     def assemble(
-        self, names: Sequence[str], found: dict[int, Tensor], features: Mapping[str, Tensor]
+        self, names: Sequence[str], vectors: dict[int, Tensor], features: Mapping[str, Tensor]
     ) -> Tensor:
-        """Side by side, in this order: ids, bags, dense."""
+        """Concatenate some features, in this order: ids, bags, dense."""
         parts = []
         for size, start, stop in self._runs([name for name in names if name in self.place]):
-            parts.append(found[size][:, start:stop].flatten(1))
+            parts.append(vectors[size][:, start:stop].flatten(1))
         parts += [
             self._bag(
                 name, features[name], features[f"{name}:weight"] if name in self.weighted else None
@@ -107,7 +107,7 @@ class _Lookup(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def _runs(self, names: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Neighbours within a table, so that a contiguous block stays a view."""
+        """Runs of neighbours within a table, so that a contiguous block stays a view."""
         runs: list[tuple[int, int, int]] = []
         for name in names:
             size, position = self.place[name]
@@ -138,23 +138,23 @@ class _Lookup(nn.Module):
 
     @staticmethod
     def _check_range(index: Tensor, limit: Tensor, names: Sequence[str]) -> None:
-        # An id past its range would read another field's rows, and train on.
+        # An id outside its range would silently read and train another feature's rows.
         if torch.compiler.is_compiling() or index.device.type != "cpu":
             return
         if not torch.equal(index.clamp(torch.zeros_like(limit), limit - 1), index):
             outside = (index < 0) | (index >= limit)
             row, column = (int(i) for i in outside.view(index.shape[0], -1).nonzero()[0])
             name = names[column if len(names) > 1 else 0]
-            found = int(index.view(index.shape[0], -1)[row, column])
+            value = int(index.view(index.shape[0], -1)[row, column])
             rows = int(limit.view(-1)[column if len(names) > 1 else 0])
             raise DataError(
-                f"feature {name!r} must lie in 0..{rows - 1}, found {found} in row {row} of the "
+                f"feature {name!r} must lie in 0..{rows - 1}, found {value} in row {row} of the "
                 "batch: give `FeatureSpec` a larger table, or encode ids with a `Codec`"
             )
 
 
 class NumericVector(nn.Module):
-    """A number as a vector, ``relu(x v + u)``, so that it speaks as loudly as an id.
+    """A number as a vector, ``relu(x v + u)``, so that its scale matches id embeddings.
 
     Args:
         size: Width of the vector.
@@ -174,8 +174,8 @@ class NumericVector(nn.Module):
 class Embedding(nn.Module):
     """Features to the shared input ``(B, F)`` and each tower's own ``(B, F_t)``; one set of tables.
 
-    A feature that some stage must not see is in no shared input: it goes past the bottom, to the
-    towers of the stages that may see it.
+    A feature that some stage must not see is not in the shared input: it bypasses the bottom and
+    reaches the towers of the stages that may see it.
 
     Args:
         spec: The features.
@@ -186,21 +186,22 @@ class Embedding(nn.Module):
         super().__init__()
         self.shared = spec.shared
         self.own = {tower: spec.own(stage) for tower, stage in towers.items() if spec.own(stage)}
-        behind = [name for name in spec.features if name not in self.shared]
-        self.lookup = _Lookup(spec, (*self.shared, *behind))
+        rest = [name for name in spec.features if name not in self.shared]
+        self.lookup = _Lookup(spec, (*self.shared, *rest))
 
     def forward(self, features: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Features by name -> shared ``(B, F)`` and own ``(B, F_t)`` by tower."""
-        found = self.lookup(features)
-        shared = self.lookup.assemble(self.shared, found, features)
+        vectors = self.lookup(features)
+        shared = self.lookup.assemble(self.shared, vectors, features)
         own = {
-            tower: self.lookup.assemble(names, found, features) for tower, names in self.own.items()
+            tower: self.lookup.assemble(names, vectors, features)
+            for tower, names in self.own.items()
         }
         return shared, own
 
 
 class TowerEmbeddings(nn.Module):
-    """As `Embedding`, with tables of its own for every tower: ``(B, T, F)``.
+    """As `Embedding`, with separate tables for every tower: ``(B, T, F)``.
 
     Args:
         spec: The features.
@@ -220,8 +221,8 @@ class TowerEmbeddings(nn.Module):
         shared, own = [], {}
         for lookup, (tower, names) in zip(self.lookups, self.own.items(), strict=True):
             assert isinstance(lookup, _Lookup)
-            found = lookup(features)
-            shared.append(lookup.assemble(self.shared, found, features))
+            vectors = lookup(features)
+            shared.append(lookup.assemble(self.shared, vectors, features))
             if names:
-                own[tower] = lookup.assemble(names, found, features)
+                own[tower] = lookup.assemble(names, vectors, features)
         return torch.stack(shared, dim=1), own

@@ -1,4 +1,4 @@
-"""Plain layers: a ReLU stack, and a tower that ends in one logit.
+"""MLP and tower: a ReLU stack, and one that ends in a logit.
 
 Shapes: B rows, F input features, D output features.
 """
@@ -64,9 +64,9 @@ class Tower(nn.Module):
         return self.conclude(self.stack(x))
 
     def conclude(self, hidden: Tensor) -> Tensor:
-        """What the stack said, ``(B, D)``, to the logit, ``(B,)``."""
+        """Map the output of the stack, ``(B, D)``, to the logit, ``(B,)``."""
         if torch.is_autocast_enabled(hidden.device.type):
-            # A logit has too few digits in half a type: at 4% they are 1.5% of the probability.
+            # In bfloat16 a logit is too coarse: at 4% its steps are 1.5% of the probability.
             logit: Tensor = (hidden.float() * self.logit.weight).sum(1, keepdim=True)
             logit = logit + self.logit.bias
         else:
@@ -74,5 +74,5 @@ class Tower(nn.Module):
         return logit.squeeze(1)
 
     def start_at(self, rate: float) -> None:
-        """Let the tower begin near a rate in (0, 1) instead of one half."""
+        """Initialise the bias at a rate in (0, 1) instead of one half."""
         nn.init.constant_(self.logit.bias, math.log(rate) - math.log1p(-rate))

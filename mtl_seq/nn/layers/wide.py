@@ -1,4 +1,4 @@
-"""Linear terms beside the deep network (Cheng et al., DLRS 2016).
+"""Wide part: linear terms beside the deep network (Cheng et al., DLRS 2016).
 
 Shapes: B rows, T towers.
 """
@@ -16,8 +16,9 @@ __all__ = ["Wide"]
 class Wide(nn.Module):
     """A weight per tower for every id and dense feature of ``spec.wide`` that the tower may see.
 
-    What an id says on its own need not pass through experts and towers; on real logs that decides
-    how well rare ids are ranked. Weights start at 0, so that the network starts as it would alone.
+    The main effect of an id need not pass through experts and towers; on real logs this decides how
+    well rare ids are ranked. Weights start at 0, so that the network starts as it would without
+    them.
 
     Args:
         spec: The features.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.data import check_labels, check_row_values
+from mtl_seq.data.validate.checks import check_labels, check_row_values
 from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.schema import Schema
 

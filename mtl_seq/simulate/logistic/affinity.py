@@ -49,9 +49,9 @@ class Affinity(NamedTuple):
         second = user_weight * u[:, 1] + item_weight * v[:, 1]
         if self.interaction:
             taste_weight = np.sqrt(self.interaction / tastes)
-            liked = v[:, 2:]
-            first += taste_weight * np.einsum("nk,nk->n", u[:, 2 : 2 + tastes], liked)
-            second += taste_weight * np.einsum("nk,nk->n", u[:, 2 + tastes :], liked)
+            loadings = v[:, 2:]
+            first += taste_weight * np.einsum("nk,nk->n", u[:, 2 : 2 + tastes], loadings)
+            second += taste_weight * np.einsum("nk,nk->n", u[:, 2 + tastes :], loadings)
         return first, second
 
     def further(self, which: int, user: Ids, item: Ids) -> FloatArray:

@@ -138,7 +138,7 @@ def test_without_users_nothing_can_be_compared():
 
 def test_without_a_graded_user_it_says_what_to_do():
     alone = LOG.assign(session=np.arange(len(LOG)))
-    with pytest.raises(DataError, match=r"different grades, found none in 19,000 rows.*`group`"):
+    with pytest.raises(DataError, match=r"different grades, found none in 19,019 rows.*`group`"):
         estimator(schema=replace(SIMULATOR.schema, group="session")).fit(alone)
 
 

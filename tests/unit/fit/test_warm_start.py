@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mtl_seq import FunnelEstimator, Schema, models, nn
-from mtl_seq.data import Codec, Encoding, Source, extended, fold_tables, write_frame
+from mtl_seq.data import Codec, Encoding, Source, write_frame
+from mtl_seq.data.encode.warm_start import extend_codec, fold_tables
 from mtl_seq.errors import CompositionError, DataError, NotFittedError, SchemaError
 from mtl_seq.fit.prepare import rows
 from mtl_seq.fit.prepare.warm_start import Fitted, grow
@@ -34,7 +35,7 @@ def estimator(build=models.esmm, encoding=PLAIN, **settings):
 
 def test_old_ids_keep_their_rows_and_new_ones_are_appended():
     old, new = (Codec.fit(SCHEMA, frame) for frame in (OLD, NEW))
-    both = extended(old, new)
+    both = extend_codec(old, new)
     for column in ("user_id", "item_id", "tags"):
         known, more = old.vocabularies[column], both.vocabularies[column]
         assert list(more.keys[: len(known.keys)]) == list(known.keys)
@@ -55,7 +56,7 @@ def test_old_ids_keep_their_rows_and_new_ones_are_appended():
 
 def test_target_encodings_count_the_rows_of_both():
     old, new = (Codec.fit(SCHEMA, frame, target_encoding=20.0) for frame in (OLD, NEW))
-    both = extended(old, new)
+    both = extend_codec(old, new)
     frame = pd.concat([OLD, NEW], ignore_index=True)
     whole = Codec.fit(SCHEMA, frame, target_encoding=20.0)
     for column in SCHEMA.ids:
@@ -68,7 +69,7 @@ def test_target_encodings_count_the_rows_of_both():
 
 def test_fold_tables_of_a_source_are_those_of_memory(tmp_path):
     old, new = (Codec.fit(SCHEMA, frame, target_encoding=20.0) for frame in (OLD, NEW))
-    both = extended(old, new)
+    both = extend_codec(old, new)
     NEW.to_parquet(tmp_path / "new.parquet", row_group_size=333)
     tables = fold_tables(both, Source.open(tmp_path / "new.parquet"))
     found = both.encode_out_of_fold(NEW, np.arange(len(NEW)), tables).features
@@ -92,7 +93,7 @@ def test_before_its_first_step_it_predicts_what_the_earlier_fit_did(build, name)
     if build is models.esmm_ns:
         build = partial(build)
     before = estimator(build, ENCODINGS[name], epochs=1).fit(OLD)
-    codec = extended(before.codec_, Codec.fit_with(ENCODINGS[name], SCHEMA, NEW))
+    codec = extend_codec(before.codec_, Codec.fit_with(ENCODINGS[name], SCHEMA, NEW))
     spec = ENCODINGS[name].applied(codec.spec)
     grown = before.model(spec, funnel=SCHEMA.funnel, seed=7)
     grow(Fitted(before.codec_, before.model_), codec, grown)

@@ -26,7 +26,7 @@ ALL = {
 class Known(Loss):
     """Terms that are given, whatever the prediction."""
 
-    space = "all impressions"
+    space = "all"
     detaches_pctr = True
     reads_unclicked = False
 

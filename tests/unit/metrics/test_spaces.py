@@ -108,7 +108,7 @@ def test_predictions_that_are_none_are_refused_with_their_number(kind):
     with pytest.raises(DataError, match=r"`target` must lie in \[0, 1\], found 0 to 2, .*in 1 row"):
         kind().update(HALF, torch.tensor([0, 1, 2, 1]))
     many = torch.tensor([0.5] * 9 + [1.01])
-    with pytest.raises(DataError, match="in 1 rows of the space: mend them"):
+    with pytest.raises(DataError, match="in 1 rows of the space: correct them"):
         kind().update(many, torch.ones(10))
 
 

@@ -1,4 +1,4 @@
-"""What a schedule may say."""
+"""Schedules: which are valid, and those of the named models."""
 
 import re
 
@@ -18,26 +18,26 @@ def esmm_with(schedule):
     return FunnelModel(model.network, model.objective, schedule)
 
 
-@pytest.mark.parametrize("turns", [(), ((),), (("ctr",), ())])
-def test_a_turn_has_a_loss(turns):
-    with pytest.raises(CompositionError, match="`turns` must hold at least one turn of at least"):
-        Schedule(turns)
+@pytest.mark.parametrize("steps", [(), ((),), (("ctr",), ())])
+def test_a_step_has_a_loss(steps):
+    with pytest.raises(CompositionError, match="`steps` must hold at least one step of at least"):
+        Schedule(steps)
 
 
-@pytest.mark.parametrize("turns", [(("ctr",),), (("ctr", "ctcvr"), ("cvr",))])
-def test_every_loss_trains_and_no_other(turns):
+@pytest.mark.parametrize("steps", [(("ctr",),), (("ctr", "ctcvr"), ("cvr",))])
+def test_every_loss_trains_and_no_other(steps):
     message = re.escape("must name each of the objective's losses ('ctr', 'ctcvr')")
     with pytest.raises(CompositionError, match=message):
-        esmm_with(Schedule(turns))
+        esmm_with(Schedule(steps))
 
 
 def test_only_towers_are_copied():
     message = re.escape("towers of the network ('click', 'conversion'), found 'imputation'")
     with pytest.raises(CompositionError, match=message):
-        esmm_with(Schedule((("ctr", "ctcvr"),), copies=(("conversion", "imputation"),)))
+        esmm_with(Schedule((("ctr", "ctcvr"),), weight_copies=(("conversion", "imputation"),)))
 
 
-def test_a_loss_may_train_in_several_turns():
+def test_a_loss_may_train_in_several_steps():
     schedule = Schedule((("ctr",), ("ctr", "ctcvr")))
     assert esmm_with(schedule).schedule is schedule
 
@@ -45,13 +45,13 @@ def test_a_loss_may_train_in_several_turns():
 @pytest.mark.parametrize("build", [models.dr_jl, models.sn_dr, *DOUBLE])
 def test_joint_learning_imputes_first_and_predicts_then(build):
     model = build(SPEC, seed=0)
-    assert model.schedule.turns == (("imputation",), ("ctr", "cvr"))
+    assert model.schedule.steps == (("imputation",), ("ctr", "cvr"))
 
 
 @pytest.mark.parametrize("build", DOUBLE)
 def test_double_learning_copies_what_sees_the_same(build):
     model = build(SPEC, seed=0)
-    assert model.schedule.copies == (("conversion", "imputation"),)
+    assert model.schedule.weight_copies == (("conversion", "imputation"),)
     own = model.network.embedding.own
     assert own["imputation"] == own["conversion"] == ()
     assert own["click"] == ("rank",)
@@ -60,14 +60,14 @@ def test_double_learning_copies_what_sees_the_same(build):
 @pytest.mark.parametrize("build", DOUBLE)
 def test_on_a_longer_funnel_there_is_no_one_tower_to_copy(build):
     model = build(SPEC, funnel=Funnel.chain("click", "cart", "conversion"), seed=0)
-    assert model.schedule.copies == ()
-    assert model.schedule.turns[1] == ("ctr", "cart", "cvr")
+    assert model.schedule.weight_copies == ()
+    assert model.schedule.steps[1] == ("ctr", "cart", "cvr")
 
 
 @pytest.mark.parametrize("build", [models.dr_jl, models.sn_dr])
 def test_single_learning_sees_what_moved_the_click(build):
     model = build(SPEC, seed=0)
-    assert model.schedule.copies == ()
+    assert model.schedule.weight_copies == ()
     assert model.network.embedding.own["imputation"] == ("rank",)
 
 

@@ -156,8 +156,8 @@ def test_it_starts_at_the_rates_where_nothing_is_known():
 @pytest.mark.parametrize(
     ("parents", "message"),
     [
-        ({"cart": ["click"], "click": ["cart"]}, "`parents` must have no circle, found c"),
-        ({"buy": ["buy"]}, "`parents` must have no circle, found buy -> buy"),
+        ({"cart": ["click"], "click": ["cart"]}, "`parents` must have no cycle, found c"),
+        ({"buy": ["buy"]}, "`parents` must have no cycle, found buy -> buy"),
         ({"buy": ["pay"]}, "must name stages or towers of the funnel ('click', 'cart', 'buy'), "),
         ({"pay": ["click"]}, "found 'pay'"),
         ({"buy": "click"}, "must be a list of stages, found the string 'click': write ['click']"),

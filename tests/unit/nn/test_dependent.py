@@ -90,7 +90,7 @@ def test_every_edge_has_a_lambda_of_its_own():
     [
         (Funnel((Stage("click"), Stage("a", "click"), Stage("b", "click", ("a",)))), {}, "a chain"),
         (Funnel.chain("click"), {}, "a chain"),
-        (FOUR, {"log_odds_ratio": (1.0, 2.0)}, "one an edge"),
+        (FOUR, {"log_odds_ratio": (1.0, 2.0)}, "one per edge"),
     ],
 )
 def test_bad_input_is_named(funnel, options, message):

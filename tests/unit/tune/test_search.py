@@ -9,8 +9,8 @@ import pytest
 
 from mtl_seq import FunnelEstimator, models, nn
 from mtl_seq.cli import main
+from mtl_seq.data.parquet.split import split_frame
 from mtl_seq.errors import ArtifactError, CompositionError
-from mtl_seq.fit.prepare.split import split_rows
 from mtl_seq.models import Choice, Range
 from mtl_seq.simulate import scenario
 from mtl_seq.tune import Reference, Tuned, entire_space_loss, tune
@@ -88,7 +88,7 @@ def test_the_better_of_two_settings_is_found(study):
 
 def test_its_values_are_those_of_fits_by_hand(study):
     found, folder, _ = study
-    fitted, held = split_rows(SCHEMA, LOG, 0.2, 0)
+    fitted, held = split_frame(SCHEMA, LOG, 0.2, 0)
     rows, held = LOG.iloc[fitted], LOG.iloc[held]
     reference = pd.read_parquet(folder / "reference.parquet")
     click, conversion = (held[column].to_numpy() for column in SCHEMA.labels.values())
@@ -106,7 +106,7 @@ def test_its_values_are_those_of_fits_by_hand(study):
 def test_the_reference_is_the_control_and_not_what_is_tried(study):
     _, folder, _ = study
     reference = pd.read_parquet(folder / "reference.parquet")
-    fitted, held = split_rows(SCHEMA, LOG, 0.2, 0)
+    fitted, held = split_frame(SCHEMA, LOG, 0.2, 0)
     control = FunnelEstimator(models.multitask, SCHEMA, seed=0)
     scores = control.fit(LOG.iloc[fitted], validation=LOG.iloc[held]).predict(LOG.iloc[held])
     floor = np.quantile(scores["pctr"], 0.01, method="inverted_cdf")

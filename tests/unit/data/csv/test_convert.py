@@ -1,4 +1,4 @@
-"""CSV to parquet: every value kept, roles guessed, leaks pointed out, nothing half-written."""
+"""CSV to parquet: every value kept, roles inferred, leaks reported, nothing half-written."""
 
 import gzip
 import json
@@ -13,14 +13,14 @@ from mtl_seq.cli import main
 from mtl_seq.data import (
     CsvFiles,
     Source,
-    check_labels,
     convert_csv,
     fit_source,
-    guess_schema,
+    infer_schema,
     read_frame,
     schema_file,
 )
 from mtl_seq.data.csv import convert as convert_module
+from mtl_seq.data.validate.checks import check_labels
 from mtl_seq.errors import ArtifactError, DataError, SchemaError
 
 ROWS = 4000
@@ -50,7 +50,7 @@ def file(frame, tmp_path):
 
 
 def test_roles_come_from_names_and_content(file):
-    found = guess_schema(CsvFiles(file).sample(ROWS))
+    found = infer_schema(CsvFiles(file).sample(ROWS))
     schema = found.schema
     assert schema.labels == {"click": "click", "conversion": "conversion"}
     assert {"user_id", "item_id", "user_tier", "channel", "big"} <= set(schema.ids)
@@ -65,7 +65,7 @@ def test_roles_come_from_names_and_content(file):
 
 def test_likely_leaks_are_left_out_and_pointed_out(file):
     sample = CsvFiles(file).sample(ROWS)
-    found = guess_schema(sample.assign(clicked_too=sample["click"] + 0.0))
+    found = infer_schema(sample.assign(clicked_too=sample["click"] + 0.0))
     assert found.leaks["clicked_too"] == "equals the label of click"
     assert found.leaks["paid"].startswith("predicts conversion alone with AUC")
     assert not set(found.leaks) & set(found.schema.features)
@@ -84,24 +84,24 @@ def test_labels_go_by_names_and_by_one_within_the_other(names, labels):
     click = rng.integers(2, size=300)
     conversion = click * rng.integers(2, size=300)
     frame = pd.DataFrame({names[0]: click, names[1]: conversion, "age": rng.integers(9, size=300)})
-    assert guess_schema(frame).schema.labels == labels
-    with pytest.raises(SchemaError, match="say which it is, and which the conversion"):
-        guess_schema(frame.rename(columns={labels["click"]: "target"}))
-    assert guess_schema(frame, {"click": names[0]}).schema.labels == {"click": names[0]}
+    assert infer_schema(frame).schema.labels == labels
+    with pytest.raises(SchemaError, match="name the click and the conversion"):
+        infer_schema(frame.rename(columns={labels["click"]: "target"}))
+    assert infer_schema(frame, {"click": names[0]}).schema.labels == {"click": names[0]}
 
 
 def test_every_column_and_row_is_kept(frame, file, tmp_path):
-    guess = guess_schema(CsvFiles(file).sample(ROWS))
-    told = []
+    inferred = infer_schema(CsvFiles(file).sample(ROWS))
+    progress = []
     found = convert_csv(
         CsvFiles(file),
-        guess.schema,
+        inferred.schema,
         tmp_path / "out",
-        separators=guess.separators,
-        told=told.append,
+        separators=inferred.separators,
+        callback=progress.append,
     )
     assert (found.rows, found.files) == (ROWS, 1)
-    assert told[-1] == ROWS
+    assert progress[-1] == ROWS
     assert found.labels == {name: int(frame[name].sum()) for name in ("click", "conversion")}
     read = read_frame(tmp_path / "out")
     assert list(read.columns) == list(frame.columns)
@@ -110,7 +110,7 @@ def test_every_column_and_row_is_kept(frame, file, tmp_path):
     bags = [[] if bag is None else list(bag) for bag in read["tags"]]
     assert bags == [[x for x in text.split("|") if x] for text in frame["tags"]]
     schema = Schema.from_json(tmp_path / "out.schema.json")
-    assert schema == guess.schema
+    assert schema == inferred.schema
     assert fit_source(schema, Source.open(tmp_path / "out")).counts.sum() == ROWS
 
 
@@ -125,7 +125,7 @@ def test_many_files_gzip_and_other_separators(frame, tmp_path, monkeypatch):
     assert (found.rows, found.files) == (ROWS, 4)
     written = Source.open(tmp_path / "out")
     assert written.group_rows.max() <= 300
-    users = [u for piece in written.pieces() for u in piece.rows["user_id"].to_pylist()]
+    users = [u for chunk in written.chunks() for u in chunk.rows["user_id"].to_pylist()]
     assert users == frame["user_id"].tolist()
 
 
@@ -197,19 +197,22 @@ def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
     pd.DataFrame({"user": many, "click": 0}).to_csv(tmp_path / "large.csv", index=False)
     with pytest.raises(
         ArtifactError,
-        match=r"cannot write .*out: .*No space left on device; what stood there is as it was",
+        match=r"cannot write .*out: .*No space left on device; an earlier folder is unchanged",
     ):
         convert_csv(CsvFiles(tmp_path / "large.csv"), schema, small_disk / "out")
     assert read_frame(small_disk / "out")["user"].tolist() == [7]
     assert sorted(path.name for path in small_disk.iterdir()) == ["out", "out.schema.json"]
 
 
-def test_the_command_guesses_shows_and_waits_for_a_yes(file, tmp_path, capsys):
+def test_the_command_infers_shows_and_waits_for_a_yes(file, tmp_path, capsys):
     out = tmp_path / "log"
     assert main(["convert", str(file), "--out", str(out)]) == 2
     shown = capsys.readouterr()
     assert "likely leak: paid predicts conversion alone" in shown.out
-    assert "nothing was converted, since without a terminal nobody can be asked" in shown.err
+    assert (
+        "nothing was converted: without a terminal, the inferred schema cannot be confirmed"
+        in shown.err
+    )
     assert "take it with `--yes`, or edit" in shown.err
     assert not out.exists()
     edited = tmp_path / "log.schema.json"
@@ -222,7 +225,7 @@ def test_the_command_guesses_shows_and_waits_for_a_yes(file, tmp_path, capsys):
     assert "channel" not in said["schema"]["ids"]
     assert said["schema_file"] == str(edited)
     assert json.loads(edited.read_text())["ids"] == said["schema"]["ids"]
-    # What was edited is not lost to a new guess.
+    # What was edited is not overwritten by a new inference.
     assert main(["convert", str(file), "--out", str(out), "--yes", "--quiet"]) == 2
     assert "and would be lost" in capsys.readouterr().err
     assert main(["convert", str(file), "--out", str(tmp_path / "two"), "--yes", "--quiet"]) == 0
@@ -240,27 +243,27 @@ def orphaned(frame, rows=(7, 30, 31, 900)):
 
 def test_a_conversion_without_a_click_is_a_label_all_the_same(frame, tmp_path):
     log, at = orphaned(frame)
-    found = guess_schema(log)
+    found = infer_schema(log)
     assert found.schema.labels == {"click": "click", "conversion": "conversion"}
     first = ", ".join(map(str, at[:3]))
     said = f"of conversion, but without click in 4 rows (first: {first})"
     assert found.roles["conversion"] == ("label", said)
     # Of two columns named so, the one that follows the click goes first; the other is no feature.
-    found = guess_schema(log.assign(order=frame["conversion"]))
+    found = infer_schema(log.assign(order=frame["conversion"]))
     assert found.schema.labels == {"click": "click", "conversion": "order"}
     assert found.roles["conversion"][0] == "left out"
     # Bought without a cart: the cart is given up, the conversion is not.
     cart = frame["click"] * (np.arange(ROWS) % 2)
-    found = guess_schema(frame.assign(cart=cart))
+    found = infer_schema(frame.assign(cart=cart))
     assert found.schema.labels == {"click": "click", "conversion": "conversion"}
     assert "cart" not in found.schema.features
     # With one, it stands between.
-    found = guess_schema(frame.assign(cart=frame["conversion"]))
+    found = infer_schema(frame.assign(cart=frame["conversion"]))
     assert list(found.schema.labels) == ["click", "cart", "conversion"]
     with pytest.raises(
         DataError, match=r"'conversion' is missing in 3,\d+ rows \(first: .*write 0"
     ):
-        guess_schema(frame.assign(conversion=frame["conversion"].where(frame["click"] == 1)))
+        infer_schema(frame.assign(conversion=frame["conversion"].where(frame["click"] == 1)))
 
 
 def test_convert_tells_what_fit_refuses_and_mends_it(frame, tmp_path, capsys, monkeypatch):
@@ -314,7 +317,6 @@ def test_the_folder_is_read_as_one_log_by_others(file, tmp_path):
     schema = Schema(labels={"click": "click"}, ids=["user_id"])
     out = tmp_path / "out"
     out.mkdir()
-    schema.to_json(out / "schema.json")  # of an older conversion, to be replaced with it
     (out / "part-00000.parquet").write_bytes(b"")
     convert_csv(CsvFiles(file), schema, out, file_rows=1000)
     assert len(pd.read_parquet(out)) == ROWS

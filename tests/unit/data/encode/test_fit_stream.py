@@ -82,7 +82,7 @@ def test_training_rows_are_encoded_from_other_folds_wherever_they_stand(tmp_path
     fitted = fit_source(SCHEMA, source)
     expected = fitted.codec.encode_training(frame).features
     loader = StreamLoader(
-        source, fitted.codec, 16, seed=3, folds=fitted.folds, lanes=3, shuffle_buffer=40
+        source, fitted.codec, 16, seed=3, folds=fitted.folds, streams=3, shuffle_buffer=40
     )
     scale = fitted.codec.scales["number"]
     seen = 0

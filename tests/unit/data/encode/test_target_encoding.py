@@ -66,10 +66,10 @@ def test_an_id_of_pure_noise_gets_no_signal_from_its_own_labels():
     frame = log()
     codec = fitted(frame, target_encoding=1.0)
     click = frame["click"]
-    told = roc_auc_score(click, codec.encode_training(frame).features["noise:click"].numpy())
+    encoded = roc_auc_score(click, codec.encode_training(frame).features["noise:click"].numpy())
     # The standard error of an AUC of one half over 6,000 rows is about .0075.
-    assert abs(told - 0.5) <= 5 * 0.0075
-    # What the rows' own labels would have told, and the network would have believed:
+    assert abs(encoded - 0.5) <= 5 * 0.0075
+    # What the rows' own labels would have revealed, and the network would have believed:
     leaked = roc_auc_score(click, codec.encode(frame).features["noise:click"].numpy())
     assert leaked > 0.8
 
@@ -77,9 +77,9 @@ def test_an_id_of_pure_noise_gets_no_signal_from_its_own_labels():
 def test_an_id_that_says_something_keeps_its_signal_on_later_rows():
     codec = fitted(log(seed=0))
     later = log(seed=1)
-    told = roc_auc_score(later["click"], codec.encode(later).features["user:click"].numpy())
+    encoded = roc_auc_score(later["click"], codec.encode(later).features["user:click"].numpy())
     best = roc_auc_score(later["click"], np.random.default_rng(9).random(50)[later["user"]])
-    assert told > best - 0.01
+    assert encoded > best - 0.01
 
 
 def test_an_unseen_id_says_nothing():
@@ -147,7 +147,7 @@ def test_counts_of_the_first_stage_are_all_rows():
     np.testing.assert_array_equal(counts.reached, [[1, 1, 1], [1, 0, 1]])
     folds = FoldCounts.fit(np.array([1, 1, 2]), 3, counts)
     np.testing.assert_array_equal(folds.seen[:3], [[0, 1, 0], [0, 1, 0], [0, 0, 1]])
-    found = TargetEncoding.of(folds, smoothing=1.0)
+    found = TargetEncoding.from_counts(folds, smoothing=1.0)
     np.testing.assert_array_equal(found.went_on, [[0, 1, 1], [0, 1, 0]])
     np.testing.assert_array_equal(found.reached, [[0, 2, 1], [0, 1, 1]])
 
@@ -193,10 +193,10 @@ def test_within_a_group_its_own_history_points_away_from_the_label():
     frame = frame.assign(conversion=click).sample(frac=1, random_state=2, ignore_index=True)
     schema = replace(SCHEMA, hidden_from={}, group="user")
     codec = Codec.fit(schema, frame, target_encoding=20.0)
-    told = codec.encode_training(frame).features["user:click"].numpy()
+    encoded = codec.encode_training(frame).features["user:click"].numpy()
     better = worse = 0
     for rows in frame.groupby("user").groups.values():
-        own, label = told[rows], frame["click"].to_numpy()[rows]
+        own, label = encoded[rows], frame["click"].to_numpy()[rows]
         apart = np.sign(own[label == 1][:, None] - own[label == 0][None])
         better += int((apart > 0).sum())
         worse += int((apart < 0).sum())

@@ -1,4 +1,4 @@
-"""Counts, moments and quantiles of what comes in pieces are those of the whole."""
+"""Counts, moments and quantiles of what arrives in chunks are those of the whole."""
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +14,16 @@ from mtl_seq.errors import DataError
 PIECES = st.lists(st.lists(st.integers(-5, 5), max_size=9), max_size=9)
 
 
-@given(pieces=PIECES, pending=st.sampled_from([1, 4, 1 << 17]))
+@given(chunks=PIECES, pending=st.sampled_from([1, 4, 1 << 17]))
 @settings(deadline=None, max_examples=60)
-def test_running_counts_are_those_of_all_values(pieces, pending):
+def test_running_counts_are_those_of_all_values(chunks, pending):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "_FEWEST_PENDING", pending)
         running = RunningCounts()
-        for piece in pieces:
-            running.add(np.array(piece, dtype=np.int64))
+        for chunk in chunks:
+            running.add(np.array(chunk, dtype=np.int64))
         found = running.result()
-    keys, counts = np.unique([x for piece in pieces for x in piece], return_counts=True)
+    keys, counts = np.unique([x for chunk in chunks for x in chunk], return_counts=True)
     np.testing.assert_array_equal(found.keys, keys)
     np.testing.assert_array_equal(found.counts, counts)
 
@@ -33,7 +33,7 @@ def test_runs_are_merged_as_they_come_so_that_memory_holds_the_different_values(
     running = RunningCounts()
     for start in range(0, 50_000, 50):
         running.add(np.arange(start, start + 50) % 300)
-    # 300 values: no more than as many again and one piece wait to be merged.
+    # 300 values: no more than as many again and one chunk wait to be merged.
     assert running._pending <= 300 + 50
     assert running.result().counts.sum() == 50_000
 
@@ -54,15 +54,15 @@ def test_texts_are_numbered_as_they_come_and_integers_are_themselves():
 
 
 @given(
-    pieces=st.lists(st.lists(st.floats(-1e6, 1e6), max_size=20), min_size=1, max_size=8),
+    chunks=st.lists(st.lists(st.floats(-1e6, 1e6), max_size=20), min_size=1, max_size=8),
     offset=st.sampled_from([0.0, 1e9]),
 )
 @settings(deadline=None, max_examples=40)
-def test_moments_in_pieces_are_those_of_all_numbers(pieces, offset):
+def test_moments_in_chunks_are_those_of_all_numbers(chunks, offset):
     moments = Moments()
-    for piece in pieces:
-        moments.add(np.array(piece) + offset)
-    every = np.concatenate([np.array(piece) + offset for piece in pieces])
+    for chunk in chunks:
+        moments.add(np.array(chunk) + offset)
+    every = np.concatenate([np.array(chunk) + offset for chunk in chunks])
     if not len(every):
         assert np.isnan(moments.deviation)
         return
@@ -72,23 +72,39 @@ def test_moments_in_pieces_are_those_of_all_numbers(pieces, offset):
 
 
 @given(
-    pieces=st.lists(st.lists(st.floats(-9, 9), max_size=20), min_size=1, max_size=8).filter(any),
+    chunks=st.lists(st.lists(st.floats(-9, 9), max_size=20), min_size=1, max_size=8).filter(any),
     at=st.lists(st.floats(0, 1), min_size=1, max_size=5),
 )
 @settings(deadline=None, max_examples=40)
-def test_quantiles_of_few_numbers_are_exact(pieces, at):
+def test_quantiles_of_few_numbers_are_exact(chunks, at):
     sketch = Sketch()
-    for piece in pieces:
-        sketch.add(np.array(piece))
-    every = np.array([x for piece in pieces for x in piece])
+    for chunk in chunks:
+        sketch.add(np.array(chunk))
+    every = np.array([x for chunk in chunks for x in chunk])
     np.testing.assert_allclose(sketch.quantiles(np.array(at)), np.quantile(every, at), atol=1e-12)
     assert sketch.exact
-    for rows in range(len(every) + 1):
-        last = sketch.at_most(rows)
-        up_to = 0 if last is None else (every <= last).sum()
-        assert up_to <= rows
-        more = every[every > last] if last is not None else every
-        assert not len(more) or (every <= more.min()).sum() > rows
+    for rank, number in enumerate(np.sort(every)):
+        at_rank = sketch.locate(rank)
+        assert at_rank.number == number
+        assert at_rank.rows == (every == number).sum()
+        assert at_rank.after == (every > number).sum()
+        assert at_rank.above == max(every[every < number], default=None)
+
+
+@given(
+    chunks=st.lists(st.lists(st.integers(0, 30), max_size=40), min_size=1, max_size=9).filter(any),
+    points=st.integers(1, 9),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_rank_lies_in_the_bounds_that_a_sketch_gives(chunks, points):
+    sketch = Sketch(points)
+    for chunk in chunks:
+        sketch.add(np.array(chunk, dtype=np.int64))
+    every = np.sort([x for chunk in chunks for x in chunk])
+    for rank, number in enumerate(every):
+        at_rank = sketch.locate(rank)
+        assert at_rank.number >= number
+        assert at_rank.above is None or at_rank.above < number
 
 
 @pytest.mark.parametrize("shape", ["even", "skewed", "rising"])
@@ -98,8 +114,8 @@ def test_quantiles_of_many_numbers_are_as_close_as_stated(shape):
     every = rng.random(40_000) if shape != "skewed" else np.exp(3 * rng.standard_normal(40_000))
     every = np.sort(every) if shape == "rising" else every
     sketch, points = Sketch(points=200), 200
-    for piece in np.array_split(every, 80):
-        sketch.add(piece)
+    for chunk in np.array_split(every, 80):
+        sketch.add(chunk)
     assert not sketch.exact
     joined = 40_000 / (4 * points)
     at = np.linspace(0.01, 0.99, 50)

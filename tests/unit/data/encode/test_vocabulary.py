@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtl_seq.data import Vocabulary
+from mtl_seq.data.encode.vocabulary import Vocabulary
 from mtl_seq.errors import DataError
 
 BIG = 2**62

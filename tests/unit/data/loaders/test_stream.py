@@ -63,27 +63,27 @@ SETUPS = {
     "layout": st.integers(0, len(LAYOUTS) - 1),
     "batch_size": st.integers(1, 120),
     "shuffle_buffer": st.sampled_from([0, 1, 8, 60, 10_000]),
-    "lanes": st.integers(1, 9),
+    "streams": st.integers(1, 9),
     "seed": st.integers(0, 2**40),
 }
 
 
 @given(**SETUPS, world_size=st.integers(1, 5))
-# More lanes than a batch has rows, so that a lane may have none.
-@example(layout=0, batch_size=2, shuffle_buffer=0, lanes=3, seed=0, world_size=2)
+# More streams than a batch has rows, so that a stream may have none.
+@example(layout=0, batch_size=2, shuffle_buffer=0, streams=3, seed=0, world_size=2)
 @settings(deadline=None, max_examples=10)
 def test_every_row_is_in_one_batch_of_an_epoch_and_processes_have_slices_of_the_same_batches(
-    layout, batch_size, shuffle_buffer, lanes, seed, world_size
+    layout, batch_size, shuffle_buffer, streams, seed, world_size
 ):
-    world_size = min(world_size, lanes, batch_size)
-    setup = {"shuffle_buffer": shuffle_buffer, "lanes": lanes, "seed": seed}
+    world_size = min(world_size, streams, batch_size)
+    setup = {"shuffle_buffer": shuffle_buffer, "streams": streams, "seed": seed}
     alone = loader(layout, batch_size=batch_size, **setup)
     whole = list(alone)
     assert len(whole) == len(alone)
     seen = [numbers(batch) for batch in whole]
     assert sorted(flat(seen)) == list(range(ROWS))
     assert all(len(rows) == batch_size for rows in seen[:-1])
-    assert len(seen[-1]) < batch_size + lanes
+    assert len(seen[-1]) < batch_size + streams
     ranks = [
         loader(layout, batch_size=batch_size, rank=rank, world_size=world_size, **setup)
         for rank in range(world_size)
@@ -97,11 +97,11 @@ def test_every_row_is_in_one_batch_of_an_epoch_and_processes_have_slices_of_the_
 @given(**SETUPS, stop=st.integers(0, 200), world_size=st.integers(1, 2))
 @settings(deadline=None, max_examples=10)
 def test_a_pass_goes_on_from_any_batch_with_exactly_the_rest(
-    layout, batch_size, shuffle_buffer, lanes, seed, stop, world_size
+    layout, batch_size, shuffle_buffer, streams, seed, stop, world_size
 ):
-    if min(lanes, batch_size) < world_size:
+    if min(streams, batch_size) < world_size:
         world_size = 1
-    setup = {"shuffle_buffer": shuffle_buffer, "lanes": lanes, "seed": seed, "id_dropout": 0.3}
+    setup = {"shuffle_buffer": shuffle_buffer, "streams": streams, "seed": seed, "id_dropout": 0.3}
     setup |= {"rank": world_size - 1, "world_size": world_size, "batch_size": batch_size}
     unbroken = loader(layout, **setup)
     expected = [*unbroken, *unbroken]
@@ -137,15 +137,15 @@ def test_the_same_seed_gives_the_same_order_and_another_epoch_or_seed_another():
     assert [numbers(batch) for batch in twice] == first
 
 
-def test_rows_come_in_the_order_of_the_log_with_one_lane_and_no_buffer():
+def test_rows_come_in_the_order_of_the_log_with_one_stream_and_no_buffer():
     for layout in range(len(LAYOUTS)):
-        found = loader(layout, batch_size=8, lanes=1, shuffle_buffer=0)
+        found = loader(layout, batch_size=8, streams=1, shuffle_buffer=0)
         assert [*flat(numbers(batch) for batch in found)] == list(range(ROWS))
 
 
 def test_rows_are_shuffled_as_widely_as_the_buffer_allows():
     """In one row group, rows within a batch are as far apart as the buffer."""
-    setup = {"rows": 4000, "batch_size": 100, "lanes": 1}
+    setup = {"rows": 4000, "batch_size": 100, "streams": 1}
     codec_of(4000)
     wide = [numbers(b, 4000) for b in loader(0, shuffle_buffer=4000, **setup)]
     near = [numbers(b, 4000) for b in loader(0, shuffle_buffer=200, **setup)]
@@ -156,7 +156,7 @@ def test_rows_are_shuffled_as_widely_as_the_buffer_allows():
 def test_a_frame_and_a_stream_give_the_same_content():
     frame = small_log(ROWS)
     memory = BatchLoader(codec_of().encode(frame), 8)
-    stream = loader(2, batch_size=8, lanes=1, shuffle_buffer=0)
+    stream = loader(2, batch_size=8, streams=1, shuffle_buffer=0)
     for left, right in zip(memory, stream, strict=False):
         same(left, right)
 
@@ -183,7 +183,7 @@ def test_ids_are_dropped_at_the_given_rate_and_bags_are_not():
         ({"batch_size": 0}, "`batch_size`"),
         ({"id_dropout": 1.0}, "`id_dropout` must lie in"),
         ({"shuffle_buffer": -1}, "`shuffle_buffer` must be at least 0, found -1"),
-        ({"lanes": 0}, "`lanes` must be at least 1"),
+        ({"streams": 0}, "`streams` must be at least 1"),
         ({"rank": 2, "world_size": 2}, r"`rank` must lie in 0\.\.1, found 2"),
         ({"world_size": 9}, "as many as there are processes, 9"),
         ({"seed": -1}, "`seed` must be at least 0, found -1"),
@@ -204,7 +204,7 @@ def test_a_state_of_other_rows_or_settings_is_refused():
 
 @pytest.mark.parametrize("column", ["user", "item"])
 def test_users_have_one_code_in_all_rows(column):
-    """In memory they are numbered as they are met, which no piece of a stream could know."""
+    """In memory they are numbered as they are met, which no chunk of a stream could know."""
     schema = replace(SCHEMA, group=column)
     codec = Codec.fit(schema, small_log(ROWS))
     stream = StreamLoader(source_of(3), codec, 7, seed=0)

@@ -160,7 +160,7 @@ def test_a_file_that_vanishes_is_named_and_earlier_results_stay(tmp_path):
         (folder / "b.parquet").unlink(missing_ok=True)
         return double(frame)
 
-    with pytest.raises(ArtifactError, match=r"no file .*b\.parquet: it is gone"):
+    with pytest.raises(ArtifactError, match=r"no file .*b\.parquet: it is missing"):
         map_parquet(folder, out, vanish, columns=["x"])
     assert out.read_bytes() == b"earlier"
 

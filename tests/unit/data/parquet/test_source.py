@@ -26,8 +26,8 @@ def codec():
 
 
 def numbers(source):
-    pieces = source.select(["number"]).pieces()
-    return [value for piece in pieces for value in piece.rows["number"].to_pylist()]
+    chunks = source.select(["number"]).chunks()
+    return [value for chunk in chunks for value in chunk.rows["number"].to_pylist()]
 
 
 def test_a_log_is_a_file_a_folder_a_glob_a_list_or_a_url(folder):
@@ -62,7 +62,7 @@ def test_hidden_files_and_other_files_are_not_looked_at(folder):
 
 def test_columns_that_are_not_wanted_are_not_read(folder):
     source = Source.open(folder, columns=["click"])
-    assert next(source.pieces()).rows.schema.names == ["click"]
+    assert next(source.chunks()).rows.schema.names == ["click"]
 
 
 def test_files_without_rows_may_stand_among_others(folder):
@@ -114,7 +114,7 @@ def test_a_column_that_one_file_lacks_names_the_file(folder):
 @pytest.mark.parametrize("bad", ["gone", "other", "torn"])
 def test_a_file_that_changes_in_an_epoch_stops_it_and_the_rest_can_follow(folder, codec, bad):
     """Nothing that was read is lost: the pass goes on from its state once the file is back."""
-    setup = {"seed": 0, "lanes": 1, "shuffle_buffer": 4}
+    setup = {"seed": 0, "streams": 1, "shuffle_buffer": 4}
     expected = [
         b.features["number"].tolist() for b in StreamLoader(Source.open(folder), codec, 4, **setup)
     ]
@@ -124,7 +124,7 @@ def test_a_file_that_changes_in_an_epoch_stops_it_and_the_rest_can_follow(folder
     part = folder / "part-001.parquet"
     if bad == "gone":
         part.unlink()
-        said = "part-001.parquet: it is gone"
+        said = "part-001.parquet: it is missing"
     elif bad == "other":
         small_log(3).to_parquet(part)
         said = "part-001.parquet had .* a log must not change while it is read"
@@ -132,7 +132,7 @@ def test_a_file_that_changes_in_an_epoch_stops_it_and_the_rest_can_follow(folder
         content = bytearray(part.read_bytes())
         content[4:-200] = bytes(len(content) - 204)
         part.write_bytes(content)
-        said = "part-001.parquet cannot be read as parquet, it is torn"
+        said = "part-001.parquet cannot be read as parquet, it is corrupt"
     with pytest.raises(ArtifactError, match=said):
         found.extend(batch.features["number"].tolist() for batch in passing)
     assert found == expected[: len(found)]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mtl_seq import Funnel, Schema, Stage
-from mtl_seq.data import (
+from mtl_seq.data.validate.checks import (
     check_columns,
     check_dense,
     check_labels,

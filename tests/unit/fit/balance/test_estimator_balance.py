@@ -13,6 +13,8 @@ from mtl_seq.simulate import LogisticFunnel
 
 WORLD = LogisticFunnel(users=60, items=40, seed=0)
 LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
+ORDER = np.random.default_rng(0).permutation(len(LOG))
+ROWS, HELD = LOG.iloc[np.sort(ORDER[:2850])], LOG.iloc[np.sort(ORDER[2850:])]
 FRESH, FRESH_TRUTH = WORLD.sample(2000, np.random.default_rng(6))
 
 
@@ -40,7 +42,7 @@ not_dpp = pytest.mark.filterwarnings("ignore:You are solving a parameterized pro
 
 @pytest.fixture(scope="module")
 def plain():
-    return estimator().fit(LOG)
+    return estimator().fit(ROWS, validation=HELD)
 
 
 def loss(scores):
@@ -57,30 +59,34 @@ def loss(scores):
 def test_a_balanced_model_learns_and_is_another_one(name, plain):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
-    one = estimator(balance=BALANCES[name]).fit(LOG)
+    one = estimator(balance=BALANCES[name]).fit(ROWS, validation=HELD)
     scores = one.predict(FRESH)
     assert not np.allclose(scores["pctr"], plain.predict(FRESH)["pctr"], rtol=1e-3)
     constant = pd.DataFrame(
         {"pctr": LOG["click"].mean(), "pctcvr": LOG["conversion"].mean()}, index=FRESH.index
     )
     assert loss(scores) < loss(constant) - 0.01
-    again = estimator(balance=BALANCES[name]).fit(LOG).predict(FRESH)
+    again = estimator(balance=BALANCES[name]).fit(ROWS, validation=HELD).predict(FRESH)
     pd.testing.assert_frame_equal(again, scores)
 
 
 def test_the_weights_are_tallied(plain):
     assert not any(name.startswith("balance/") for name in plain.run_.training_history[-1])
-    found = estimator(balance=GradNorm).fit(LOG).run_.training_history
+    found = estimator(balance=GradNorm).fit(ROWS, validation=HELD).run_.training_history
     sums = [tally["balance/ctr"] + tally["balance/ctcvr"] for tally in found]
     assert sums == pytest.approx([2, 2, 2], abs=1e-4)
     assert abs(found[-1]["balance/ctr"] - 1) > 0.01
-    learned = estimator(balance=Uncertainty).fit(LOG).run_.training_history[-1]
+    learned = estimator(balance=Uncertainty).fit(ROWS, validation=HELD).run_.training_history[-1]
     # exp(-s) / 2 goes from 1/2 to 1 / (2 L), and CTCVR's loss is the smaller.
     assert learned["balance/ctcvr"] > learned["balance/ctr"] > 0.5
 
 
 def test_dwa_by_epochs_starts_in_the_third():
-    history = estimator(balance=DWA, epochs=4, patience=4).fit(LOG).run_.training_history
+    history = (
+        estimator(balance=DWA, epochs=4, patience=4)
+        .fit(ROWS, validation=HELD)
+        .run_.training_history
+    )
     weights = [metrics["balance/ctr"] for metrics in history]
     # What is tallied after an epoch is what the next one uses.
     assert weights[0] == 1
@@ -93,23 +99,25 @@ def test_dwa_by_epochs_starts_in_the_third():
 
 def test_a_balance_is_saved_with_its_estimator(tmp_path):
     balance = partial(GradNorm, alpha=0.5, tasks={"click": ["ctr"], "rest": ["ctcvr"]})
-    one = estimator(balance=balance).fit(LOG)
+    one = estimator(balance=balance).fit(ROWS, validation=HELD)
     one.save(tmp_path / "model")
     loaded = FunnelEstimator.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(FRESH), one.predict(FRESH))
-    pd.testing.assert_frame_equal(loaded.fit(LOG).predict(FRESH), one.predict(FRESH))
+    pd.testing.assert_frame_equal(
+        loaded.fit(ROWS, validation=HELD).predict(FRESH), one.predict(FRESH)
+    )
     assert set(loaded.run_.training_history[-1]) >= {"balance/click", "balance/rest"}
 
 
 def test_a_balance_of_ones_own_is_not_forgotten_silently(tmp_path):
     one = estimator(balance=partial(JacobianDescent, aggregator=lambda rows: rows.mean(0)))
-    one.fit(LOG).save(tmp_path / "model")
+    one.fit(ROWS, validation=HELD).save(tmp_path / "model")
     loaded = FunnelEstimator.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(FRESH), one.predict(FRESH))
     with pytest.raises(CompositionError, match=r"set `estimator.balance` before fitting again"):
-        loaded.fit(LOG)
+        loaded.fit(ROWS, validation=HELD)
     loaded.balance = None
-    loaded.fit(LOG)
+    loaded.fit(ROWS, validation=HELD)
 
 
 @pytest.mark.parametrize(
@@ -124,4 +132,4 @@ def test_a_balance_of_ones_own_is_not_forgotten_silently(tmp_path):
 )
 def test_what_cannot_be_balanced_is_refused(settings, message):
     with pytest.raises(CompositionError, match=message):
-        estimator(balance=GradNorm, **settings).fit(LOG)
+        estimator(balance=GradNorm, **settings).fit(ROWS, validation=HELD)
