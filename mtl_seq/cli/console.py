@@ -14,8 +14,7 @@ from rich.table import Table
 from mtl_seq.report import CEILING, TRUTH, ReportResult, SimulationSummary
 from mtl_seq.report.compute.gap import GAP_CLOSED
 from mtl_seq.report.compute.metrics import MetricKey
-from mtl_seq.report.compute.report_diff import Changes
-from mtl_seq.report.compute.result import metric_label
+from mtl_seq.report.compute.result import Changes, metric_label
 from mtl_seq.report.render.formatting import format_estimate, format_metric
 from mtl_seq.report.render.headline import headline, rank_disagreement_lines
 from mtl_seq.report.render.tables import (

@@ -89,9 +89,10 @@ def sensitivity(
 
 def _plot(curve: Sensitivity, out: Path) -> None:
     from mtl_seq.report.render.plot_bias import save
-    from mtl_seq.report.render.plot_sensitivity import curve_figure
+    from mtl_seq.report.render.plot_sensitivity import sensitivity_figure
 
-    save(curve_figure(curve), out)
+    title = f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base}"
+    save(sensitivity_figure(curve, title=title), out)
 
 
 def _identified(scores: Scores, ctr: float, ctcvr: float) -> dict[str, float]:

@@ -104,7 +104,7 @@ class Correction:
             frame = frame.assign(**{column: first[column] for column in absent})
         features = codec.encode(frame, labels=False).features
         logits = nuisance_logits(network, codec, self.levels, frame, features)
-        shares = self.shares.of(frame, features)
+        shares = self.shares.predict(frame, features)
         level = np.full(len(frame), -1) if absent else self.levels.codes(frame)
         parts = [
             self._scores(logits.click[rows], logits.rate[rows], shares[rows], level[rows])

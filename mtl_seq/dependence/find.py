@@ -132,9 +132,9 @@ class DependenceStep:
         level = levels.codes(log)
         features = codec.encode(log, labels=False).features
         names = [name for name in self.schema.features if name not in levels.columns]
-        shares = fit_shares(self.config, log, features, level, len(levels), names, seed=self.seed)
+        shares = fit_shares(self.config, log, features, level, names, seed=self.seed)
         logits = self._cross_fitted(log, levels, train)
-        test = self._test(log, logits, shares.of(log, features), level)
+        test = self._test(log, logits, shares.predict(log, features), level)
         test = test._replace(level_share=shares.source)
         applied = applied_log_odds_ratio(self.config, test)
         return Correction(test, applied, self.config.method, levels, shares)

@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _BATCH, _EPOCHS, _LR = 512, 10, 1e-2
-_HELD, _CLEAR, _SMALL = 0.2, 3.0, 256
+_VALIDATION, _CLEAR, _SMALL = 0.2, 3.0, 256
 
 
 class _Policy(nn.Module):
@@ -36,7 +36,7 @@ class _Policy(nn.Module):
     def __init__(self, ids: Mapping[str, int], dense: Sequence[str], start: Tensor) -> None:
         super().__init__()
         self.ids, self.dense = tuple(ids), tuple(dense)
-        # Weights handed in, since drawn ones would move the global generator.
+        # Weights are passed, since drawing them would advance the global generator.
         self.tables = nn.ModuleList(
             nn.Embedding(rows, len(start), _weight=torch.zeros(rows, len(start)))
             for rows in ids.values()
@@ -57,13 +57,13 @@ class _Policy(nn.Module):
 
 @dataclass(frozen=True)
 class LevelShares:
-    """Where P(level | x) comes from.
+    """P(level | x): marginal shares, columns of the log, or a fitted model.
 
     Attributes:
-        source: In words, for a report.
-        shares: ``(K,)`` the same for all rows, unless there is something better.
-        columns: Columns of the log that hold it.
-        policy: The fitted model of it.
+        source: The source in words, for a report.
+        shares: ``(K,)`` probabilities of all rows where there are neither columns nor a model.
+        columns: Columns of the log that hold the probabilities.
+        policy: The fitted model.
     """
 
     source: str
@@ -71,8 +71,8 @@ class LevelShares:
     columns: tuple[str, ...] = ()
     policy: _Policy | None = None
 
-    def of(self, frame: pd.DataFrame, features: Mapping[str, Tensor]) -> FloatArray:
-        """``(N, K)`` of some rows.
+    def predict(self, frame: pd.DataFrame, features: Mapping[str, Tensor]) -> FloatArray:
+        """``(N, K)`` probabilities of some rows.
 
         Args:
             frame: The rows.
@@ -88,7 +88,7 @@ class LevelShares:
         return shares.numpy()
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form but for the weights of a policy; `from_dict` reads it."""
+        """A JSON-ready form without the weights of a model; `from_dict` reads it."""
         policy = self.policy
         return {
             "source": self.source,
@@ -105,75 +105,74 @@ class LevelShares:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "LevelShares":
-        """Read what `to_dict` wrote; the weights of a policy are still to be loaded."""
+        """Read what `to_dict` wrote; the weights of a model are loaded separately."""
         shares = np.array(content["shares"], dtype=np.float64)
-        found = content["policy"]
-        policy = found and _Policy(found["ids"], found["dense"], torch.zeros(len(shares)))
+        shape = content["policy"]
+        policy = shape and _Policy(shape["ids"], shape["dense"], torch.zeros(len(shares)))
         return cls(content["source"], shares, tuple(content["columns"]), policy or None)
 
 
 def fit_shares(
-    how: DependenceConfig,
+    config: DependenceConfig,
     frame: pd.DataFrame,
     features: Mapping[str, Tensor],
     level: IntArray,
-    levels: int,
     names: Sequence[str],
     *,
     seed: int,
 ) -> LevelShares:
-    """Settle where P(level | x) comes from, and estimate it where that was asked for.
+    """Get P(level | x) from the source of the settings; estimate it where they ask for it.
 
-    The model is a multinomial regression; where it does not foretell the level of held-out rows
-    better than the log's own shares, by three standard errors, these are taken.
+    The model is a multinomial regression. Where its log loss on validation rows is not better than
+    that of the marginal shares by three standard errors, the shares are taken.
 
     Args:
-        how: The settings.
-        frame: The rows.
+        config: The settings.
+        frame: The rows, in which every level occurs.
         features: The same rows, encoded.
         level: ``(N,)`` their levels.
-        levels: K.
-        names: Features that are not of the levels.
+        names: Features that are not click-only.
         seed: Seed of the split and of the order of the rows.
 
     Raises:
         SchemaError: A feature of `policy` that is unknown or click-only.
-        DataError: Logged shares that are none.
+        DataError: Logged shares that are no distributions.
     """
-    own = np.bincount(level, minlength=levels) / len(level)
-    if how.level_share == "uniform":
+    levels = int(level.max()) + 1
+    marginal = np.bincount(level) / len(level)
+    if config.level_share == "uniform":
         return LevelShares("declared uniform", np.full(levels, 1 / levels))
-    if how.level_share != "estimated":
-        columns = tuple(how.level_share)
+    if config.level_share != "estimated":
+        columns = tuple(config.level_share)
         if len(columns) != levels:
             raise DataError(
                 f"`level_share` must name a column for each of {levels} levels, found {columns}"
             )
         logged_shares(frame, columns)
-        return LevelShares(f"logged in {', '.join(columns)}", own, columns)
-    wanted = list(names) if how.policy is None else list(how.policy)
+        return LevelShares(f"logged in {', '.join(columns)}", marginal, columns)
+    wanted = list(names) if config.policy is None else list(config.policy)
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise SchemaError(
             f"`policy` must name features that the conversion tower sees, {tuple(names)}, found "
             f"{unknown}: what chose the level must be in the model"
         )
-    plain = LevelShares("the log's own shares, whatever x is", own)
-    columns_of = _told(wanted, features)
-    if not columns_of:
+    plain = LevelShares("the log's marginal shares", marginal)
+    inputs = _inputs(wanted, features)
+    if not inputs:
         return plain
-    return _estimated(columns_of, torch.from_numpy(level), plain, wanted, seed)
+    return _estimated(inputs, torch.from_numpy(level), plain, wanted, seed)
 
 
-def _told(names: Sequence[str], features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Numbers, small ids, and what target encodings tell of ids: large tables learn the noise."""
-    found = {}
+def _inputs(names: Sequence[str], features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Numbers, small ids, and target encodings of other ids, whose large tables would overfit."""
+    inputs = {}
     for name, column in features.items():
-        made = any(name.startswith(f"{one}:") for one in names)
+        derived = any(name.startswith(f"{one}:") for one in names)
         small = column.dtype != torch.int64 or int(column.max()) < _SMALL
-        if (name in names or made) and column.dim() == 1 and small:
-            found[name] = column
-    return found
+        if (name in names or derived) and column.dim() == 1 and small:
+            inputs[name] = column
+    return inputs
 
 
 def _estimated(
@@ -185,14 +184,14 @@ def _estimated(
 ) -> LevelShares:
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(level), generator=generator)
-    count = round(_HELD * len(level))
-    held, fitted = order[:count], order[count:]
+    count = round(_VALIDATION * len(level))
+    validation, fitted = order[:count], order[count:]
     ids = {n: int(x.max()) + 1 for n, x in features.items() if x.dtype == torch.int64}
     dense = [name for name in features if name not in ids]
     start = torch.from_numpy(np.log(np.maximum(plain.shares, 1e-9)))
     policy = _Policy(ids, dense, start)
-    plainly = cross_entropy(start[None].expand(count, -1), level[held], reduction="none")
-    best = float(plainly.mean())
+    base = cross_entropy(start[None].expand(count, -1), level[validation], reduction="none")
+    best = float(base.mean())
     kept = None
     optimizer = torch.optim.Adam(policy.parameters(), lr=_LR)
     known = {name: x[fitted] for name, x in features.items()}
@@ -207,24 +206,24 @@ def _estimated(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         with torch.no_grad():
-            logits = policy({name: x[held] for name, x in features.items()})
-            found = cross_entropy(logits, level[held], reduction="none")
-        gain = plainly - found
-        if float(found.mean()) >= best or gain.mean() <= _CLEAR * gain.std() / count**0.5:
+            logits = policy({name: x[validation] for name, x in features.items()})
+            losses = cross_entropy(logits, level[validation], reduction="none")
+        gain = base - losses
+        if float(losses.mean()) >= best or gain.mean() <= _CLEAR * gain.std() / count**0.5:
             break
-        best, kept = float(found.mean()), copy.deepcopy(policy)
+        best, kept = float(losses.mean()), copy.deepcopy(policy)
     if kept is None:
-        source = f"{plain.source}: {', '.join(names)} foretell nothing"
+        source = f"{plain.source}: {', '.join(names)} are not predictive"
         return LevelShares(source, plain.shares)
     return LevelShares(f"estimated from {', '.join(names)}", plain.shares, (), kept)
 
 
 def logged_shares(frame: pd.DataFrame, columns: Sequence[str]) -> FloatArray:
-    """``(N, K)`` P(level | x) that the log carries.
+    """Read ``(N, K)`` P(level | x) from columns of a log.
 
     Raises:
-        SchemaError: A column that is absent.
-        DataError: Rows that are no distribution.
+        SchemaError: A column is absent.
+        DataError: Rows that are no distributions.
     """
     absent = [column for column in columns if column not in frame]
     if absent:

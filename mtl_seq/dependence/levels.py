@@ -1,4 +1,4 @@
-"""The joint levels of the features that move clicks only."""
+"""Joint levels of the click-only features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ _CUTS = 8
 
 @dataclass(frozen=True)
 class Levels:
-    """What the click-only features can jointly be; numbers are cut at quantiles.
+    """Joint values of the click-only features; numbers are cut at quantiles.
 
     Attributes:
         columns: The features.
-        values: A row of representative values per level, in the order of the columns: an id itself,
-            a number's median within its interval.
+        values: Representative values of every level, in the order of the columns: an id itself, a
+            number's median within its interval.
         edges: By column of numbers, the cuts.
     """
 
@@ -44,8 +44,8 @@ class Levels:
         """Find the levels of a log.
 
         Raises:
-            SchemaError: No click-only feature, one of a kind that has no levels, a constant one, or
-                one that equals a feature that every tower sees.
+            SchemaError: No click-only feature, a bag, a constant one, or one that equals a feature
+                that every tower sees.
             DataError: More than 64 levels, or one.
         """
         check_click_only(schema, frame)
@@ -81,22 +81,22 @@ class Levels:
         return len(self.values)
 
     def codes(self, frame: pd.DataFrame) -> IntArray:
-        """``(N,)`` the level of every row; -1 for one that was not there when they were found."""
+        """``(N,)`` the level of every row; -1 for one that the fitted log does not have."""
         parts = {c: _part(frame[c], self.edges.get(c)) for c in self.columns}
-        asked = pd.MultiIndex.from_frame(pd.DataFrame(parts))
-        own = self.frame()
+        rows = pd.MultiIndex.from_frame(pd.DataFrame(parts))
+        values = self.frame()
         known = pd.MultiIndex.from_frame(
-            pd.DataFrame({c: _part(own[c], self.edges.get(c)) for c in self.columns})
+            pd.DataFrame({c: _part(values[c], self.edges.get(c)) for c in self.columns})
         )
-        found: IntArray = known.get_indexer(asked).astype(np.int64)
-        return found
+        codes: IntArray = known.get_indexer(rows).astype(np.int64)
+        return codes
 
     def frame(self) -> pd.DataFrame:
         """The representative values, a row per level."""
         return pd.DataFrame(list(self.values), columns=list(self.columns))
 
-    def made(self, spec: FeatureSpec) -> tuple[str, ...]:
-        """Encoded features that were made of the click-only ones."""
+    def encoded_names(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """Names of the encoded features that derive from the click-only ones."""
         return tuple(
             name
             for name in spec.features
@@ -104,20 +104,20 @@ class Levels:
         )
 
     def encoded(self, codec: Codec, frame: pd.DataFrame) -> dict[str, Tensor]:
-        """Encoded features of every level, ``(K,)`` each, of those in `made`.
+        """Encoded click-only features of every level, ``(K,)`` each.
 
         Args:
             codec: Encodes them.
-            frame: Some rows, of which the first lends its other columns.
+            frame: Some rows; the other columns are those of the first row.
         """
         rows = frame.iloc[np.zeros(len(self), dtype=np.int64)].reset_index(drop=True)
-        own = self.frame()
-        rows = rows.assign(**{column: own[column] for column in self.columns})
+        values = self.frame()
+        rows = rows.assign(**{column: values[column] for column in self.columns})
         features = codec.encode(rows, labels=False).features
-        return {name: features[name] for name in self.made(codec.spec)}
+        return {name: features[name] for name in self.encoded_names(codec.spec)}
 
     def names(self) -> tuple[str, ...]:
-        """A word for each level."""
+        """A readable name of every level."""
         return tuple(
             ", ".join(f"{c} {v:.4g}" if c in self.edges else f"{c} {v}" for c, v in pairs)
             for pairs in (zip(self.columns, row, strict=True) for row in self.values)
@@ -140,7 +140,7 @@ class Levels:
 
 
 def check_click_only(schema: Schema, frame: pd.DataFrame) -> None:
-    """The click-only features can say something of the dependence.
+    """Check that the click-only features can identify a dependence.
 
     Raises:
         SchemaError: None is declared, or one that is a bag, constant, or equal to a feature that
@@ -151,7 +151,7 @@ def check_click_only(schema: Schema, frame: pd.DataFrame) -> None:
             "a dependence of click and conversion is identified only by a feature that moves "
             "clicks and, given all others, no conversions, such as the position on the page or a "
             "randomised variant of the UI: declare it, `Schema(click_only=[...])`. Without one, "
-            "`mtl-seq sensitivity` says what the log leaves open"
+            "`mtl-seq sensitivity` bounds the CVR"
         )
     later = set(schema.features) - set(schema.click_only)
     for column in schema.click_only:
@@ -162,32 +162,31 @@ def check_click_only(schema: Schema, frame: pd.DataFrame) -> None:
             )
         if frame[column].nunique(dropna=False) < 2:
             raise SchemaError(
-                f"click-only feature {column!r} is constant, so it moves no click: take it out of "
+                f"click-only feature {column!r} is constant, so it moves no click: remove it from "
                 "`click_only`"
             )
         for other in sorted(later - set(schema.bags)):
             if _same(frame[column], frame[other]):
                 raise SchemaError(
                     f"click-only feature {column!r} equals feature {other!r}, which the conversion "
-                    f"tower sees: given {other!r} it moves nothing; take one of them out"
+                    f"tower sees: given {other!r} it moves nothing; remove one of them"
                 )
 
 
 def _same(first: pd.Series, second: pd.Series) -> bool:
-    """Whether each value of one goes with one value of the other."""
-    codes, found = pd.factorize(first, use_na_sentinel=False)
-    others, known = pd.factorize(second, use_na_sentinel=False)
-    # Values that hardly repeat go together with anything.
-    if len(known) != len(found) or len(found) > len(first) / 2:
+    """Whether the values of two columns map one to one."""
+    codes, values = pd.factorize(first, use_na_sentinel=False)
+    other_codes, other_values = pd.factorize(second, use_na_sentinel=False)
+    # Values that hardly repeat map one to one to those of any such column.
+    if len(values) != len(other_values) or len(values) > len(first) / 2:
         return False
-    pairs = np.asarray(codes) * np.int64(len(known)) + np.asarray(others)
-    return len(np.unique(pairs)) == len(known)
+    pairs = np.asarray(codes) * np.int64(len(other_values)) + np.asarray(other_codes)
+    return len(np.unique(pairs)) == len(values)
 
 
 def _part(column: pd.Series, cuts: Sequence[float] | None) -> NDArray[Any]:
-    if cuts is None:
-        whole: NDArray[Any] = column.to_numpy()
-        return whole
-    numbers = column.to_numpy(dtype=np.float64)
-    found: NDArray[Any] = np.searchsorted(np.array(cuts), numbers, side="right")
-    return found
+    """The values of a column, or the intervals of its numbers."""
+    values: NDArray[Any] = column.to_numpy()
+    if cuts is not None:
+        values = np.searchsorted(np.array(cuts), column.to_numpy(dtype=np.float64), side="right")
+    return values

@@ -1,4 +1,4 @@
-"""lambda by the likelihood, over a few numbers on held-out logits.
+"""Maximum likelihood estimates of lambda, profiled or by joint training.
 
 Shapes: N impressions, K levels of the click-only feature.
 """
@@ -38,13 +38,13 @@ def profile_likelihood(
     conversion: FloatArray,
     level_share: FloatArray,
     *,
-    weight: FloatArray,
-    group: IntArray | None,
+    weight: FloatArray | None = None,
+    group: IntArray | None = None,
 ) -> SelectionTest:
-    """Maximise the likelihood over lambda, slopes, and intercepts, an intercept a level.
+    """Maximise the likelihood over lambda, slopes, and intercepts, one per level.
 
-    Its evidence is not that of the level alone: the form of the model and undertrained logits speak
-    too, and it can find a lambda where there is none. `dependence_moment` cannot.
+    Its evidence is not that of the level alone: the form of the model and undertrained logits
+    contribute, so that it can find a lambda where there is none. `dependence_moment` cannot.
 
     Args:
         p: ``(N, K)`` P(click | x, level) at every level.
@@ -53,12 +53,13 @@ def profile_likelihood(
         click: ``(N,)`` 0 or 1.
         conversion: ``(N,)`` 0 or 1.
         level_share: ``(N, K)`` or ``(K,)`` P(level | x), for the strength only.
-        weight: ``(N,)`` of the rows.
-        group: ``(N,)`` codes of the user.
+        weight: ``(N,)`` weights of the rows; None for equal ones.
+        group: ``(N,)`` codes of the user; standard errors are then clustered by it.
 
     Returns:
         The estimate, in which t is lambda over its standard error.
     """
+    weight = np.ones(len(p)) if weight is None else weight
     levels = p.shape[1]
     own = logit(p[np.arange(len(p)), level])
     rate = logit(clicked_rate)
@@ -121,9 +122,9 @@ def profile_likelihood(
 def joint_dependence(
     model: FunnelModel, codec: Codec, schema: Schema, log: pd.DataFrame
 ) -> Correction:
-    """What joint training found of lambda of the first edge, its mean where it varies.
+    """Lambda of the first edge from joint training; its mean where it varies.
 
-    The standard error takes the towers as given, up to a slope and an intercept each, so it is too
+    The standard error treats the towers as known, up to a slope and an intercept each, so it is too
     small; and the evidence is not that of the click-only features alone.
 
     Args:
@@ -145,10 +146,8 @@ def joint_dependence(
     scores = torch.cat((by, by[:, :stages] * logits[:, :stages]), dim=1)
     information = (scores.T @ (scores * mass.double()[:, None])).numpy()
     inverse = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
-    log_odds_ratio, spread = (
-        float(logits[:, stages].mean()),
-        float(np.sqrt(inverse[stages, stages])),
-    )
+    log_odds_ratio = float(logits[:, stages].mean())
+    spread = float(np.sqrt(inverse[stages, stages]))
     levels = Levels.fit(schema, log)
     test = SelectionTest(log_odds_ratio, spread, log_odds_ratio / spread, verdict(spread))
     shares = LevelShares("", np.bincount(levels.codes(log)) / len(log))

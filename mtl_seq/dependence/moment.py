@@ -1,9 +1,10 @@
-"""The dependence of click and potential conversion, from a feature that moves clicks only.
+"""Moment estimate of the dependence of click and potential conversion, and its verdict.
 
 Shapes: N impressions, K levels of the click-only feature, n clicks.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 IDENTIFIED, WEAK = 0.2, 1.0
-"""Largest standard errors of lambda that are called identified, and weak."""
+"""Largest standard errors of lambda of the verdicts "identified" and "weak"."""
 
 _REACH = 6
 
@@ -46,15 +47,15 @@ def dependence_moment(
 ) -> SelectionTest:
     """Estimate lambda by the centred-instrument moment.
 
-    Among clicks the log odds of a conversion are ``b(x) + F(a + lambda) - F(a)`` with a the click's
-    own logit at the row's level: if lambda = 0, the level says nothing of conversions given x. So
-    the evidence comes from the click-only feature alone, and errors of `clicked_rate` cancel to
-    first order. Those of `p` in the level do not: p is recalibrated first, a slope and an intercept
-    a level, and the standard error carries that step (stacked moments). `clicked_rate` is
-    recalibrated on the clicks, by a slope and an intercept.
+    Among clicks the log odds of a conversion are ``b(x) + F(a + lambda) - F(a)`` with a the logit
+    of the click at the row's level, without a conversion: if lambda = 0, conversions do not depend
+    on the level given x. So the evidence comes from the click-only feature alone, and errors of
+    `clicked_rate` cancel to first order. Those of `p` in the level do not: p is recalibrated first,
+    by a slope and an intercept per level, and the standard error includes that step (stacked
+    moments). `clicked_rate` is recalibrated on the clicks, by a slope and an intercept.
 
-    The nuisances must have been fitted on other rows than these. The verdict goes by the standard
-    error, not by the size of lambda or of t.
+    The nuisances must be fitted to other rows than these. The verdict depends on the standard
+    error, not on the size of lambda or of t.
 
     Args:
         p: ``(N, K)`` P(click | x, level) at every level, in (0, 1).
@@ -71,25 +72,25 @@ def dependence_moment(
         The estimate, its standard error, the test of lambda = 0, and the verdict.
 
     Raises:
-        DataError: Nuisances that are no probabilities, a level without rows, or no clicks.
+        DataError: Nuisances that are no probabilities, or a level without clicks.
     """
     _check(p, clicked_rate, level, click, level_share)
     weight = np.ones(len(p)) if weight is None else weight
     click_logit, rate_logit = logit(p), logit(clicked_rate)
-    found = recalibrate(click_logit, rate_logit, level, click, conversion, weight)
+    recalibration = recalibrate(click_logit, rate_logit, level, click, conversion, weight)
     clicked = np.flatnonzero((click == 1) & (weight > 0))
     rows = _Clicked(
         torch.from_numpy(click_logit[clicked]),
-        torch.from_numpy(found.rate(rate_logit[clicked])),
-        torch.from_numpy(level[clicked]),
+        torch.from_numpy(recalibration.rate(rate_logit[clicked])),
+        torch.from_numpy(level[clicked])[:, None],
         torch.from_numpy(conversion[clicked].astype(np.float64)),
         torch.from_numpy(np.ascontiguousarray(np.broadcast_to(level_share, p.shape)[clicked])),
         torch.from_numpy(weight[clicked]),
-        torch.tensor([found.slope, *found.shift], dtype=torch.float64),
+        torch.tensor([recalibration.slope, *recalibration.shift], dtype=torch.float64),
     )
 
     own = click_logit[np.arange(len(p)), level]
-    fitted = found.click(click_logit)[np.arange(len(p)), level]
+    fitted = recalibration.click(click_logit)[np.arange(len(p)), level]
     curvature = information(own, level, p.shape[1], weight * fitted * (1 - fitted))
     inverse = np.linalg.pinv(curvature, rcond=1e-12, hermitian=True)
     residual = weight * (click - fitted)
@@ -105,11 +106,11 @@ def dependence_moment(
 
     averaged = logit((np.broadcast_to(level_share, p.shape) * p).sum(1))
     strength = likelihood_ratio(averaged, level, p.shape[1], click, weight)
-    none = rows.at(0.0)
-    score_error = error(none)
-    t = none.total / score_error if score_error > 0 else float("nan")
+    at_zero = rows.at(0.0)
+    score_error = error(at_zero)
+    t = at_zero.total / score_error if score_error > 0 else float("nan")
     log_odds_ratio = _root(rows.total)
-    at = rows.at(log_odds_ratio) if log_odds_ratio is not None else none
+    at = rows.at(log_odds_ratio) if log_odds_ratio is not None else at_zero
     if log_odds_ratio is None or at.by_log_odds_ratio == 0:
         return SelectionTest(float("nan"), float("nan"), t, "not identified", strength)
     spread = error(at) / abs(at.by_log_odds_ratio)
@@ -117,7 +118,7 @@ def dependence_moment(
 
 
 def verdict(spread: float) -> Verdict:
-    """How well a standard error of lambda says that it is identified."""
+    """The verdict of a standard error of lambda."""
     if spread <= IDENTIFIED:
         return "identified"
     return "weak" if spread <= WEAK else "not identified"
@@ -132,22 +133,29 @@ class _At(NamedTuple):
     terms: FloatArray
 
 
+@dataclass
 class _Clicked:
-    """The clicked rows, whose score is wanted at several values of lambda."""
+    """The clicked rows and their scores at a value of lambda.
 
-    def __init__(
-        self,
-        logit: Tensor,
-        rate: Tensor,
-        level: Tensor,
-        conversion: Tensor,
-        share: Tensor,
-        weight: Tensor,
-        click: Tensor,
-    ) -> None:
-        self.logit, self.rate, self.share, self.weight = logit, rate, share, weight
-        self.level, self.conversion, self.click = level[:, None], conversion, click
-        self.last: Tensor | None = None
+    Attributes:
+        logit: ``(n, K)`` logit of the click at every level.
+        rate: ``(n,)`` recalibrated P(conversion | click).
+        level: ``(n, 1)`` the row's level.
+        conversion: ``(n,)`` 0 or 1.
+        share: ``(n, K)`` P(level | x).
+        weight: ``(n,)`` weights of the rows.
+        click: ``(1 + K,)`` slope and intercepts of the recalibration of the click.
+        last: ``(n,)`` solution at the last lambda, where the next one starts.
+    """
+
+    logit: Tensor
+    rate: Tensor
+    level: Tensor
+    conversion: Tensor
+    share: Tensor
+    weight: Tensor
+    click: Tensor
+    last: Tensor | None = None
 
     def total(self, log_odds_ratio: float) -> float:
         """The weighted sum of the scores."""
@@ -180,7 +188,7 @@ class _Clicked:
 
 
 def _root(total: Callable[[float], float]) -> float | None:
-    """The root nearest to 0 within the reach; None where the sign does not change."""
+    """The root nearest to 0 within 6 of it; None where the sign does not change."""
     from scipy.optimize import brentq  # slow to import, and only this needs it
 
     total = cache(total)
@@ -200,14 +208,14 @@ def _check(
         outside = int((~((values > 0) & (values < 1))).sum())
         if outside:
             raise DataError(
-                f"`{name}` must hold probabilities in (0, 1), found {outside} others: hand in the "
-                "model's own, without rounding"
+                f"`{name}` must hold probabilities in (0, 1), found {outside} others: pass the "
+                "model's, without rounding"
             )
     if not np.allclose(np.broadcast_to(share, p.shape).sum(1), 1):
         raise DataError("`level_share` must add up to 1 over the levels of every row")
-    found = np.bincount(level[click == 1], minlength=p.shape[1])
-    if len(found) > p.shape[1] or (found == 0).any():
-        empty = [int(k) for k in np.flatnonzero(found == 0)]
+    clicks = np.bincount(level[click == 1], minlength=p.shape[1])
+    if len(clicks) > p.shape[1] or (clicks == 0).any():
+        empty = [int(k) for k in np.flatnonzero(clicks == 0)]
         raise DataError(
             f"`level` must run from 0 to {p.shape[1] - 1} with clicks at each, found none at "
             f"{empty or 'a level beyond'}: pool levels"

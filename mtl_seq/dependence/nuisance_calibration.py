@@ -52,10 +52,10 @@ def recalibrate(
     conversion: FloatArray,
     weight: FloatArray,
 ) -> Recalibration:
-    """Logistic regressions of click and conversion on the nuisances' own logits.
+    """Logistic regressions of click and conversion on the nuisances' logits.
 
-    The click's has a slope and an intercept a level, that of the conversion, on clicks alone, a
-    slope and an intercept.
+    That of the click has a slope and an intercept per level; that of the conversion, on clicks
+    alone, a slope and an intercept.
 
     Args:
         click_logit: ``(N, K)`` at every level.
@@ -67,18 +67,17 @@ def recalibrate(
     """
     levels = click_logit.shape[1]
     own = click_logit[np.arange(len(level)), level]
-    found = _logistic(own, level, levels, click, weight)
+    slope, *shift = map(float, _logistic(own, level, levels, click, weight))
     clicked = click == 1
-    none = np.zeros(int(clicked.sum()), dtype=np.int64)
-    rate = _logistic(rate_logit[clicked], none, 1, conversion[clicked], weight[clicked])
-    shift = tuple(float(one) for one in found[1:])
-    return Recalibration(float(found[0]), shift, float(rate[0]), float(rate[1]))
+    one_level = np.zeros(int(clicked.sum()), dtype=np.int64)
+    rate = _logistic(rate_logit[clicked], one_level, 1, conversion[clicked], weight[clicked])
+    return Recalibration(slope, tuple(shift), float(rate[0]), float(rate[1]))
 
 
 def likelihood_ratio(
     without: FloatArray, level: IntArray, levels: int, click: FloatArray, weight: FloatArray
 ) -> float:
-    """What intercepts a level add to a logistic regression of the click on a logit.
+    """Likelihood ratio of intercepts per level in a logistic regression of the click on a logit.
 
     Args:
         without: ``(N,)`` logit of the click that does not know the level.
@@ -88,12 +87,12 @@ def likelihood_ratio(
         weight: ``(N,)``.
 
     Returns:
-        The likelihood-ratio statistic per degree of freedom, about 1 where the level tells nothing.
+        The statistic per degree of freedom, about 1 where the level is not predictive.
     """
 
     def log_likelihood(codes: IntArray, count: int) -> float:
-        found = _logistic(without, codes, count, click, weight)
-        z = found[0] * without + found[1:][codes]
+        fitted = _logistic(without, codes, count, click, weight)
+        z = fitted[0] * without + fitted[1:][codes]
         return float(-(weight @ np.logaddexp(0, np.where(click == 1, -z, z))))
 
     gain = log_likelihood(level, levels) - log_likelihood(np.zeros_like(level), 1)
@@ -103,31 +102,32 @@ def likelihood_ratio(
 def _logistic(
     logit: FloatArray, level: IntArray, levels: int, label: FloatArray, weight: FloatArray
 ) -> FloatArray:
-    """``(1 + K,)`` slope and intercept a level of a logistic regression on a logit, by Newton.
+    """``(1 + K,)`` slope and intercepts of a logistic regression on a logit, by Newton's method.
 
-    Of many solutions, as where logits do not vary within a level, that next to slope 1 is taken.
+    Where the solution is not unique, as with logits that do not vary within a level, it is the one
+    nearest to slope 1.
     """
-    found = np.zeros(1 + levels)
-    found[0] = 1.0
+    solution = np.zeros(1 + levels)
+    solution[0] = 1.0
     for _ in range(_ROUNDS):
-        fitted = expit(found[0] * logit + found[1:][level])
+        fitted = expit(solution[0] * logit + solution[1:][level])
         curvature = information(logit, level, levels, weight * fitted * (1 - fitted))
         residual = weight * (label - fitted)
         gradient = np.append(residual @ logit, np.bincount(level, residual, minlength=levels))
         inverse: FloatArray = np.asarray(np.linalg.pinv(curvature, rcond=1e-12, hermitian=True))
         step = inverse @ gradient
-        found = found + step / max(1.0, float(np.abs(step).max()))
+        solution = solution + step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-12:
             break
-    return found
+    return solution
 
 
 def information(
     logit: FloatArray, level: IntArray, levels: int, curvature: FloatArray
 ) -> FloatArray:
-    """``(1 + K, 1 + K)`` of slope and intercepts."""
-    found = np.zeros((1 + levels, 1 + levels))
-    found[0, 0] = curvature @ np.square(logit)
-    found[0, 1:] = found[1:, 0] = np.bincount(level, curvature * logit, minlength=levels)
-    found[1:, 1:] = np.diag(np.bincount(level, curvature, minlength=levels))
-    return found
+    """``(1 + K, 1 + K)`` information matrix of slope and intercepts."""
+    matrix = np.zeros((1 + levels, 1 + levels))
+    matrix[0, 0] = curvature @ np.square(logit)
+    matrix[0, 1:] = matrix[1:, 0] = np.bincount(level, curvature * logit, minlength=levels)
+    matrix[1:, 1:] = np.diag(np.bincount(level, curvature, minlength=levels))
+    return matrix

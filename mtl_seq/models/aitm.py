@@ -28,14 +28,14 @@ def aitm(
     loss trains it.
 
     Losses: every stage's joint over all impressions, ``"ctr"`` and ``"ctcvr"`` on two stages and
-    else by stage, and ``"calibrator"``.
+    else by stage, and ``"monotonicity_penalty"``.
 
     Args:
         spec: The features.
         funnel: A chain of at least two stages.
         bottom: Builds the bottom; the paper shares embeddings only:
             ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        alpha: Weight of the calibrator's mean over impressions; 0.6 in the paper. A port sums over
+        alpha: Weight of the penalty's mean over impressions; 0.6 in the paper. A port sums over
             the batch instead: its alpha is in effect multiplied by the batch size.
         seed: Seed of the initial weights.
 
@@ -46,6 +46,7 @@ def aitm(
         CompositionError: The funnel is not a chain.
     """
     objective = Objective(
-        {**joint_losses(funnel), "calibrator": MonotonicityPenalty()}, {"calibrator": alpha}
+        {**joint_losses(funnel), "monotonicity_penalty": MonotonicityPenalty()},
+        {"monotonicity_penalty": alpha},
     )
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed, head=AITM)

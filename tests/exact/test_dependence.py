@@ -39,7 +39,7 @@ def simulator(log_odds_ratio, seed=0):
 
 
 @pytest.mark.parametrize("log_odds_ratio", [-3.0, -1.0, 0.0, 1.5, 3.0])
-def test_the_population_gives_back_lambda_and_every_cvr(log_odds_ratio):
+def test_the_population_recovers_lambda_and_every_cvr(log_odds_ratio):
     rows, q, p, rate, share, _ = simulator(log_odds_ratio)
     found = dependence_moment(**rows)
     assert abs(found.log_odds_ratio - log_odds_ratio) <= 1e-6
@@ -76,7 +76,7 @@ def test_an_error_of_the_clicked_rate_moves_lambda_to_second_order_only(log_odds
         assert 80 <= off(0.1) / off(0.01) <= 120  # an effect of first order would give 10
 
 
-def test_levels_that_are_off_by_an_intercept_each_are_set_right():
+def test_an_intercept_error_of_each_level_is_recalibrated():
     rows, *_ = simulator(1.0)
     shift = np.array([0.4, -0.3, 0.2, 0.1])
     logit = np.log(rows["p"] / (1 - rows["p"])) + shift
@@ -97,13 +97,37 @@ def test_the_standard_error_falls_with_the_root_of_the_rows():
     assert few.standard_error / many.standard_error == pytest.approx(2.0, rel=0.02)
 
 
+def with_standard_error(rows, size):
+    """The population as copies of unequal weight, so that lambda has a standard error."""
+    squares = (size / dependence_moment(**rows).standard_error) ** 2
+    copies = int(1 / squares) + 2
+    weight = np.full(copies, 1 / copies)
+    # The squares of the weights add up to `squares`.
+    step = np.sqrt((squares - 1 / copies) * (1 - 1 / copies))
+    weight += step * np.where(np.arange(copies) == 0, 1, -1 / (copies - 1))
+    several = {name: np.concatenate([x] * copies) for name, x in rows.items()}
+    return several | {"weight": np.kron(weight, rows["weight"])}
+
+
+@pytest.mark.parametrize(
+    ("size", "verdict"),
+    [(0.199, "identified"), (0.201, "weak"), (0.999, "weak"), (1.001, "not identified")],
+)
+def test_the_verdict_goes_by_the_standard_error(size, verdict):
+    rows, *_ = simulator(1.0)
+    found = dependence_moment(**with_standard_error(rows, size))
+    assert found.standard_error == pytest.approx(size, rel=1e-6)
+    assert found.log_odds_ratio == pytest.approx(1.0, abs=1e-6)
+    assert found.verdict == verdict
+
+
 def tile(rows, n):
-    """About n rows in the population's own proportions."""
+    """About n rows in the proportions of the population."""
     counts = np.round(rows["weight"] * n).astype(int)
     return {name: np.repeat(x, counts, axis=0) for name, x in rows.items() if name != "weight"}
 
 
-def test_users_who_repeat_themselves_count_once():
+def test_repeated_rows_of_a_user_count_once():
     rows, *_ = simulator(1.0)
     once = tile(rows, 3000)
     n = len(once["level"])

@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-__all__ = ["RankedTarget", "drawn_counts", "group_sums", "resampled_sums", "resamples"]
+__all__ = [
+    *("LEVEL", "RankedTarget", "drawn_counts", "group_sums", "percentiles", "ratio"),
+    *("resampled_sums", "resamples"),
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+LEVEL = 0.9
+"""Confidence level of the intervals."""
 
 _BINS = 2**14
 _RUN = 4096
@@ -60,6 +66,24 @@ def resampled_sums(sums: FloatArray, counts: Sequence[Tensor]) -> FloatArray:
     """Sums over each resample, ``(R, m)``, from those of the groups, ``(groups, m)``."""
     by_group = torch.from_numpy(sums)
     return torch.cat([block.double().T @ by_group for block in counts]).numpy()
+
+
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    """``top / bottom``; NaN where the latter is not above 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(bottom > 0, top / bottom, np.nan)
+
+
+def percentiles(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ends of the interval at `LEVEL` from resampled values along the first axis; NaN for none."""
+    defined = (
+        np.isfinite(drawn).any(axis=0) if len(drawn) else np.zeros(drawn.shape[1:], dtype=bool)
+    )
+    ends = np.full((2, *drawn.shape[1:]), np.nan)
+    if defined.any():
+        levels = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        ends[:, defined] = np.nanquantile(drawn[:, defined], levels, axis=0)
+    return ends[0], ends[1]
 
 
 class RankedTarget:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.records import FunnelTruth
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums, percentiles, ratio
+from mtl_seq.report.compute.bootstrap import percentiles, ratio
+from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
 from mtl_seq.report.compute.serialise import array_from_json
 
 __all__ = ["DecileBias", "deciles", "equal_mass"]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_seq.report.compute.grouped_sums import percentiles, ratio
+from mtl_seq.report.compute.bootstrap import percentiles, ratio
 from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Measurements, MetricKey
 from mtl_seq.report.compute.serialise import make_frame
 

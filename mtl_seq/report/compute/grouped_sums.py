@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.report.compute.bootstrap import resamples
-from mtl_seq.report.compute.metrics import LEVEL
 
-__all__ = ["CellSums", "Sampling", "cell_sums", "percentiles", "ratio"]
+__all__ = ["CellSums", "Sampling", "cell_sums"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -70,21 +69,3 @@ def cell_sums(columns: FloatArray, cell: IntArray, cells: int, sampling: Samplin
             drawn[row, index] = counts[owner[span]] @ sums[span]
     total = np.stack([sums[span].sum(0) for span in spans])
     return CellSums(total, drawn, np.diff(edges).astype(np.int64))
-
-
-def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
-    """``top / bottom``; NaN where the latter is not above 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(bottom > 0, top / bottom, np.nan)
-
-
-def percentiles(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Ends of the interval at `LEVEL` from resampled values along the first axis; NaN for none."""
-    defined = (
-        np.isfinite(drawn).any(axis=0) if len(drawn) else np.zeros(drawn.shape[1:], dtype=bool)
-    )
-    ends = np.full((2, *drawn.shape[1:]), np.nan)
-    if defined.any():
-        levels = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-        ends[:, defined] = np.nanquantile(drawn[:, defined], levels, axis=0)
-    return ends[0], ends[1]

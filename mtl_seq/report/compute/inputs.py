@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from mtl_seq.functional import expected_null_ece
 from mtl_seq.records import Scores
 from mtl_seq.report.compute.alignment import Columns, Source, checkpoint_rules
+from mtl_seq.report.compute.bootstrap import LEVEL
 from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, differences
 from mtl_seq.report.compute.grouped_sums import Sampling
 from mtl_seq.report.compute.log import choose_control, read_labels, user_codes, versions
 from mtl_seq.report.compute.metrics import (
-    LEVEL,
     METRIC_COLUMNS,
     EvaluationTarget,
     Measurements,

@@ -9,18 +9,22 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_calibration_error
-from mtl_seq.report.compute.bootstrap import RankedTarget, drawn_counts, group_sums, resampled_sums
+from mtl_seq.report.compute.bootstrap import (
+    RankedTarget,
+    drawn_counts,
+    group_sums,
+    percentiles,
+    ratio,
+    resampled_sums,
+)
 from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
 
 __all__ = [
-    *("KEY_COLUMNS", "LEVEL", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
+    *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
     *("Measurements", "MetricKey", "Replicates", "measure"),
 ]
 
 FloatArray = NDArray[np.float64]
-
-LEVEL = 0.9
-"""Confidence level of the intervals."""
 
 MetricKey = tuple[str, str, str]
 """Quantity, space and metric; with a model they name one value."""
@@ -70,9 +74,7 @@ class EvaluationTarget(NamedTuple):
 
 
 def _ratio(sums: FloatArray, top: int, bottom: int) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: FloatArray = sums[..., top] / sums[..., bottom]
-    return np.where(sums[..., bottom] > 0, ratio, np.nan)
+    return ratio(sums[..., top], sums[..., bottom])
 
 
 METRICS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
@@ -115,7 +117,7 @@ def measure(
         seed: Seed of the resamples.
 
     Returns:
-        The values, with percentile intervals at `LEVEL`.
+        The values, with percentile intervals at `bootstrap.LEVEL`.
     """
     groups = int(group.max()) + 1
     counts = drawn_counts(groups, replicates, seed)
@@ -138,8 +140,9 @@ def measure(
             values["ece"] = np.array(_ece(predicted, target))
             for name, value in values.items():
                 key = (model, target.quantity, target.space, name)
-                interval = _interval(draws.get(name))
-                records.append((*key, float(value), *interval, _reason(value, target)))
+                low, high = percentiles(draws.get(name, np.empty(0)))
+                reason = _reason(value, target)
+                records.append((*key, float(value), float(low), float(high), reason))
                 if name in draws:
                     resampled[key] = draws[name]
     return Measurements(make_frame(records, METRIC_COLUMNS), resampled)
@@ -160,13 +163,6 @@ def _ece(predicted: FloatArray, target: EvaluationTarget) -> float:
             torch.from_numpy(predicted[rows].copy()), torch.from_numpy(target.target[rows].copy())
         )
     )
-
-
-def _interval(drawn: FloatArray | None) -> tuple[float, float]:
-    if drawn is None or not np.isfinite(drawn).any():
-        return float("nan"), float("nan")
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
 
 
 def _reason(value: FloatArray, target: EvaluationTarget) -> str | None:

@@ -1,72 +1,18 @@
 """Changes of a report against an older one."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, Self
+from mtl_seq.report.compute.metrics import KEY_COLUMNS, Estimate
+from mtl_seq.report.compute.result import (
+    CHANGE_COLUMNS,
+    METADATA_COLUMNS,
+    Changes,
+    ReportResult,
+)
+from mtl_seq.report.compute.serialise import make_frame
 
-import pandas as pd
-
-from mtl_seq.report.compute.metrics import KEY_COLUMNS, Estimate, MetricKey
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
-
-__all__ = ["CHANGE_COLUMNS", "METADATA_COLUMNS", "Changes", "changes_between"]
-
-CHANGE_COLUMNS = {
-    **dict.fromkeys(KEY_COLUMNS, TEXT),
-    **dict.fromkeys(("before", "after", "change"), NUMBER),
-    "disjoint": object,
-}
-METADATA_COLUMNS = dict.fromkeys(("name", "before", "after"), TEXT)
+__all__ = ["changes_between"]
 
 
-class Report(Protocol):
-    """What of a report is compared."""
-
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """Metrics in long form."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models."""
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """What the report was made from."""
-
-    @property
-    def columns(self) -> Mapping[Any, MetricKey]:
-        """Main metrics by column of the table."""
-
-
-class Changes(NamedTuple):
-    """Changes; the two reports may be of other rows, so no change has a paired interval.
-
-    Attributes:
-        metrics: A row per model of both reports and metric of the table: ``before``, ``after``,
-            their difference ``change``, and ``disjoint``: whether their intervals do not overlap
-            (None where one has none).
-        metadata: Metadata that differ: ``name``, ``before``, ``after`` as text, ``""`` if absent.
-        added: Models that only the newer report has.
-        removed: Models that only the older report has.
-    """
-
-    metrics: pd.DataFrame
-    metadata: pd.DataFrame
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        return cls(
-            make_frame(content["metrics"], CHANGE_COLUMNS),
-            make_frame(content["metadata"], METADATA_COLUMNS),
-            tuple(content["added"]),
-            tuple(content["removed"]),
-        )
-
-
-def changes_between(older: Report, newer: Report) -> Changes:
+def changes_between(older: ReportResult, newer: ReportResult) -> Changes:
     """Compare two reports.
 
     Args:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
@@ -15,13 +15,15 @@ from mtl_seq.report.compute.gap import GAP_CLOSED
 from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Estimate, MetricKey
 from mtl_seq.report.compute.overlap import Overlap
 from mtl_seq.report.compute.reliability import RELIABILITY_COLUMNS
-from mtl_seq.report.compute.report_diff import Changes
 from mtl_seq.report.compute.segments import SEGMENT_COLUMNS
 from mtl_seq.report.compute.selection import Selection
 from mtl_seq.report.compute.sensitivity import Sensitivity
-from mtl_seq.report.compute.serialise import TEXT, make_frame, to_json
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame, to_json
 
-__all__ = ["CEILING", "LOG_METRICS", "TRUTH", "TRUTH_METRICS", "ReportResult", "metric_label"]
+__all__ = [
+    *("CEILING", "CHANGE_COLUMNS", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH", "TRUTH_METRICS"),
+    *("Changes", "ReportResult", "metric_label"),
+]
 
 CEILING = "P(r | x, click)"
 """Reference row: the best that a method can do which assumes no hidden confounding."""
@@ -51,6 +53,13 @@ LOG_METRICS: tuple[MetricKey, ...] = (
     ("pctcvr", "all", "log_loss"),
 )
 
+CHANGE_COLUMNS = {
+    **dict.fromkeys(KEY_COLUMNS, TEXT),
+    **dict.fromkeys(("before", "after", "change"), NUMBER),
+    "disjoint": object,
+}
+METADATA_COLUMNS = dict.fromkeys(("name", "before", "after"), TEXT)
+
 _KIND, _VERSION = "mtl_seq.bias_report", 1
 _METRIC_NAMES = {
     "relative_bias": "relative bias",
@@ -77,6 +86,34 @@ def metric_label(key: MetricKey, *, against_truth: bool = False) -> tuple[str, s
     if against_truth and quantity == "pcvr":
         return name, space
     return f"{_QUANTITY_NAMES[quantity]} {name}", space
+
+
+class Changes(NamedTuple):
+    """Changes; the two reports may be of other rows, so no change has a paired interval.
+
+    Attributes:
+        metrics: A row per model of both reports and metric of the table: ``before``, ``after``,
+            their difference ``change``, and ``disjoint``: whether their intervals do not overlap
+            (None where one has none).
+        metadata: Metadata that differ: ``name``, ``before``, ``after`` as text, ``""`` if absent.
+        added: Models that only the newer report has.
+        removed: Models that only the older report has.
+    """
+
+    metrics: pd.DataFrame
+    metadata: pd.DataFrame
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        return cls(
+            make_frame(content["metrics"], CHANGE_COLUMNS),
+            make_frame(content["metadata"], METADATA_COLUMNS),
+            tuple(content["added"]),
+            tuple(content["removed"]),
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

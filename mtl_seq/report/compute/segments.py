@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import SchemaError
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums, percentiles, ratio
+from mtl_seq.report.compute.bootstrap import percentiles, ratio
+from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
 from mtl_seq.report.compute.metrics import EvaluationTarget
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 from mtl_seq.schema import Schema

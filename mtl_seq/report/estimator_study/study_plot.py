@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from mtl_seq.report.render.style import BAND, FAINT, GREY, INK
+
 __all__ = ["forest"]
 
-_INK, _GREY, _FAINT, _BAND = "#222222", "#6B6B6B", "#BBBBBB", "#F3F3F3"
 _RIGHT, _WRONG = "#0072B2", "#D55E00"
 _ROW, _MARGIN = 0.24, 1.9
 _CHANCE = 4
@@ -39,12 +40,12 @@ def forest(table: pd.DataFrame, metadata: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(5.2 + 3.6 * len(estimands), _MARGIN + _ROW * rows))
     panels = figure.subplots(1, len(estimands), sharey=True, squeeze=False)[0]
     for panel, estimand in zip(panels, estimands, strict=True):
-        own = table[table["estimand"] == estimand].reset_index(drop=True)
-        _panel(panel, own)
-        truth = float(own["truth"].iloc[0])
+        estimates = table[table["estimand"] == estimand].reset_index(drop=True)
+        _panel(panel, estimates)
+        truth = float(estimates["truth"].iloc[0])
         panel.set_title(f"{_TITLES.get(estimand, estimand)}: {truth:.4f}", loc="left", fontsize=10)
         if panel is panels[0]:
-            _name_rows(panel, own)
+            _name_rows(panel, estimates)
     figure.suptitle(
         f"Estimates of two means over all impressions, from {metadata['redraws']:,} logs of "
         f"{metadata['impressions']:,} impressions at a CTR of {metadata['CTR']:.1%}",
@@ -57,44 +58,44 @@ def forest(table: pd.DataFrame, metadata: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _panel(panel: Axes, own: pd.DataFrame) -> None:
-    place = np.arange(len(own))
-    truth = own["truth"].to_numpy()
-    bias, spread = own["bias"].to_numpy() / truth, 2 * own["sd"].to_numpy() / truth
-    biased = own["bias"].abs().to_numpy() > _CHANCE * own["mc_error"].to_numpy()
-    for group in _groups(own)[::2]:
-        panel.axhspan(group.start - 0.5, group.stop - 0.5, color=_BAND, zorder=0)
-    panel.axvline(0, color=_INK, lw=1, zorder=1)
+def _panel(panel: Axes, estimates: pd.DataFrame) -> None:
+    place = np.arange(len(estimates))
+    truth = estimates["truth"].to_numpy()
+    bias, spread = estimates["bias"].to_numpy() / truth, 2 * estimates["sd"].to_numpy() / truth
+    biased = estimates["bias"].abs().to_numpy() > _CHANCE * estimates["mc_error"].to_numpy()
+    for group in _groups(estimates)[::2]:
+        panel.axhspan(group.start - 0.5, group.stop - 0.5, color=BAND, zorder=0)
+    panel.axvline(0, color=INK, lw=1, zorder=1)
     for colour, marker, rows in ((_RIGHT, "o", ~biased), (_WRONG, "D", biased)):
         panel.hlines(
             place[rows], (bias - spread)[rows], (bias + spread)[rows], color=colour, lw=1.8
         )
         panel.plot(bias[rows], place[rows], ls="", marker=marker, ms=5, color=colour, zorder=3)
-    analytic = own["analytic_bias"].to_numpy() / truth
-    panel.plot(analytic, place, ls="", marker="|", ms=11, mew=1.2, color=_INK, zorder=4)
-    panel.set_ylim(len(own) - 0.5, -0.5)
+    analytic = estimates["analytic_bias"].to_numpy() / truth
+    panel.plot(analytic, place, ls="", marker="|", ms=11, mew=1.2, color=INK, zorder=4)
+    panel.set_ylim(len(estimates) - 0.5, -0.5)
     panel.xaxis.set_major_formatter(PercentFormatter(1.0))
     panel.set_xlabel("relative error of the estimate", fontsize=9)
-    panel.grid(axis="x", color=_FAINT, lw=0.5)
+    panel.grid(axis="x", color=FAINT, lw=0.5)
     panel.set_axisbelow(True)
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.tick_params(axis="y", length=0)
     panel.tick_params(axis="x", labelsize=9)
 
 
-def _name_rows(panel: Axes, own: pd.DataFrame) -> None:
+def _name_rows(panel: Axes, estimates: pd.DataFrame) -> None:
     """Three columns of text left of the panel; an estimator's name is written once."""
     panel.set_yticks([])
     place = 0.0
     for column in reversed(_HEADINGS):
         heading = _HEADINGS[column]
-        if not any(own[column]):
+        if not any(estimates[column]):
             continue
-        longest = max(len(name) for name in (*own[column], heading))
+        longest = max(len(name) for name in (*estimates[column], heading))
         place -= _GAP + _LETTER * longest
         _text(panel, -1.0, place, heading, "normal")
-        for row, name in enumerate(own[column]):
-            repeated = column == "estimator" and row > 0 and name == own[column][row - 1]
+        for row, name in enumerate(estimates[column]):
+            repeated = column == "estimator" and row > 0 and name == estimates[column][row - 1]
             if not repeated:
                 _text(panel, row, place, name, "bold" if column == "estimator" else "normal")
 
@@ -110,16 +111,18 @@ def _text(panel: Axes, row: float, place: float, text: str, weight: str) -> None
         fontsize=9,
         fontweight=weight,
         annotation_clip=False,
-        color=_INK if row >= 0 else _GREY,
+        color=INK if row >= 0 else GREY,
     )
 
 
-def _groups(own: pd.DataFrame) -> list[range]:
+def _groups(estimates: pd.DataFrame) -> list[range]:
     """Consecutive rows of one estimator."""
     starts = [
-        i for i, name in enumerate(own["estimator"]) if i == 0 or name != own["estimator"][i - 1]
+        i
+        for i, name in enumerate(estimates["estimator"])
+        if i == 0 or name != estimates["estimator"][i - 1]
     ]
-    return [range(a, b) for a, b in zip(starts, [*starts[1:], len(own)], strict=True)]
+    return [range(a, b) for a, b in zip(starts, [*starts[1:], len(estimates)], strict=True)]
 
 
 def _legend() -> list[Line2D]:
@@ -127,7 +130,7 @@ def _legend() -> list[Line2D]:
         Line2D(
             [], [], color=_RIGHT, marker="o", ms=5, lw=1.8, label="mean ± 2 sd; no significant bias"
         ),
-        Line2D([], [], color=_INK, marker="|", ms=11, ls="", label="bias by the formula"),
+        Line2D([], [], color=INK, marker="|", ms=11, ls="", label="bias by the formula"),
         Line2D(
             [],
             [],

@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from mtl_seq.report.compute.bootstrap import LEVEL
 from mtl_seq.report.compute.gap import GAP_CLOSED
-from mtl_seq.report.compute.metrics import LEVEL, Estimate, MetricKey
+from mtl_seq.report.compute.metrics import Estimate, MetricKey
 from mtl_seq.report.compute.result import TRUTH, ReportResult
 from mtl_seq.report.render.formatting import format_estimate, format_metric, format_percent
 from mtl_seq.report.render.plot_bias import Panel, decile_figure, interval_figure, save
-from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure, sensitivity_figure
+from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure
 from mtl_seq.report.render.plot_segments import segment_figure
+from mtl_seq.report.render.plot_sensitivity import sensitivity_figure
 from mtl_seq.report.render.style import WIDE, Layout, signed_percent
 
 __all__ = ["ReportFigure", "report_figures", "write_figures"]
@@ -263,10 +265,10 @@ def _sensitivity(report: ReportResult) -> ReportFigure:
         "sensitivity",
         "Mean CVR over all impressions by assumed odds ratio psi of click and potential "
         f"conversion, with pCTR and pCTCVR of {curve.base}; each model's mean pCVR is unbiased "
-        "where its line meets the curve. psi = 1: no hidden confounding. The band is psi from 1/2 "
-        "to 2.",
+        "where its line meets the curve. psi = 1: no hidden confounding. The bands are psi between "
+        "1/G and G, with G above them.",
         f"The mean CVR decreases in psi: {ranges}. Mean pCVR: {means}.",
-        lambda layout: sensitivity_figure(report, layout),
+        lambda layout: sensitivity_figure(curve, layout),
     )
 
 

@@ -1,6 +1,6 @@
 """Definitions of a report's columns and sections."""
 
-from mtl_seq.report.compute.metrics import LEVEL
+from mtl_seq.report.compute.bootstrap import LEVEL
 from mtl_seq.report.compute.result import CEILING, ReportResult
 
 __all__ = ["glossary"]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mtl_seq.report.compute.metrics import LEVEL, Estimate
+from mtl_seq.report.compute.bootstrap import LEVEL
+from mtl_seq.report.compute.metrics import Estimate
 from mtl_seq.report.compute.ranking_models import REASON
 from mtl_seq.report.compute.result import CEILING, ReportResult
 from mtl_seq.report.render.formatting import format_estimate, format_metric, format_percent

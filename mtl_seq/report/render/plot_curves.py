@@ -1,10 +1,9 @@
-"""Curves: reliability, propensities, and mean CVR by assumed odds ratio."""
+"""Reliability curves, and the propensities of clicks and non-clicks."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
-    FixedLocator,
     FuncFormatter,
     LogLocator,
     NullFormatter,
@@ -12,10 +11,9 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from mtl_seq.report.compute.result import TRUTH, ReportResult
+from mtl_seq.report.compute.result import ReportResult
 from mtl_seq.report.render.style import (
     ACCENT,
-    BAND,
     FAINT,
     GREY,
     INK,
@@ -29,11 +27,10 @@ from mtl_seq.report.render.style import (
     styles,
 )
 
-__all__ = ["overlap_figure", "reliability_figure", "sensitivity_figure"]
+__all__ = ["overlap_figure", "reliability_figure"]
 
 _TARGETS = {"pctr": "pCTR", "pcvr": "pCVR", "pctcvr": "pCTCVR"}
 _SPACES = {"all": "all impressions", "clicks": "clicks", "non-clicks": "non-clicks"}
-_RATIOS = (1 / 5, 1 / 3, 1 / 2, 1, 2, 3, 5)
 
 
 def reliability_figure(report: ReportResult, layout: Layout) -> Figure:
@@ -87,40 +84,6 @@ def overlap_figure(report: ReportResult, layout: Layout) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel(f"propensity P(click | x): {overlap.source}", fontsize=SIZE)
     axes.set_ylabel("share of the space", fontsize=SIZE)
-    legend(figure, axes, layout)
-    return figure
-
-
-def sensitivity_figure(report: ReportResult, layout: Layout) -> Figure:
-    """Mean CVR over all impressions by assumed odds ratio, with each model's mean pCVR."""
-    curve = report.sensitivity
-    assert curve is not None
-    extra = legend_height([*report.models, "mean CVR at this psi", "true mean CVR"], layout)
-    figure, axes = canvas(layout, 3.6 if layout is WIDE else 3.2 + extra)
-    axes.axvspan(0.5, 2, color=BAND, zorder=0)
-    axes.plot(curve.psi, curve.mean, color=INK, lw=2, label="mean CVR at this psi")
-    models = curve.models.set_index("model")
-    means = models["mean_pcvr"]
-    for style in styles(report.models):
-        axes.axhline(means[style.name], color=style.colour, lw=1.1)
-        psi = float(models.loc[style.name, "psi_unbiased"])
-        inside = curve.psi[0] <= psi <= curve.psi[-1]
-        axes.plot(
-            [psi if inside else np.nan], [means[style.name]], color=style.colour, lw=1.1,
-            marker=style.marker, ms=6, label=style.label,
-        )  # fmt: skip
-    if TRUTH in means.index:
-        axes.axhline(means[TRUTH], color=INK, lw=1.2, ls=":", label="true mean CVR")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(list(_RATIOS)))
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda v, _: f"1/{1 / v:.0f}" if v < 0.99 else f"{v:.0f}")
-    )
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(curve.psi[0], curve.psi[-1])
-    axes.set_xlabel("assumed odds ratio psi", fontsize=SIZE)
-    axes.set_ylabel("mean CVR or pCVR, all impressions", fontsize=SIZE)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
     legend(figure, axes, layout)
     return figure
 

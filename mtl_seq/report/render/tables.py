@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mtl_seq.report.compute.metrics import KEY_COLUMNS, LEVEL, Estimate, MetricKey
+from mtl_seq.report.compute.bootstrap import LEVEL
+from mtl_seq.report.compute.metrics import KEY_COLUMNS, Estimate, MetricKey
 from mtl_seq.report.compute.result import CEILING, TRUTH, ReportResult, metric_label
 from mtl_seq.report.compute.sensitivity import TOLERATED, Sensitivity
 from mtl_seq.report.render.formatting import format_interval, format_metric, format_percent

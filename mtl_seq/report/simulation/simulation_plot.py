@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from mtl_seq.report.render.style import FAINT, INK
 from mtl_seq.report.simulation.simulation_result import SimulationResult
 
 __all__ = ["simulation_figure"]
@@ -14,7 +15,7 @@ __all__ = ["simulation_figure"]
 FloatArray = NDArray[np.float64]
 
 # Okabe and Ito's colours: all, clicks, non-clicks or conversions.
-_BLUE, _ORANGE, _GREEN, _INK, _FAINT = "#0072B2", "#D55E00", "#009E73", "#222222", "#BBBBBB"
+_BLUE, _ORANGE, _GREEN = "#0072B2", "#D55E00", "#009E73"
 _MOST_BARS = 48
 _TOP = 0.97
 _MOST_USER_BARS = 14
@@ -28,7 +29,7 @@ def simulation_figure(summary: SimulationResult) -> Figure:
     panels = figure.subplots(2, 3)
     for panel in panels.flat:
         panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(axis="y", color=_FAINT, lw=0.5)
+        panel.grid(axis="y", color=FAINT, lw=0.5)
         panel.set_axisbelow(True)
     (histogram, overlap, deciles), (lorenz, users, table) = panels
     _histogram(histogram, summary)
@@ -49,9 +50,9 @@ def _histogram(axes: Axes, summary: SimulationResult) -> None:
     for value in quantiles:
         inside = np.clip(value, 1e-9, 1 - 1e-9)
         at = float(np.clip(np.log(inside) - np.log1p(-inside), middle[0], middle[-1]))
-        axes.axvline(at, color=_INK, lw=1, ls=":")
+        axes.axvline(at, color=INK, lw=1, ls=":")
     text = " / ".join(f"{value:.2g}" for value in quantiles)
-    axes.plot([], [], color=_INK, lw=1, ls=":", label=f"1% / median / 99%: {text}")
+    axes.plot([], [], color=INK, lw=1, ls=":", label=f"1% / median / 99%: {text}")
     _legend_above(axes)
     _logit_axis(axes, middle)
     axes.set_ylabel("share of all impressions")
@@ -103,7 +104,7 @@ def _lorenz(axes: Axes, summary: SimulationResult) -> None:
     for name, colour, style in styles:
         if summary.items[name].notna().all():
             axes.plot(summary.items.index, summary.items[name], color=colour, ls=style, label=name)
-    axes.plot([0, 1], [0, 1], color=_INK, lw=0.8, label="all items equal")
+    axes.plot([0, 1], [0, 1], color=INK, lw=0.8, label="all items equal")
     gini = summary.table.loc["Gini of items' impressions", "drawn"]
     axes.plot([], [], " ", label=f"Gini of impressions: {gini:.2f}")
     axes.set_xlabel("share of the items shown, least first")
@@ -196,6 +197,6 @@ def _wilson(rate: FloatArray, count: FloatArray, z: float = 1.645) -> tuple[Floa
 
 
 def _empty(axes: Axes, why: str) -> None:
-    axes.text(0.5, 0.5, why, ha="center", transform=axes.transAxes, color=_INK)
+    axes.text(0.5, 0.5, why, ha="center", transform=axes.transAxes, color=INK)
     axes.set_xticks([])
     axes.set_yticks([])

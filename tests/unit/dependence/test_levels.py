@@ -75,7 +75,7 @@ def test_levels_are_encoded_with_all_that_is_made_of_them():
     codec = Codec.fit(own, frame, target_encoding=20.0)
     levels = Levels.fit(own, frame)
     told = levels.encoded(codec, frame)
-    assert sorted(told) == sorted(levels.made(codec.spec))
+    assert sorted(told) == sorted(levels.encoded_names(codec.spec))
     row = frame[frame["position"] == 3].iloc[:1]
     features = codec.encode(row, labels=False).features
     for name, values in told.items():
@@ -111,14 +111,13 @@ def test_a_bag_has_no_levels():
         Levels.fit(own, frame)
 
 
-def shares(how, frame, own):
-    levels = Levels.fit(own, frame)
-    codec = Codec.fit(own, frame)
+def shares(config, frame, roles):
+    levels = Levels.fit(roles, frame)
+    codec = Codec.fit(roles, frame)
     features = codec.encode(frame, labels=False).features
-    told = [name for name in codec.spec.features if name not in levels.made(codec.spec)]
-    level = levels.codes(frame)
-    found = fit_shares(how, frame, features, level, len(levels), told, seed=0)
-    return found, found.of(frame, features)
+    names = [name for name in codec.spec.features if name not in levels.encoded_names(codec.spec)]
+    found = fit_shares(config, frame, features, levels.codes(frame), names, seed=0)
+    return found, found.predict(frame, features)
 
 
 def test_shares_of_a_policy_that_knows_the_user_are_estimated():
@@ -133,11 +132,11 @@ def test_shares_of_a_policy_that_knows_the_user_are_estimated():
     assert values[~low, 0].mean() == pytest.approx(0.2, abs=0.02)
 
 
-def test_where_nothing_foretells_the_level_the_shares_of_the_log_are_taken():
+def test_without_a_predictive_feature_the_marginal_shares_are_taken():
     frame = log()
     for how in (DependenceConfig(), DependenceConfig(policy=())):
         found, values = shares(how, frame, schema("position"))
-        assert found.source.startswith("the log's own shares, whatever x is")
+        assert found.source.startswith("the log's marginal shares")
         own = np.bincount(frame["position"])[1:] / len(frame)
         np.testing.assert_allclose(values, np.broadcast_to(own, values.shape))
 
@@ -177,4 +176,4 @@ def test_estimated_shares_survive_json():
     again.policy.load_state_dict(found.policy.state_dict())
     codec = Codec.fit(schema("position"), frame)
     features = codec.encode(frame, labels=False).features
-    np.testing.assert_array_equal(again.of(frame, features), values)
+    np.testing.assert_array_equal(again.predict(frame, features), values)

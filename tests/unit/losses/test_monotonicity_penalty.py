@@ -1,4 +1,4 @@
-"""The calibrator against its formula."""
+"""The monotonicity penalty against its formula."""
 
 import torch
 

@@ -32,7 +32,9 @@ def test_its_losses_are_those_of_the_paper(alpha):
     torch.testing.assert_close(losses["ctcvr"], cross[1], rtol=1e-12, atol=0)
     rise = (p[:, 1] - p[:, 0]).clamp_min(0)
     assert bool((rise > 0).any())
-    torch.testing.assert_close(losses["calibrator"], alpha * rise.mean(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        losses["monotonicity_penalty"], alpha * rise.mean(), rtol=1e-12, atol=0
+    )
 
 
 def test_the_price_does_not_grow_with_the_batch():
@@ -41,11 +43,13 @@ def test_the_price_does_not_grow_with_the_batch():
     twice = FunnelLabels(given.stages.repeat(2, 1))
     once = objective(compose_joints(models.CLICK_CONVERSION, logits, {}), given)
     again = objective(compose_joints(models.CLICK_CONVERSION, logits.repeat(2, 1), {}), twice)
-    torch.testing.assert_close(once["calibrator"], again["calibrator"], rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        once["monotonicity_penalty"], again["monotonicity_penalty"], rtol=1e-12, atol=0
+    )
 
 
 def test_alpha_is_that_of_the_paper():
-    assert models.aitm(SPEC, seed=0).objective.weights["calibrator"] == 0.6
+    assert models.aitm(SPEC, seed=0).objective.weights["monotonicity_penalty"] == 0.6
 
 
 def test_a_feature_hidden_from_the_conversion_reaches_pcvr_through_the_divisor_only():

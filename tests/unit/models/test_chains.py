@@ -38,7 +38,7 @@ TWO_STAGE_LOSSES = {
     "escm2_dr": ["ctr", "cvr", "ctcvr", "imputation"],
     "oracle": ["ctr", "cvr"],
     "dbmtl": ["ctr", "ctcvr"],
-    "aitm": ["ctr", "ctcvr", "calibrator"],
+    "aitm": ["ctr", "ctcvr", "monotonicity_penalty"],
 }
 
 

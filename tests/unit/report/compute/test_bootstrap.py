@@ -8,13 +8,14 @@ from sklearn.metrics import roc_auc_score
 
 from mtl_seq.functional import auc
 from mtl_seq.report.compute.bootstrap import (
+    LEVEL,
     RankedTarget,
     drawn_counts,
     group_sums,
     resampled_sums,
     resamples,
 )
-from mtl_seq.report.compute.metrics import LEVEL, EvaluationTarget, measure
+from mtl_seq.report.compute.metrics import EvaluationTarget, measure
 
 Z = 1.6448536  # the normal's 95% quantile, for an interval at 90%
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_seq.report.compute.bootstrap import resamples
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums, percentiles, ratio
+from mtl_seq.report.compute.bootstrap import percentiles, ratio, resamples
+from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
 
 ROWS, GROUPS, CELLS, REPLICATES = 300, 17, 4, 8
 RNG = np.random.default_rng(0)
