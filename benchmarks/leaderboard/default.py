@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = study.kept() if given.table else study.run(planned(given.seeds), given.workers)
     print(summarise(list(found.values())).to_string())
     if settings["rows"] == ROWS:
-        draw_bias(summarise(judged()), ROOT / "docs" / "default.png", ROWS)
+        draw_bias(summarise(judged()), ROOT / "docs" / "targeted.png", ROWS)
     return 0
 
 
