@@ -76,7 +76,7 @@ def test_selection_bias_is_the_covariance_of_propensity_and_cvr(ignorable):
         assert off(space * (r - expected)) <= K
 
 
-def test_given_x_the_click_says_nothing_more_where_nothing_is_hidden(ignorable):
+def test_without_a_confounder_click_and_conversion_are_independent_given_x(ignorable):
     _, _, truth = ignorable
     np.testing.assert_allclose(truth.pctcvr, truth.pctr * truth.pcvr, rtol=1e-12)
     np.testing.assert_array_equal(truth.pctr, truth.pctr_hidden)
@@ -134,7 +134,7 @@ def test_dr_needs_one_right_nuisance(ignorable, right_p, right_e):
         assert off(terms - expected) > K
 
 
-def test_snips_does_not_see_a_scale_that_ips_does(ignorable):
+def test_snips_is_invariant_to_a_scale_that_moves_ips(ignorable):
     o, _, truth = ignorable
     error = entropy(np.full(ROWS, 0.2), truth.potential)
 

@@ -137,7 +137,7 @@ def test_further_effects_are_uncorrelated_with_those_there_were():
 
 
 @pytest.mark.parametrize("id_effects", [0.0, 0.4, 1.0])
-def test_attributes_tell_the_stated_share_of_the_effects(id_effects):
+def test_attributes_explain_the_stated_share_of_the_effects(id_effects):
     """R^2 of effects on attributes: 1 - id_effects, but for what 20,000 entities blur."""
     rng = np.random.default_rng(1)
     result = draw_entities(20_000, (5, 5), 2, id_share=id_effects, exponent=0.0, rng=rng)
@@ -161,7 +161,7 @@ def test_attributes_and_tastes_can_be_had_in_any_number():
     assert simulator.schema.ids == ("user_id", *columns[:3], "item_id", "item_category")
 
 
-def test_without_id_effects_attributes_tell_everything():
+def test_without_id_effects_attributes_explain_everything():
     simulator = LogisticFunnel(users=300, items=200, id_effects=0.0, seed=0)
     log, truth = simulator.sample(50_000, np.random.default_rng(0))
     # The taste term is an inner product, so the pair of both attribute sets tells the logit.

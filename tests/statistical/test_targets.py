@@ -122,7 +122,7 @@ def test_rates_of_a_scenario_with_many_ids_are_met():
         ("cvr", {"curvature": -20.0, "cvr_over": "impressions"}),
     ],
 )
-def test_a_rate_that_slopes_do_not_allow_says_what_they_do(parameter, parameters):
+def test_an_unreachable_rate_names_the_range_that_slopes_allow(parameter, parameters):
     message = rf"`{parameter}` must lie in \[.*\] in this scenario, found 0.9999"
     with pytest.raises(ParameterError, match=message):
         LogisticFunnel(users=USERS, items=ITEMS, **parameters, **{parameter: 0.9999})

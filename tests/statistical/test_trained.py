@@ -18,7 +18,7 @@ def bias(report, model):
     return report.estimate(model, "pcvr", "all", "relative_bias")
 
 
-def test_where_nothing_is_hidden_nobody_is_far_off():
+def test_without_a_confounder_every_model_is_close():
     report = compared("dense", "multitask", "esmm", "escm2_ips", "oracle")
     for name in report.models:
         assert abs(bias(report, name).value) < 0.15, name

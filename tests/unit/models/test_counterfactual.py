@@ -111,7 +111,7 @@ def test_settings_of_single_models():
 
 
 @builders
-def test_stages_between_have_their_own_loss(build):
+def test_intermediate_stages_have_a_loss(build):
     chain = Funnel.chain("click", "cart", "conversion")
     objective = build(SPEC, funnel=chain, seed=0).objective
     assert objective.losses["cart"].stage == "cart"

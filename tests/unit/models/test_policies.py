@@ -49,7 +49,7 @@ def test_joint_learning_imputes_first_and_predicts_then(build):
 
 
 @pytest.mark.parametrize("build", DOUBLE)
-def test_double_learning_copies_what_sees_the_same(build):
+def test_double_learning_copies_between_towers_with_the_same_features(build):
     model = build(SPEC, seed=0)
     assert model.schedule.weight_copies == (("conversion", "imputation"),)
     own = model.network.embedding.own
@@ -65,7 +65,7 @@ def test_on_a_longer_funnel_there_is_no_one_tower_to_copy(build):
 
 
 @pytest.mark.parametrize("build", [models.dr_jl, models.sn_dr])
-def test_single_learning_sees_what_moved_the_click(build):
+def test_without_double_learning_the_imputation_sees_click_only_features(build):
     model = build(SPEC, seed=0)
     assert model.schedule.weight_copies == ()
     assert model.network.embedding.own["imputation"] == ("rank",)
@@ -76,7 +76,7 @@ def test_single_learning_sees_what_moved_the_click(build):
     [models.ips, models.snips, models.dr_jl, models.sn_dr, *DOUBLE],
     ids=lambda b: b.__name__,
 )
-def test_methods_of_their_own_share_nothing(build):
+def test_separate_methods_share_nothing(build):
     net = build(SPEC, bottom=nn.SharedBottom, seed=0).network
     assert isinstance(net.embedding, nn.TowerEmbeddings)
     assert isinstance(net.bottom, nn.SingleTask)

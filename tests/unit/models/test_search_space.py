@@ -75,7 +75,7 @@ def test_what_a_partial_has_set_is_not_searched():
     assert applied(build, {}) is build
 
 
-def test_an_argument_nobody_has_is_refused():
+def test_an_unknown_argument_is_refused():
     with pytest.raises(CompositionError, match="esmm has no argument 'cvr_weight'"):
         applied(models.esmm, {"cvr_weight": 1.0})
     with pytest.raises(CompositionError, match=r"esmm has no argument 'seed\.x'"):

@@ -135,7 +135,7 @@ def test_only_the_shift_is_new(fitted, plain):
     assert abs(fitted.calibration_.intercept) > 1e-4
 
 
-def test_an_estimators_own_calibration_comes_first():
+def test_the_calibration_of_the_estimator_comes_first():
     one = estimator(calibrate=CalibrationConfig("isotonic")).fit(LOG)
     assert (one.calibration_.method, one.calibration_.on) == ("isotonic", "validation")
 

@@ -129,6 +129,6 @@ def test_a_joint_is_left_where_a_rate_before_it_is_absent():
     torch.testing.assert_close(result, torch.tensor([0.1, 0.5, 0.5, 0.5]), rtol=1e-5, atol=0)
 
 
-def test_it_says_that_its_logits_are_joints():
+def test_its_logits_are_declared_as_joints():
     assert AITM.conditional is False
     assert AITM.compose is compose_joints

@@ -186,7 +186,7 @@ def test_a_network_shows_its_gates_by_tower():
         alone.gates(features)
 
 
-def test_towers_of_their_own_show_the_gates_of_their_own_experts():
+def test_separate_bottoms_return_the_gates_of_their_experts():
     built = nn.SingleTask(F, T, bottom=partial(nn.MMoE, experts=3))
     inputs = torch.randn((ROWS, T, F), generator=torch.Generator().manual_seed(2))
     gates = built.gates(inputs)

@@ -44,7 +44,7 @@ def logits(net):
 
 
 @pytest.mark.parametrize("bottom", [nn.SharedBottom, nn.MMoE, nn.PLE])
-def test_the_target_says_what_the_source_says_and_nobody_else_changes(bottom):
+def test_the_target_agrees_with_the_source_and_no_other_tower_changes(bottom):
     net = network(bottom=bottom)
     click, conversion, imputation = logits(net)
     assert not torch.allclose(imputation, conversion)

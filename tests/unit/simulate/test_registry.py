@@ -100,7 +100,7 @@ def test_the_line_at_fault_is_named(tmp_path, body, line, message):
         ("version = 1\nsummary = 'x'\nparameters = 3", "line 3: `parameters` must be a table"),
     ],
 )
-def test_a_file_of_another_form_says_so(tmp_path, text, message):
+def test_an_invalid_file_is_refused_with_the_line(tmp_path, text, message):
     with pytest.raises(SimulationError, match=message):
         scenario(written(tmp_path, text))
 

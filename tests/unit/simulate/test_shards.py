@@ -364,7 +364,7 @@ class Unnamed:
         self.sample, self.schema = simulator.sample, simulator.schema
 
 
-def test_a_scenario_without_parameters_is_known_by_what_it_draws(simulator, tmp_path):
+def test_a_simulator_without_parameters_is_identified_by_its_draws(simulator, tmp_path):
     write(Unnamed(simulator), tmp_path)
     assert write(Unnamed(simulator), tmp_path).made == 0
     with pytest.raises(ArtifactError, match="draws other rows than the one written there"):
@@ -420,7 +420,7 @@ class WithRowId(Unnamed):
         self.simulator, self.schema = simulator, simulator.schema
 
 
-def test_a_log_with_a_row_id_of_its_own_is_refused(simulator, tmp_path):
+def test_a_log_that_has_a_row_id_is_refused(simulator, tmp_path):
     with pytest.raises(SimulationError, match="no column 'row_id'"):
         write(WithRowId(simulator), tmp_path)
 

@@ -76,7 +76,7 @@ def test_a_gpu_takes_the_fused_form():
     assert form_of(experts((256, 128)), There()) is run_fused
 
 
-def test_experts_of_ones_own_are_called():
+def test_user_defined_experts_are_called():
     class Own(torch.nn.Linear):
         def forward(self, x):
             return super().forward(x).sin()
@@ -96,7 +96,7 @@ def test_experts_of_ones_own_are_called():
     ],
     ids=["MMoE", "OMoE", "PLE"],
 )
-def test_bottoms_say_the_same_of_many_rows_at_once_and_of_few_at_a_time(bottom):
+def test_bottoms_agree_on_large_and_small_batches(bottom):
     built = bottom(WIDTH, 2)
     x = inputs()
     parts = torch.cat([built(part) for part in x.split(500)])
@@ -113,7 +113,7 @@ def test_a_gates_shares_are_the_same_along_rows(monkeypatch):
     torch.testing.assert_close(fast.sum(2), torch.ones(ROWS, 2))
 
 
-def test_towers_of_one_input_say_the_same_side_by_side():
+def test_batched_towers_agree_with_a_loop():
     head = nn.ParallelHead(Funnel.chain("click", "conversion"), WIDTH, {}, hidden=(16, 8))
     x = inputs()
     assert form_of([tower.stack for tower in head.towers], x) is run_wide

@@ -78,7 +78,7 @@ def test_a_tower_keeps_one_row_a_vector():
 
 @pytest.mark.parametrize("hidden", [(), (8, 3)])
 @pytest.mark.parametrize("rate", [1e-6, 0.04, 0.5, 0.97])
-def test_a_tower_told_a_rate_starts_there_on_a_zero_input(rate, hidden):
+def test_a_tower_starts_at_its_rate_on_a_zero_input(rate, hidden):
     tower, nothing = Tower(3, hidden).double(), torch.zeros(1, 3).double()
     assert tower(nothing).sigmoid().tolist() == [0.5]
     tower.start_at(rate)

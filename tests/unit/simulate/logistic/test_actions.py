@@ -81,7 +81,7 @@ def test_the_score_of_an_action_has_the_stated_correlation():
     assert cart.std() == pytest.approx(1, rel=0.02)
 
 
-def test_a_rate_that_the_actions_do_not_allow_says_what_they_do():
+def test_an_unreachable_rate_names_the_range_that_actions_allow():
     with pytest.raises(
         ParameterError, match=r"`cvr` can be at most 0\.1 in this scenario, found 0\.3"
     ):
