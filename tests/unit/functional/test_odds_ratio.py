@@ -43,12 +43,12 @@ def test_the_mnar_simulator_is_such_a_scenario():
 
 
 def test_odds_ratio_one_gives_the_cvr_on_clicks():
-    click, both, _ = scenario(2.0)
+    click, both, _ = odds_ratio_scenario(2.0)
     np.testing.assert_allclose(odds_ratio_cvr(click, both, 1.0), both / click, rtol=1e-12)
 
 
 def test_the_limits_are_the_worst_case():
-    click, both, _ = scenario(2.0)
+    click, both, _ = odds_ratio_scenario(2.0)
     low, high = worst_case_bounds(click, both)
     np.testing.assert_allclose(low, both, rtol=0, atol=0)
     np.testing.assert_allclose(high, both + (1 - click), rtol=0, atol=0)
