@@ -7,7 +7,8 @@ nothing is wrong, one whose CVR tower, one whose CTR tower does not see what dri
 with a hidden confounder, one in which clicks depend on the conversion that would follow, one with
 little overlap. A cell is a method in a scenario under a seed; all methods of a seed see the same
 rows, under the estimator's defaults and the one checkpoint rule. Cells are kept one at a time, so
-that an interrupted run resumes. docs/bias_by_scenario.png is drawn at the end; `--table` fits nothing.
+that an interrupted run resumes. docs/bias_by_scenario.png is drawn at the end; `--table` fits
+nothing.
 """
 
 import sys
