@@ -132,7 +132,7 @@ def test_an_unfinished_fit_is_not_lost_by_accident(tmp_path):
     kept = Checkpoints(tmp_path / "kept", steps=2)
     with pytest.raises(Gone):
         estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
-    with pytest.raises(ArtifactError, match="holds an unfinished fit: go on with it"):
+    with pytest.raises(ArtifactError, match="holds an unfinished fit: resume it"):
         estimator().fit(LOG, checkpoints=kept)
 
 
