@@ -9,13 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError
+from mtl_seq.records import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["gate_summary", "gate_warnings", "plot_gates"]
-
-FloatArray = NDArray[np.float64]
 
 _ALL = "all"
 _DEAD, _ALONE = 0.01, 0.95

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from mtl_seq.records import FloatArray
+
 __all__ = [
     *("LEVEL", "RankedTarget", "drawn_counts", "group_sums", "percentiles", "ratio"),
     *("resampled_sums", "resamples"),
 ]
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LEVEL = 0.9

@@ -1,13 +1,13 @@
 """Paired differences between models, and rank disagreements between spaces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import permutations
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.bootstrap import percentiles
 from mtl_seq.report.compute.metrics import (
     KEY_COLUMNS,
@@ -16,14 +16,12 @@ from mtl_seq.report.compute.metrics import (
     Measurements,
     MetricKey,
 )
-from mtl_seq.report.compute.serialise import TEXT, array_from_json, make_frame
+from mtl_seq.report.compute.serialise import TEXT, make_frame
 
 __all__ = [
     *("DIFFERENCE_COLUMNS", "Lead", "RankDisagreement"),
     *("differences", "lead", "rank_disagreements"),
 ]
-
-FloatArray = NDArray[np.float64]
 
 DIFFERENCE_COLUMNS = {"model": TEXT, "control": TEXT, **METRIC_COLUMNS}
 
@@ -45,12 +43,6 @@ class RankDisagreement(NamedTuple):
     lead_on_clicks: Estimate
     lead_on_all: Estimate
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        leads = (_estimate(content[key]) for key in ("lead_on_clicks", "lead_on_all"))
-        return cls(content["clicked"], content["entire"], *leads)
-
 
 class Lead(NamedTuple):
     """The model with the least log loss, and the next one.
@@ -64,11 +56,6 @@ class Lead(NamedTuple):
     first: str
     second: str
     lead: Estimate
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        return cls(content["first"], content["second"], _estimate(content["lead"]))
 
 
 def differences(measured: Measurements, models: Sequence[str], control: str) -> pd.DataFrame:
@@ -147,7 +134,3 @@ def _difference(one: tuple[float, FloatArray], other: tuple[float, FloatArray]) 
 def _reason(pair: Sequence[tuple[float, FloatArray]]) -> str | None:
     defined = np.isfinite(pair[0][0] - pair[1][0])
     return None if defined else "undefined for one of the two"
-
-
-def _estimate(content: Mapping[str, float | None]) -> Estimate:
-    return Estimate(*array_from_json([content[key] for key in Estimate._fields]).tolist())

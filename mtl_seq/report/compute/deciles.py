@@ -1,19 +1,16 @@
 """Relative bias of predicted CVR by decile of the propensity."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.report.compute.bootstrap import percentiles, ratio
 from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
-from mtl_seq.report.compute.serialise import array_from_json
 
 __all__ = ["DecileBias", "deciles", "equal_mass"]
-
-FloatArray = NDArray[np.float64]
 
 _DECILES = 10
 
@@ -32,15 +29,6 @@ class DecileBias(NamedTuple):
     relative_bias: dict[str, FloatArray]
     low: dict[str, FloatArray]
     high: dict[str, FloatArray]
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        by_model = (
-            {name: array_from_json(values) for name, values in content[key].items()}
-            for key in ("relative_bias", "low", "high")
-        )
-        return cls(array_from_json(content["propensity"]), *by_model)
 
 
 def deciles(

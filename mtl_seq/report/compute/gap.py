@@ -5,15 +5,13 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.bootstrap import percentiles, ratio
 from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Measurements, MetricKey
 from mtl_seq.report.compute.serialise import make_frame
 
 __all__ = ["GAP_CLOSED", "gap_closed", "gap_replicates", "gap_rows"]
-
-FloatArray = NDArray[np.float64]
 
 GAP_CLOSED: MetricKey = ("pcvr", "all", "gap_closed")
 _LOSS: MetricKey = ("pcvr", "all", "log_loss")

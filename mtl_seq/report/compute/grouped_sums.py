@@ -4,14 +4,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mtl_seq.report.compute.bootstrap import resamples
+from mtl_seq.records import FloatArray
+from mtl_seq.report.compute.bootstrap import IntArray, resamples
 
 __all__ = ["CellSums", "Sampling", "cell_sums"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class Sampling(NamedTuple):

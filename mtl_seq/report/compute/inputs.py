@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_null_ece
-from mtl_seq.records import Scores
+from mtl_seq.records import FloatArray, Scores
 from mtl_seq.report.compute.alignment import Columns, Source, checkpoint_rules
 from mtl_seq.report.compute.bootstrap import LEVEL
 from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, differences
@@ -31,8 +31,6 @@ from mtl_seq.report.compute.serialise import make_frame
 from mtl_seq.schema import Schema
 
 __all__ = ["Inputs", "ReportSettings", "observable_only"]
-
-FloatArray = NDArray[np.float64]
 
 _OBSERVABLE = ("auc", "log_loss", "pcoc", "relative_bias", "ece", "absolute_relative_bias")
 """Metrics that labels give without bias; a distance to drawn labels is none to a probability."""

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from mtl_seq.data.validate.checks import check_labels, check_row_values
 from mtl_seq.errors import DataError, SchemaError, rows_text
+from mtl_seq.records import FloatArray
 from mtl_seq.schema import Schema
 
 __all__ = [
     *("choose_control", "logged_propensity", "random_rows", "read_labels", "user_codes"),
     "versions",
 ]
-
-FloatArray = NDArray[np.float64]
 
 CONTROL = "multitask"
 """Default control: several tasks, CVR masked to clicks."""

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_calibration_error
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.bootstrap import (
     RankedTarget,
     drawn_counts,
@@ -23,8 +24,6 @@ __all__ = [
     *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
     *("Measurements", "MetricKey", "Replicates", "measure"),
 ]
-
-FloatArray = NDArray[np.float64]
 
 MetricKey = tuple[str, str, str]
 """Quantity, space and metric; with a model they name one value."""

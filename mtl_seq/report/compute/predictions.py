@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError, rows_text
-from mtl_seq.records import Scores
+from mtl_seq.records import FloatArray, Scores
 from mtl_seq.report.compute.alignment import (
     QUANTITIES,
     Columns,
@@ -18,8 +18,6 @@ from mtl_seq.report.compute.alignment import (
 )
 
 __all__ = ["check_scores"]
-
-FloatArray = NDArray[np.float64]
 
 _MANY = 0.2
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from mtl_seq.functional import calibration_bins
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.metrics import EvaluationTarget
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 
@@ -23,7 +22,7 @@ _BINS = 10
 
 
 def reliability(
-    predictions: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    predictions: Mapping[str, Mapping[str, FloatArray]],
     targets: Sequence[EvaluationTarget],
 ) -> pd.DataFrame:
     """Mean prediction and mean target within tenths of each model's own predictions.

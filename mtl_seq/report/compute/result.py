@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ from mtl_seq.report.compute.reliability import RELIABILITY_COLUMNS
 from mtl_seq.report.compute.segments import SEGMENT_COLUMNS
 from mtl_seq.report.compute.selection import Selection
 from mtl_seq.report.compute.sensitivity import Sensitivity
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame, to_json
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, from_json, to_json
 
 __all__ = [
     *("CEILING", "CHANGE_COLUMNS", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH", "TRUTH_METRICS"),
@@ -100,20 +100,10 @@ class Changes(NamedTuple):
         removed: Models that only the older report has.
     """
 
-    metrics: pd.DataFrame
-    metadata: pd.DataFrame
+    metrics: Annotated[pd.DataFrame, CHANGE_COLUMNS]
+    metadata: Annotated[pd.DataFrame, METADATA_COLUMNS]
     added: tuple[str, ...]
     removed: tuple[str, ...]
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        return cls(
-            make_frame(content["metrics"], CHANGE_COLUMNS),
-            make_frame(content["metadata"], METADATA_COLUMNS),
-            tuple(content["added"]),
-            tuple(content["removed"]),
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -144,12 +134,12 @@ class ReportResult:
     """
 
     title: str
-    metrics: pd.DataFrame
+    metrics: Annotated[pd.DataFrame, METRIC_COLUMNS]
     models: tuple[str, ...]
     metadata: Mapping[str, Any]
-    differences: pd.DataFrame
-    reliability: pd.DataFrame
-    segments: pd.DataFrame
+    differences: Annotated[pd.DataFrame, DIFFERENCE_COLUMNS]
+    reliability: Annotated[pd.DataFrame, RELIABILITY_COLUMNS]
+    segments: Annotated[pd.DataFrame, SEGMENT_COLUMNS]
     control: str | None = None
     oracle: str | None = None
     deciles: DecileBias | None = None
@@ -157,7 +147,7 @@ class ReportResult:
     lead: Lead | None = None
     overlap: Overlap | None = None
     sensitivity: Sensitivity | None = None
-    random: pd.DataFrame | None = None
+    random: Annotated[pd.DataFrame | None, {"slice": TEXT, **METRIC_COLUMNS}] = None
     selection: Selection | None = None
     changes: Changes | None = None
 
@@ -227,22 +217,8 @@ class ReportResult:
         Raises:
             ArtifactError: The file is not a report in a format that this version reads.
         """
-        content = read_json(path, kind=_KIND, version=_VERSION)
-        values = {field.name: content[field.name] for field in fields(cls)}
-        frames = {"metrics": METRIC_COLUMNS, "differences": DIFFERENCE_COLUMNS}
-        frames |= {"reliability": RELIABILITY_COLUMNS, "segments": SEGMENT_COLUMNS}
-        frames |= {"random": {"slice": TEXT, **METRIC_COLUMNS}}
-        parts: dict[str, Any] = {"deciles": DecileBias, "lead": Lead, "overlap": Overlap}
-        parts |= {"sensitivity": Sensitivity, "selection": Selection, "changes": Changes}
-        for name, columns in frames.items():
-            if values[name] is not None:
-                values[name] = make_frame(values[name], columns)
-        for name, part in parts.items():
-            if values[name] is not None:
-                values[name] = part.from_dict(values[name])
-        pairs = values["rank_disagreements"]
-        values["rank_disagreements"] = tuple(RankDisagreement.from_dict(pair) for pair in pairs)
-        return cls(**values | {"models": tuple(values["models"])})
+        report: Self = from_json(cls, read_json(path, kind=_KIND, version=_VERSION))
+        return report
 
 
 def _look_up(table: pd.DataFrame, model: str, key: MetricKey) -> Estimate:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import SchemaError
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.bootstrap import percentiles, ratio
 from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
 from mtl_seq.report.compute.metrics import EvaluationTarget
@@ -15,8 +16,6 @@ from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 from mtl_seq.schema import Schema
 
 __all__ = ["SEGMENT_COLUMNS", "Segmentation", "segment_table", "segmentation"]
-
-FloatArray = NDArray[np.float64]
 
 SEGMENT_COLUMNS = {
     **dict.fromkeys(("by", "segment", "model", "quantity", "space"), TEXT),

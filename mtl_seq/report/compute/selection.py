@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mtl_seq.errors import ArtifactError
 from mtl_seq.functional import mean_odds_ratio_cvr
 from mtl_seq.records import Scores, SelectionTest
 from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
+from mtl_seq.report.compute.serialise import from_json
 
 __all__ = [
     *("QUANTILE", "Selection", "read_selection_test", "selection_under"),
@@ -40,13 +41,6 @@ class Selection(NamedTuple):
     low: float
     high: float
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        mean = math.nan if content["mean"] is None else content["mean"]
-        test = selection_test_from_dict(content["test"])
-        return cls(test, mean, content["low"], content["high"])
-
 
 def selection_under(test: SelectionTest, scores: Scores) -> Selection:
     """Mean CVR under a test, from pCTR and pCTCVR of a model.
@@ -73,13 +67,9 @@ def selection_test_from_dict(content: Mapping[str, Any]) -> SelectionTest:
     Raises:
         ArtifactError: Something else.
     """
-    fields: dict[str, Any] = {
-        name: math.nan if content[name] is None else content[name]
-        for name in SelectionTest._fields
-        if name in content
-    }
     try:
-        return SelectionTest(**fields)
+        test: SelectionTest = from_json(SelectionTest, content)
+        return test
     except TypeError as error:
         raise ArtifactError(
             f"a selection test must hold {SelectionTest._fields}, found {sorted(content)}: write "

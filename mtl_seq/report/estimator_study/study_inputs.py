@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError, rows_text
+from mtl_seq.records import FloatArray
 
 __all__ = ["StudyInputs", "check_inputs", "usual_imputations", "usual_propensities"]
-
-FloatArray = NDArray[np.float64]
 
 _TILT = 0.7
 _ROUNDING = 1e-6

@@ -5,15 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.schema import Schema
 
 __all__ = ["EDGES", "SimulationSums", "sum_chunks"]
-
-FloatArray = NDArray[np.float64]
 
 EDGES: FloatArray = np.linspace(-16, 16, 2049)
 """Edges of the steps of the propensity's logit: 1/64 each."""

@@ -5,14 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.report.render.style import FAINT, INK
 from mtl_seq.report.simulation.simulation_result import SimulationResult
 
 __all__ = ["simulation_figure"]
-
-FloatArray = NDArray[np.float64]
 
 # Okabe and Ito's colours: all, clicks, non-clicks or conversions.
 _BLUE, _ORANGE, _GREEN = "#0072B2", "#D55E00", "#009E73"

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.report.simulation.accumulate import EDGES, SimulationSums
 from mtl_seq.schema import Schema
 
 __all__ = ["decile_table", "gini", "lorenz_table", "main_table", "propensity_table"]
-
-FloatArray = NDArray[np.float64]
 
 _CURVE = np.linspace(0, 1, 201)
 _NAN, _TINY = float("nan"), 1e-300
