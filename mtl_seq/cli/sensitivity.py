@@ -89,7 +89,7 @@ def sensitivity(
 
 def _plot(curve: Sensitivity, out: Path) -> None:
     from mtl_seq.report.render.plot_bias import save
-    from mtl_seq.report.render.plot_sensitivity import sensitivity_figure
+    from mtl_seq.report.render.plot_curves import sensitivity_figure
 
     title = f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base}"
     save(sensitivity_figure(curve, title=title), out)

@@ -24,19 +24,7 @@ Columns: TypeAlias = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 
 
 def column_names(columns: Columns | None, models: list[str]) -> dict[str, dict[str, str]]:
-    """By model, the column of each quantity.
-
-    Args:
-        columns: By quantity the column of every model, ``{"pcvr": "my_cvr"}``, or such a mapping by
-            model, ``{"lightgbm": {"pcvr": "my_cvr"}}``; by default the name of the quantity.
-        models: The models.
-
-    Returns:
-        For each model all three quantities.
-
-    Raises:
-        DataError: An unknown quantity or model.
-    """
+    """By model, the column of all three quantities; `columns` as documented at `BiasReport`."""
     mapping = dict(columns or {})
     nested = any(isinstance(value, Mapping) for value in mapping.values())
     names = {name: {quantity: quantity for quantity in QUANTITIES} for name in models}
@@ -61,12 +49,7 @@ def column_names(columns: Columns | None, models: list[str]) -> dict[str, dict[s
 
 
 def prediction_frame(name: str, source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Frame of one model's predictions; one of pCVR and pCTCVR may be absent.
-
-    Raises:
-        DataError: Not a frame, a truth, or absent columns.
-        ArtifactError: A path that is not a parquet file.
-    """
+    """One model's predictions as a checked frame; one of pCVR and pCTCVR may be absent."""
     if not isinstance(source, pd.DataFrame | str | Path):
         raise DataError(
             f"predictions of {name!r} must be a DataFrame with columns {QUANTITIES}, or the path "
@@ -93,14 +76,7 @@ def align_rows(
 ) -> NDArray[np.int64]:
     """Row of the predictions for each row of the log, ``(N,)``.
 
-    Args:
-        name: The model.
-        frame: Its predictions.
-        log: The rows that were predicted.
-        row_id: Column of both that identifies a row; by default the index does, in the log's order.
-
-    Raises:
-        DataError: Duplicate ids, missing rows, or rows that are not in the log.
+    By `row_id`, a column of both, in any order; without it by the index, in the log's order.
     """
     if row_id is not None:
         for what, table in (("the log", log), (f"predictions of {name!r}", frame)):

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.records import FloatArray, FunnelTruth
-from mtl_seq.report.compute.bootstrap import percentiles, ratio
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
+from mtl_seq.report.compute.bootstrap import Sampling, cell_sums, percentiles, ratio
 
 __all__ = ["DecileBias", "deciles", "equal_mass"]
 
@@ -36,13 +35,8 @@ def deciles(
 ) -> DecileBias:
     """Relative bias of predicted CVR within deciles of the true propensity, on all impressions.
 
-    Args:
-        pcvr: By model, ``(N,)`` predictions.
-        truth: The truth of the same rows.
-        sampling: How the intervals are drawn; by default there are none.
-
-    Returns:
-        The deciles; propensities that tie at a cut share one, so there may be fewer than ten.
+    Propensities that tie at a cut share a decile, so there may be fewer than ten. By default there
+    are no intervals.
     """
     cell = equal_mass(truth.pctr, _DECILES)
     sampling = sampling or Sampling(np.zeros(len(cell), dtype=np.int64), 0, 0)

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from mtl_seq.functional import expected_null_ece
 from mtl_seq.records import FloatArray, Scores
 from mtl_seq.report.compute.alignment import Columns, Source, checkpoint_rules
-from mtl_seq.report.compute.bootstrap import LEVEL
+from mtl_seq.report.compute.bootstrap import LEVEL, Sampling
 from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, differences
-from mtl_seq.report.compute.grouped_sums import Sampling
 from mtl_seq.report.compute.log import choose_control, read_labels, user_codes, versions
-from mtl_seq.report.compute.metrics import (
-    METRIC_COLUMNS,
-    EvaluationTarget,
-    Measurements,
-    measure,
-)
+from mtl_seq.report.compute.metrics import METRIC_COLUMNS, EvaluationTarget, Measurements, measure
 from mtl_seq.report.compute.overlap import Overlap, overlap
 from mtl_seq.report.compute.predictions import check_scores
 from mtl_seq.report.compute.ranking_models import as_predictions
@@ -87,20 +81,7 @@ class Inputs:
         naive: str,
         reserved: Sequence[str] = (),
     ) -> Self:
-        """Validate a log and predictions.
-
-        Args:
-            scores: Predictions by model.
-            log: The impressions.
-            settings: The report's settings.
-            naive: The control where there is no other.
-            reserved: Names that no model may have.
-
-        Raises:
-            DataError: Predictions outside [0, 1] or of other rows, or labels that contradict the
-                funnel.
-            SchemaError: An absent column of the log.
-        """
+        """Validate a log and predictions; `naive` is the control where there is no other."""
         schema = settings.schema
         labels = read_labels(schema, log)
         scores, rankers = as_predictions(scores)

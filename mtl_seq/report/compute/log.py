@@ -24,12 +24,7 @@ CONTROL = "multitask"
 
 
 def read_labels(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Validated click and conversion of each row; features may be absent.
-
-    Raises:
-        SchemaError: An absent label column.
-        DataError: No rows, or labels that contradict the funnel.
-    """
+    """Validated click and conversion of each row; features may be absent."""
     absent = [column for column in schema.labels.values() if column not in log.columns]
     if absent:
         raise SchemaError(
@@ -51,11 +46,7 @@ def user_codes(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def logged_propensity(schema: Schema, log: pd.DataFrame) -> dict[str, FloatArray]:
-    """The logged propensity by its name; empty where the log has none.
-
-    Raises:
-        DataError: A propensity outside (0, 1].
-    """
+    """The logged propensity, in (0, 1], by its name; empty where the log has none."""
     if schema.propensity is None or schema.propensity not in log.columns:
         return {}
     check_row_values(replace(schema, weight=None), log)
@@ -63,12 +54,7 @@ def logged_propensity(schema: Schema, log: pd.DataFrame) -> dict[str, FloatArray
 
 
 def random_rows(log: pd.DataFrame, column: str) -> NDArray[np.bool_]:
-    """Rows that the log marks as shown at random.
-
-    Raises:
-        SchemaError: No such column.
-        DataError: A mark other than 0 and 1, or a mark that all rows or no rows have.
-    """
+    """Rows that the log marks as shown at random: some rows, but not all."""
     if column not in log.columns:
         raise SchemaError(
             f"`random` must name a column of the log, found {column!r}: {list(log.columns)}"
@@ -87,11 +73,7 @@ def random_rows(log: pd.DataFrame, column: str) -> NDArray[np.bool_]:
 
 
 def choose_control(control: str | None, models: Collection[str], naive: str) -> str | None:
-    """The model that the others are compared with: as named, or multitask, or the naive one.
-
-    Raises:
-        DataError: A control that is not among the models.
-    """
+    """The model that the others are compared with: as named, or multitask, or the naive one."""
     if control is not None and control not in models:
         raise DataError(f"`control` must be one of the models {list(models)}, found {control!r}")
     return control or next((name for name in (CONTROL, naive) if name in models), None)

@@ -22,11 +22,14 @@ from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
 
 __all__ = [
     *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
-    *("Measurements", "MetricKey", "Replicates", "measure"),
+    *("Measurements", "MetricKey", "Predictions", "Replicates", "measure"),
 ]
 
 MetricKey = tuple[str, str, str]
 """Quantity, space and metric; with a model they name one value."""
+
+Predictions = Mapping[str, Mapping[str, FloatArray]]
+"""By model and quantity, ``(N,)`` probabilities."""
 
 Replicates = Mapping[tuple[str, str, str, str], FloatArray]
 """By model, quantity, space and metric, ``(R,)`` resampled values, paired over models."""
@@ -99,24 +102,16 @@ class Measurements(NamedTuple):
 
 
 def measure(
-    predictions: Mapping[str, Mapping[str, FloatArray]],
+    predictions: Predictions,
     targets: Sequence[EvaluationTarget],
     group: NDArray[np.int64],
     *,
     replicates: int,
     seed: int,
 ) -> Measurements:
-    """Compute every metric of every model on every target, with intervals.
+    """Compute every metric of every model on every target, with intervals at `LEVEL`.
 
-    Args:
-        predictions: Model -> quantity -> ``(N,)`` probabilities.
-        targets: What they are evaluated against.
-        group: ``(N,)`` codes of the user, from 0.
-        replicates: Number of resamples of the users.
-        seed: Seed of the resamples.
-
-    Returns:
-        The values, with percentile intervals at `bootstrap.LEVEL`.
+    `group` holds the ``(N,)`` codes of the users, from 0, who are resampled.
     """
     groups = int(group.max()) + 1
     counts = drawn_counts(groups, replicates, seed)

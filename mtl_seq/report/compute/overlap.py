@@ -7,11 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtl_seq.functional import (
-    effective_sample_size,
-    inverse_propensity,
-    largest_weight_share,
-)
+from mtl_seq.functional import effective_sample_size, inverse_propensity, largest_weight_share
 from mtl_seq.losses import PropensityPolicy
 from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
@@ -56,13 +52,8 @@ class Overlap(NamedTuple):
 def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: str) -> Overlap:
     """Compute the overlap of clicks and non-clicks.
 
-    Args:
-        propensities: By name (a model, the truth, the log), ``(N,)`` P(click | x).
-        click: ``(N,)`` clicks, 0 or 1.
-        source: The one that the histogram shows.
-
-    Returns:
-        The overlap; without clicks the weight diagnostics are NaN, with the reason.
+    Propensities are P(click | x) by name (a model, the truth, the log); the histogram shows that of
+    `source`. Without clicks the weight diagnostics are NaN, with the reason.
     """
     shown = np.maximum(propensities[source], LEAST_PROPENSITY)
     low, high = shown.min(), shown.max()

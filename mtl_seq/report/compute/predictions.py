@@ -32,22 +32,8 @@ def check_scores(
 ) -> dict[str, Scores]:
     """Validated predictions by model as arrays, in the order of the log.
 
-    Args:
-        scores: By model, a frame or the path of a parquet file with columns ``pctr``, ``pcvr`` and
-            ``pctcvr``. One of the latter two may be absent: pCTCVR = pCTR x pCVR.
-        log: The rows that were predicted.
-        reserved: Names that no model may have.
-        columns: Where the columns have other names: by quantity, or by model and quantity.
-        row_id: Column of the log and of the predictions that identifies a row; by default the
-            index does.
-
-    Returns:
-        The arrays.
-
-    Raises:
-        DataError: No model, a reserved name, missing columns, rows that are not the log's, or
-            values outside [0, 1].
-        ArtifactError: A path that is no parquet file.
+    Arguments and errors are those of `BiasReport`; no model may have a reserved name. A quantity
+    that is absent follows from pCTCVR = pCTR x pCVR.
     """
     if not isinstance(scores, Mapping):
         raise DataError(

@@ -23,19 +23,11 @@ _COUNTS = frozenset({"rows", "positives", "users", "clicks"})
 _Report = TypeVar("_Report", bound=ReportResult)
 
 
-def as_predictions(
-    scores: Mapping[str, Source],
-) -> tuple[Mapping[str, Source], frozenset[str]]:
+def as_predictions(scores: Mapping[str, Source]) -> tuple[Mapping[str, Source], frozenset[str]]:
     """Frames with the three columns of a prediction, and the names of rankers.
 
     A ranker's rank over the number of rows is put into all three columns: ranking metrics are then
-    those of the score, and `without_probabilities` removes all others.
-
-    Args:
-        scores: By model, a frame or the path of a parquet file; a ranker must be a frame.
-
-    Raises:
-        DataError: A score that is no number.
+    those of the score, and `without_probabilities` removes all others. A ranker must be a frame.
     """
     if not hasattr(scores, "items"):
         return scores, frozenset()  # refused where predictions are checked
@@ -58,12 +50,7 @@ def as_predictions(
 
 
 def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
-    """The report with every metric of the rankers undefined that needs a probability.
-
-    Args:
-        report: Report on the output of `as_predictions`.
-        rankers: Names of models that only rank.
-    """
+    """The report with every metric of the rankers undefined that needs a probability."""
     if not rankers:
         return report
     # A ranker as the control leaves no difference defined.

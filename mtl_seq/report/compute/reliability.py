@@ -1,13 +1,12 @@
 """Reliability curves: mean prediction against mean target in bins of equal mass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
 
 from mtl_seq.functional import calibration_bins
-from mtl_seq.records import FloatArray
-from mtl_seq.report.compute.metrics import EvaluationTarget
+from mtl_seq.report.compute.metrics import EvaluationTarget, Predictions
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 
 __all__ = ["RELIABILITY_COLUMNS", "reliability"]
@@ -21,19 +20,11 @@ RELIABILITY_COLUMNS = {
 _BINS = 10
 
 
-def reliability(
-    predictions: Mapping[str, Mapping[str, FloatArray]],
-    targets: Sequence[EvaluationTarget],
-) -> pd.DataFrame:
+def reliability(predictions: Predictions, targets: Sequence[EvaluationTarget]) -> pd.DataFrame:
     """Mean prediction and mean target within tenths of each model's own predictions.
 
-    Args:
-        predictions: Model -> quantity -> ``(N,)`` probabilities.
-        targets: What they are evaluated against.
-
-    Returns:
-        A row per model, target and bin, in ascending order of the prediction, columns
-        `RELIABILITY_COLUMNS`. Predictions that tie share a bin; a space without rows has none.
+    A row per model, target and bin, in ascending order of the prediction, columns
+    `RELIABILITY_COLUMNS`. Predictions that tie share a bin; a space without rows has none.
     """
     records = []
     for one in targets:

@@ -9,20 +9,24 @@ import pandas as pd
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import DataError
-from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, Lead, RankDisagreement
+from mtl_seq.report.compute.comparisons import (
+    DIFFERENCE_COLUMNS,
+    GAP_CLOSED,
+    Lead,
+    RankDisagreement,
+)
 from mtl_seq.report.compute.deciles import DecileBias
-from mtl_seq.report.compute.gap import GAP_CLOSED
 from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Estimate, MetricKey
 from mtl_seq.report.compute.overlap import Overlap
 from mtl_seq.report.compute.reliability import RELIABILITY_COLUMNS
 from mtl_seq.report.compute.segments import SEGMENT_COLUMNS
 from mtl_seq.report.compute.selection import Selection
 from mtl_seq.report.compute.sensitivity import Sensitivity
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, from_json, to_json
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, from_json, make_frame, to_json
 
 __all__ = [
     *("CEILING", "CHANGE_COLUMNS", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH", "TRUTH_METRICS"),
-    *("Changes", "ReportResult", "metric_label"),
+    *("Changes", "ReportResult", "changes_between", "metric_label"),
 ]
 
 CEILING = "P(r | x, click)"
@@ -221,6 +225,37 @@ class ReportResult:
         return report
 
 
+def changes_between(older: ReportResult, newer: ReportResult) -> Changes:
+    """Changes of the main metrics, the metadata and the models."""
+    before, after = (report.metrics.set_index(KEY_COLUMNS) for report in (older, newer))
+    shared = [name for name in newer.models if name in older.models]
+    columns = list(Estimate._fields)
+    records = []
+    for key in newer.columns.values():
+        for model in shared:
+            if (model, *key) not in before.index or (model, *key) not in after.index:
+                continue
+            old, new = (
+                table.loc[(model, *key), columns].astype(float) for table in (before, after)
+            )
+            disjoint = None
+            if old.notna().all() and new.notna().all():
+                disjoint = bool(old["high"] < new["low"] or new["high"] < old["low"])
+            values = (old["value"], new["value"], new["value"] - old["value"])
+            records.append((model, *key, *values, disjoint))
+    metadata = [
+        (name, _text(older.metadata.get(name)), _text(newer.metadata.get(name)))
+        for name in dict.fromkeys((*newer.metadata, *older.metadata))
+        if older.metadata.get(name) != newer.metadata.get(name)
+    ]
+    return Changes(
+        make_frame(records, CHANGE_COLUMNS),
+        make_frame(metadata, METADATA_COLUMNS),
+        tuple(name for name in newer.models if name not in older.models),
+        tuple(name for name in older.models if name not in newer.models),
+    )
+
+
 def _look_up(table: pd.DataFrame, model: str, key: MetricKey) -> Estimate:
     row = table[(table[KEY_COLUMNS] == [model, *key]).all(axis=1)]
     if row.empty:
@@ -230,3 +265,7 @@ def _look_up(table: pd.DataFrame, model: str, key: MetricKey) -> Estimate:
             "`differences`"
         )
     return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

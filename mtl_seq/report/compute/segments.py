@@ -1,6 +1,6 @@
 """Bias within the groups of a column: user groups, item categories, positions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from mtl_seq.errors import SchemaError
 from mtl_seq.records import FloatArray
-from mtl_seq.report.compute.bootstrap import percentiles, ratio
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
-from mtl_seq.report.compute.metrics import EvaluationTarget
+from mtl_seq.report.compute.bootstrap import Sampling, cell_sums, percentiles, ratio
+from mtl_seq.report.compute.metrics import EvaluationTarget, Predictions
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 from mtl_seq.schema import Schema
 
@@ -46,21 +45,10 @@ class Segmentation(NamedTuple):
 
 
 def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
-    """Group the rows by a column.
+    """Group the rows by a column, which must be neither a label nor of lists.
 
     Groups of less than 1% of the rows, and those beyond the 12 largest, are pooled into one.
     Continuous numbers (a dense feature or a float, of more than 12 values) are cut into fifths.
-
-    Args:
-        log: The rows.
-        by: A column of the log.
-        schema: The roles of its columns.
-
-    Returns:
-        The groups.
-
-    Raises:
-        SchemaError: A column that is not there, is a label, or holds lists.
     """
     if by not in log.columns:
         raise SchemaError(f"`by` must name a column of the log, found {by!r}: {list(log.columns)}")
@@ -98,23 +86,16 @@ def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
 
 def segment_table(
     parts: Sequence[Segmentation],
-    predictions: Mapping[str, Mapping[str, FloatArray]],
+    predictions: Predictions,
     targets: Sequence[EvaluationTarget],
     sampling: Sampling,
 ) -> pd.DataFrame:
     """Relative bias of every model in every group.
 
-    Args:
-        parts: The groupings.
-        predictions: Model -> quantity -> ``(N,)`` probabilities.
-        targets: What they are evaluated against.
-        sampling: How the intervals are drawn.
-
-    Returns:
-        A row per grouping, group, model and target, columns `SEGMENT_COLUMNS`: ``rows`` and
-        ``users`` of the space within the group, means of prediction and target, their ratio minus 1
-        with its interval, ``small`` (why the group is too small to rely on, or None) and ``reason``
-        (why there is no value, or None). Groups of one grouping add up to all rows of the space.
+    A row per grouping, group, model and target, columns `SEGMENT_COLUMNS`: ``rows`` and ``users``
+    of the space within the group, means of prediction and target, their ratio minus 1 with its
+    interval, ``small`` (why the group is too small to rely on, or None) and ``reason`` (why there
+    is no value, or None). Groups of one grouping add up to all rows of the space.
     """
     records = []
     for part in parts:

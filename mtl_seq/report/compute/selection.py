@@ -43,12 +43,7 @@ class Selection(NamedTuple):
 
 
 def selection_under(test: SelectionTest, scores: Scores) -> Selection:
-    """Mean CVR under a test, from pCTR and pCTCVR of a model.
-
-    Args:
-        test: The test.
-        scores: Predictions whose pCTR and pCTCVR are taken for what the log identifies.
-    """
+    """Mean CVR under a test; a model's pCTR and pCTCVR are taken for what the log identifies."""
     p = np.maximum(scores.pctr, LEAST_PROPENSITY)
     t = np.minimum(scores.pctcvr, p)
     log_psi = [math.log(_ASSUMED), -math.log(_ASSUMED)]
@@ -62,11 +57,7 @@ def selection_under(test: SelectionTest, scores: Scores) -> Selection:
 
 
 def selection_test_from_dict(content: Mapping[str, Any]) -> SelectionTest:
-    """Read the JSON form of a test.
-
-    Raises:
-        ArtifactError: Something else.
-    """
+    """Read the JSON form of a test; an `ArtifactError` for anything else."""
     try:
         test: SelectionTest = from_json(SelectionTest, content)
         return test
@@ -78,11 +69,7 @@ def selection_test_from_dict(content: Mapping[str, Any]) -> SelectionTest:
 
 
 def read_selection_test(path: Path) -> SelectionTest:
-    """Read the JSON file of a test.
-
-    Raises:
-        ArtifactError: The file holds something else.
-    """
+    """Read the JSON file of a test; an `ArtifactError` for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

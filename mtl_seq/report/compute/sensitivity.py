@@ -71,15 +71,9 @@ def sensitivity(
 ) -> Sensitivity:
     """Compute the curve, its ranges and tipping points.
 
-    Args:
-        base: Name of the model that `identified` is of.
-        identified: Predictions whose pCTR and pCTCVR are taken for what the log identifies.
-        predictions: By model, whose mean pCVR is compared with the curve.
-        control: Model that the others are compared with; None for none.
-        tolerated: Relative bias, in (0, 1), whose odds ratios are reported for each model.
-
-    Returns:
-        The curve; without one, and with the reason, where pCTCVR of `base` is above its pCTR.
+    pCTR and pCTCVR of `identified`, which are those of `base`, are taken for what the log
+    identifies; the mean pCVR of each of `predictions` is compared with the curve. There is none,
+    but a reason, where pCTCVR is above pCTR.
     """
     p, t = identified.pctr, identified.pctcvr
     means = {name: float(scores.pcvr.mean()) for name, scores in predictions.items()}

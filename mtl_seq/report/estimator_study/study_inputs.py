@@ -81,11 +81,7 @@ def check_inputs(
     propensities: Mapping[str, FloatArray],
     imputations: Mapping[str, FloatArray],
 ) -> StudyInputs:
-    """Validate that arrays have one length and values in range.
-
-    Raises:
-        DataError: They are not.
-    """
+    """Validate that arrays have one length and values in range."""
     p = _array("pctr", pctr, None)
     if len(p) == 0 or p.sum() == 0:
         raise DataError(

@@ -19,22 +19,11 @@ _ROW, _MARGIN = 0.24, 1.9
 _CHANCE = 4
 _HEADINGS = {"estimator": "estimator", "propensity": "propensity", "imputation": "imputed CVR"}
 _LETTER, _GAP = 5.6, 14.0  # points
-_TITLES = {
-    "log loss": "Ideal log loss of the prediction",
-    "mean CVR": "Mean CVR",
-}
+_TITLES = {"log loss": "Ideal log loss of the prediction", "mean CVR": "Mean CVR"}
 
 
 def forest(table: pd.DataFrame, metadata: Mapping[str, Any]) -> Figure:
-    """Draw relative bias and spread of every estimator, a panel per estimand.
-
-    Args:
-        table: The table of an `EstimatorStudy`.
-        metadata: Its metadata.
-
-    Returns:
-        The figure.
-    """
+    """Relative bias and spread of every estimator, a panel per estimand."""
     estimands = list(dict.fromkeys(table["estimand"]))
     rows = len(table) // len(estimands)
     figure = Figure(figsize=(5.2 + 3.6 * len(estimands), _MARGIN + _ROW * rows))

@@ -8,14 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mtl_seq.report.compute.bootstrap import LEVEL
-from mtl_seq.report.compute.gap import GAP_CLOSED
+from mtl_seq.report.compute.comparisons import GAP_CLOSED
 from mtl_seq.report.compute.metrics import Estimate, MetricKey
 from mtl_seq.report.compute.result import TRUTH, ReportResult
 from mtl_seq.report.render.formatting import format_estimate, format_metric, format_percent
 from mtl_seq.report.render.plot_bias import Panel, decile_figure, interval_figure, save
-from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure
+from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure, sensitivity_figure
 from mtl_seq.report.render.plot_segments import segment_figure
-from mtl_seq.report.render.plot_sensitivity import sensitivity_figure
 from mtl_seq.report.render.style import WIDE, Layout, signed_percent
 
 __all__ = ["ReportFigure", "report_figures", "write_figures"]

@@ -6,7 +6,7 @@ from typing import Any
 from mtl_seq.report.compute.metrics import Estimate
 
 __all__ = [
-    *("format_estimate", "format_interval", "format_metadata", "format_metric", "format_percent"),
+    *("format_estimate", "format_interval", "format_metadata", "format_metric", "format_percent")
 ]
 
 _SIGNED = ("relative_bias", "absolute_relative_bias")
@@ -17,10 +17,7 @@ _DIGITS = {"auc": 4, "log_loss": 4, "rmse": 4, "mean_bias": 4, "pcoc": 3, "ece":
 def format_metric(metric: str, value: float, *, signed: bool = False) -> str:
     """A value in the format of its metric; ``n/a`` where it is undefined.
 
-    Args:
-        metric: The metric's name.
-        value: The value.
-        signed: Whether it is a difference, whose sign is always written.
+    Differences are `signed`: their sign is always written.
     """
     if math.isnan(value):
         return "n/a"

@@ -143,11 +143,7 @@ def weight_table(report: ReportResult) -> ReportTable:
 
 
 def odds_ratio_table(curve: Sensitivity) -> ReportTable:
-    """Tipping points: odds ratios at which a model is unbiased, tolerable, level with the control.
-
-    Args:
-        curve: The sensitivity analysis.
-    """
+    """Odds ratios at which a model is unbiased, tolerable, level with the control."""
     tie = [] if curve.control is None else [f"psi of equal bias with {curve.control}"]
     heads = ["model", "mean pCVR, all", "unbiased at psi", f"bias within {TOLERATED:.0%} for psi"]
     rows = []

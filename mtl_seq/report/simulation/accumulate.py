@@ -44,16 +44,7 @@ class SimulationSums(NamedTuple):
 def sum_chunks(
     chunks: Iterable[tuple[pd.DataFrame, FunnelTruth]], schema: Schema, item: str | None
 ) -> SimulationSums:
-    """Sum over all chunks.
-
-    Args:
-        chunks: Rows of a log, with their truth.
-        schema: The roles of its columns.
-        item: Column of the item shown; None, or one the log lacks, for none.
-
-    Raises:
-        DataError: No rows, or a truth of another length than its log.
-    """
+    """Sum over all chunks of a log and its truth; no items where the log lacks the column."""
     total: SimulationSums | None = None
     for log, truth in chunks:
         if len(log) != len(truth.pctr):
