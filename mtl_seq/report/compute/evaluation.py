@@ -7,14 +7,14 @@ import pandas as pd
 
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelTruth, Scores, SelectionTest
-from mtl_seq.report.compute.alignment import Source
 from mtl_seq.report.compute.comparisons import GAP_CLOSED, gap_rows, lead, rank_disagreements
-from mtl_seq.report.compute.deciles import deciles
 from mtl_seq.report.compute.inputs import Inputs, ReportSettings, observable_only
 from mtl_seq.report.compute.log import logged_propensity, random_rows
 from mtl_seq.report.compute.metrics import METRIC_COLUMNS, EvaluationTarget
+from mtl_seq.report.compute.predictions import Source
 from mtl_seq.report.compute.ranking_models import REASON, without_probabilities
 from mtl_seq.report.compute.result import CEILING, TRUTH, ReportResult
+from mtl_seq.report.compute.segments import deciles
 from mtl_seq.report.compute.selection import selection_under
 from mtl_seq.report.compute.sensitivity import sensitivity
 from mtl_seq.report.compute.serialise import make_frame

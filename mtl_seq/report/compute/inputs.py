@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from mtl_seq.functional import expected_null_ece
 from mtl_seq.records import FloatArray, Scores
-from mtl_seq.report.compute.alignment import Columns, Source, checkpoint_rules
 from mtl_seq.report.compute.bootstrap import LEVEL, Sampling
 from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, differences
 from mtl_seq.report.compute.log import choose_control, read_labels, user_codes, versions
-from mtl_seq.report.compute.metrics import METRIC_COLUMNS, EvaluationTarget, Measurements, measure
+from mtl_seq.report.compute.metrics import (
+    METRIC_COLUMNS,
+    EvaluationTarget,
+    Measurements,
+    measure,
+    reliability,
+)
 from mtl_seq.report.compute.overlap import Overlap, overlap
-from mtl_seq.report.compute.predictions import check_scores
+from mtl_seq.report.compute.predictions import Columns, Source, check_scores, checkpoint_rules
 from mtl_seq.report.compute.ranking_models import as_predictions
-from mtl_seq.report.compute.reliability import reliability
 from mtl_seq.report.compute.segments import segment_table, segmentation
 from mtl_seq.report.compute.serialise import make_frame
 from mtl_seq.schema import Schema

@@ -1,4 +1,4 @@
-"""Metrics of every model in every space: sums within users, and the metrics that follow."""
+"""Metrics of every model in every space, from sums within users, and reliability curves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.functional import expected_calibration_error
+from mtl_seq.functional import calibration_bins, expected_calibration_error
 from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.bootstrap import (
     RankedTarget,
@@ -18,11 +18,12 @@ from mtl_seq.report.compute.bootstrap import (
     ratio,
     resampled_sums,
 )
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
+from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 
 __all__ = [
-    *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
-    *("Measurements", "MetricKey", "Predictions", "Replicates", "measure"),
+    *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "RELIABILITY_COLUMNS", "Estimate"),
+    *("EvaluationTarget", "Measurements", "MetricKey", "Predictions", "Replicates", "measure"),
+    "reliability",
 ]
 
 MetricKey = tuple[str, str, str]
@@ -42,6 +43,12 @@ METRIC_COLUMNS = {
     "reason": TEXT,
 }
 
+RELIABILITY_COLUMNS = {
+    **dict.fromkeys(("model", "quantity", "space"), TEXT),
+    "rows": COUNT,
+    **dict.fromkeys(("predicted", "observed"), NUMBER),
+}
+_RELIABILITY_BINS = 10
 _TINY = 1e-12
 _MASS, _PREDICTED, _TARGET, _LOSS, _SQUARED = range(5)
 
@@ -140,6 +147,24 @@ def measure(
                 if name in draws:
                     resampled[key] = draws[name]
     return Measurements(make_frame(records, METRIC_COLUMNS), resampled)
+
+
+def reliability(predictions: Predictions, targets: Sequence[EvaluationTarget]) -> pd.DataFrame:
+    """Mean prediction and mean target within tenths of each model's own predictions.
+
+    A row per model, target and bin, in ascending order of the prediction, columns
+    `RELIABILITY_COLUMNS`. Predictions that tie share a bin; a space without rows has none.
+    """
+    records = []
+    for one in targets:
+        target = torch.from_numpy(one.target[one.rows].copy())
+        for model, quantities in predictions.items():
+            predicted = torch.from_numpy(quantities[one.quantity][one.rows].copy())
+            bins = calibration_bins(predicted, target, bins=_RELIABILITY_BINS)
+            rows = zip(*(column.tolist() for column in bins), strict=True)
+            key = (model, one.quantity, one.space)
+            records += [(*key, int(count), mean, observed) for count, mean, observed in rows]
+    return make_frame(records, RELIABILITY_COLUMNS)
 
 
 def _columns(predicted: FloatArray, target: EvaluationTarget) -> FloatArray:

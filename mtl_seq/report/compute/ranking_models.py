@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_seq.errors import DataError, rows_text
-from mtl_seq.report.compute.alignment import Source
+from mtl_seq.report.compute.predictions import Source
 from mtl_seq.report.compute.result import ReportResult
 
 __all__ = ["REASON", "SCORE", "as_predictions", "without_probabilities"]
@@ -55,12 +55,10 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
         return report
     # A ranker as the control leaves no difference defined.
     against = report.models if report.control in rankers else rankers
-    new: dict[str, Any] = {
-        "metrics": _blank(report.metrics, rankers, kept="auc"),
-        "differences": _blank(report.differences, against, kept="auc"),
-        "reliability": _blank(report.reliability, rankers),
-        "segments": _blank(report.segments, rankers),
-    }
+    new: dict[str, Any] = {"differences": _blank(report.differences, against)}
+    for name in ("metrics", "reliability", "segments", "random"):
+        if getattr(report, name) is not None:
+            new[name] = _blank(getattr(report, name), rankers)
     if report.deciles is not None:
         undefined = {name: np.full_like(report.deciles.propensity, np.nan) for name in rankers}
         bias, low, high = report.deciles[1:]
@@ -75,15 +73,14 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
     if report.sensitivity is not None:
         models = _blank(report.sensitivity.models, rankers)
         new["sensitivity"] = report.sensitivity._replace(models=models)
-    if report.random is not None:
-        new["random"] = _blank(report.random, rankers, kept="auc")
     return replace(report, **new)
 
 
-def _blank(table: pd.DataFrame, rankers: Collection[str], kept: str | None = None) -> pd.DataFrame:
+def _blank(table: pd.DataFrame, rankers: Collection[str]) -> pd.DataFrame:
+    """Every number of the rankers as NaN, but for the AUC and counts."""
     undefined = table["model"].isin(rankers)
-    if kept is not None:
-        undefined &= table["metric"] != kept
+    if "metric" in table.columns:
+        undefined &= table["metric"] != "auc"
     table = table.copy()
     for column in table.columns:
         if pd.api.types.is_float_dtype(table[column].dtype) and column not in _COUNTS:

@@ -15,17 +15,29 @@ from mtl_seq.report.compute.comparisons import (
     Lead,
     RankDisagreement,
 )
-from mtl_seq.report.compute.deciles import DecileBias
-from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Estimate, MetricKey
+from mtl_seq.report.compute.metrics import (
+    KEY_COLUMNS,
+    METRIC_COLUMNS,
+    RELIABILITY_COLUMNS,
+    Estimate,
+    MetricKey,
+)
 from mtl_seq.report.compute.overlap import Overlap
-from mtl_seq.report.compute.reliability import RELIABILITY_COLUMNS
-from mtl_seq.report.compute.segments import SEGMENT_COLUMNS
+from mtl_seq.report.compute.segments import SEGMENT_COLUMNS, DecileBias
 from mtl_seq.report.compute.selection import Selection
 from mtl_seq.report.compute.sensitivity import Sensitivity
 from mtl_seq.report.compute.serialise import NUMBER, TEXT, from_json, make_frame, to_json
 
 __all__ = [
-    *("CEILING", "CHANGE_COLUMNS", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH", "TRUTH_METRICS"),
+    *(
+        "CEILING",
+        "CHANGE_COLUMNS",
+        "IDENTIFIED",
+        "LOG_METRICS",
+        "METADATA_COLUMNS",
+        "TRUTH",
+        "TRUTH_METRICS",
+    ),
     *("Changes", "ReportResult", "changes_between", "metric_label"),
 ]
 
@@ -57,6 +69,9 @@ LOG_METRICS: tuple[MetricKey, ...] = (
     ("pctcvr", "all", "log_loss"),
 )
 
+IDENTIFIED = (("pctr", "all"), ("pctcvr", "all"), ("pcvr", "clicks"))
+"""Quantities and spaces of which a log identifies metrics."""
+
 CHANGE_COLUMNS = {
     **dict.fromkeys(KEY_COLUMNS, TEXT),
     **dict.fromkeys(("before", "after", "change"), NUMBER),
@@ -76,7 +91,6 @@ _METRIC_NAMES = {
     "rmse": "RMSE",
     "gap_closed": "gap closed",
 }
-_QUANTITY_NAMES = {"pctr": "CTR", "pcvr": "CVR", "pctcvr": "CTCVR"}
 
 
 def metric_label(key: MetricKey, *, against_truth: bool = False) -> tuple[str, str]:
@@ -89,7 +103,7 @@ def metric_label(key: MetricKey, *, against_truth: bool = False) -> tuple[str, s
     name = _METRIC_NAMES.get(metric, metric)
     if against_truth and quantity == "pcvr":
         return name, space
-    return f"{_QUANTITY_NAMES[quantity]} {name}", space
+    return f"{quantity[1:].upper()} {name}", space
 
 
 class Changes(NamedTuple):

@@ -48,6 +48,16 @@ def format_estimate(metric: str, estimate: Estimate, *, signed: bool = False) ->
     return f"{value} {format_interval(metric, estimate, signed=signed)}".strip()
 
 
+def format_space(space: str) -> str:
+    """A space, spelled out."""
+    return "all impressions" if space == "all" else space
+
+
+def format_target(quantity: str, space: str) -> str:
+    """A predicted quantity and its space: ``pCVR, clicks``."""
+    return f"p{quantity[1:].upper()}, {format_space(space)}"
+
+
 def format_percent(value: float, digits: int = 1) -> str:
     """A share in per cent; at least two significant digits below 1%."""
     if math.isnan(value):

@@ -5,8 +5,7 @@ from typing import NamedTuple
 from mtl_seq.report.compute.result import ReportResult
 from mtl_seq.report.render.figures import ReportFigure, report_figures
 from mtl_seq.report.render.formatting import format_percent
-from mtl_seq.report.render.headline import rank_disagreement_lines
-from mtl_seq.report.render.selection_text import selection_lines
+from mtl_seq.report.render.headline import rank_disagreement_lines, selection_lines
 from mtl_seq.report.render.tables import (
     ReportTable,
     change_tables,

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, PercentFor
 
 from mtl_seq.report.compute.result import TRUTH, ReportResult
 from mtl_seq.report.compute.sensitivity import Sensitivity
+from mtl_seq.report.render.formatting import format_target
 from mtl_seq.report.render.style import (
     ACCENT,
     FAINT,
@@ -28,8 +29,6 @@ from mtl_seq.report.render.style import (
 
 __all__ = ["draw_sensitivity", "overlap_figure", "reliability_figure", "sensitivity_figure"]
 
-_TARGETS = {"pctr": "pCTR", "pcvr": "pCVR", "pctcvr": "pCTCVR"}
-_SPACES = {"all": "all impressions", "clicks": "clicks", "non-clicks": "non-clicks"}
 _TICKS = {0.2: "1/5", 1 / 3: "1/3", 0.5: "1/2", 1.0: "1", 2.0: "2", 3.0: "3", 5.0: "5"}
 
 
@@ -48,7 +47,7 @@ def reliability_figure(report: ReportResult, layout: Layout) -> Figure:
             )  # fmt: skip
         _diagonal(axes)
         axes.set_title(
-            f"{_TARGETS[quantity]}, {_SPACES[space]}", loc="left", fontsize=SIZE + 0.5,
+            format_target(quantity, space), loc="left", fontsize=SIZE + 0.5,
             fontweight="bold",
         )  # fmt: skip
         target = "mean true probability" if report.has_truth else "observed rate"

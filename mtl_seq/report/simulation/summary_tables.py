@@ -155,9 +155,7 @@ def propensity_table(steps: FloatArray) -> pd.DataFrame:
 
 def _overlap(steps: FloatArray) -> float:
     """Common mass of the propensity distributions of clicks and non-clicks, 0 to 1."""
-    clicks, others = steps[:, 2], steps[:, 0] - steps[:, 2]
-    shares = [part / max(part.sum(), _TINY) for part in (clicks, others)]
-    return float(np.minimum(*shares).sum())
+    return float(propensity_table(steps)[["clicks", "non-clicks"]].min(axis=1).sum())
 
 
 def _quantile(steps: FloatArray, share: float) -> float:
