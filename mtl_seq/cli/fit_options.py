@@ -22,7 +22,12 @@ from mtl_seq.fit import (
     JacobianDescent,
     Uncertainty,
 )
-from mtl_seq.fit.storage.model_folder import FILES, UNFINISHED_FIT, config_from_json, config_to_json
+from mtl_seq.fit.storage.model_folder import (
+    FILES,
+    UNFINISHED_FIT,
+    config_from_json,
+    config_to_json,
+)
 from mtl_seq.fit.train.distributed import is_rank_zero
 from mtl_seq.models import CalibrationConfig
 from mtl_seq.schema import Schema

@@ -8,8 +8,13 @@ import pandas as pd
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelTruth, Scores, SelectionTest
 from mtl_seq.report.compute.comparisons import GAP_CLOSED, gap_rows, lead, rank_disagreements
-from mtl_seq.report.compute.inputs import Inputs, ReportSettings, observable_only
-from mtl_seq.report.compute.log import logged_propensity, random_rows
+from mtl_seq.report.compute.inputs import (
+    Inputs,
+    ReportSettings,
+    logged_propensity,
+    observable_only,
+    random_rows,
+)
 from mtl_seq.report.compute.metrics import METRIC_COLUMNS, EvaluationTarget
 from mtl_seq.report.compute.predictions import Source
 from mtl_seq.report.compute.ranking_models import REASON, without_probabilities

@@ -97,12 +97,7 @@ METRICS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 
 
 class Measurements(NamedTuple):
-    """Metrics and their resampled values.
-
-    Attributes:
-        table: Long form, columns `METRIC_COLUMNS`.
-        replicates: Resampled values of every metric but ``ece``.
-    """
+    """Metrics, long form with `METRIC_COLUMNS`, and the resampled values of all but ``ece``."""
 
     table: pd.DataFrame
     replicates: Replicates

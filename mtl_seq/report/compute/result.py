@@ -29,16 +29,8 @@ from mtl_seq.report.compute.sensitivity import Sensitivity
 from mtl_seq.report.compute.serialise import NUMBER, TEXT, from_json, make_frame, to_json
 
 __all__ = [
-    *(
-        "CEILING",
-        "CHANGE_COLUMNS",
-        "IDENTIFIED",
-        "LOG_METRICS",
-        "METADATA_COLUMNS",
-        "TRUTH",
-        "TRUTH_METRICS",
-    ),
-    *("Changes", "ReportResult", "changes_between", "metric_label"),
+    *("CEILING", "CHANGE_COLUMNS", "IDENTIFIED", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH"),
+    *("TRUTH_METRICS", "Changes", "ReportResult", "changes_between", "metric_label"),
 ]
 
 CEILING = "P(r | x, click)"
