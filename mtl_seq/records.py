@@ -14,6 +14,7 @@ from torch import Tensor
 __all__ = [
     "ROW_ID",
     "TRUTH_PREFIX",
+    "FloatArray",
     "FunnelBatch",
     "FunnelLabels",
     "FunnelPrediction",

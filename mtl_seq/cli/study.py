@@ -16,7 +16,7 @@ from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters, wi
 from mtl_seq.errors import ArtifactError
 from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy
-from mtl_seq.report.compute.log import versions
+from mtl_seq.report.compute.inputs import versions
 from mtl_seq.simulate import scenario as named
 
 __all__ = ["study"]
