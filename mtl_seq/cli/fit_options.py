@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +41,8 @@ _FILE = "fit.json"
 _SECONDS = 600.0
 
 Logger = Literal["csv", "tensorboard"]
+Method = Literal["shift", "platt", "isotonic"]
+"""Methods of calibration."""
 
 BALANCES: dict[str, BalanceFactory] = {
     "uncertainty": Uncertainty,
@@ -51,14 +52,6 @@ BALANCES: dict[str, BalanceFactory] = {
 }
 # Arguments of aggregators that have no default, as in their papers.
 _AGGREGATORS = {"CAGrad": {"c": 0.4}}
-
-
-class Method(StrEnum):
-    """Names of the methods of calibration."""
-
-    SHIFT = "shift"
-    PLATT = "platt"
-    ISOTONIC = "isotonic"
 
 
 def calibration(method: Method | None, weighted: bool | None) -> CalibrationConfig | None:
@@ -74,7 +67,7 @@ def calibration(method: Method | None, weighted: bool | None) -> CalibrationConf
                 "given: add `--calibrate shift`"
             )
         return None
-    return CalibrationConfig(method.value, weighted)
+    return CalibrationConfig(method, weighted)
 
 
 def balance_named(name: str | None) -> BalanceFactory | None:

@@ -1,10 +1,9 @@
 """Options shared by several commands, and the meaning of their values."""
 
 import tomllib
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,24 +23,14 @@ __all__ = [
 ]
 
 
-class Bottom(StrEnum):
-    """Names of bottoms."""
-
-    MMOE = "mmoe"
-    OMOE = "omoe"
-    CGC = "cgc"
-    PLE = "ple"
-    SHARED = "shared"
-    SINGLE = "single"
-
-
+Bottom = Literal["mmoe", "omoe", "cgc", "ple", "shared", "single"]
 BOTTOMS: dict[Bottom, BottomFactory] = {
-    Bottom.MMOE: nn.MMoE,
-    Bottom.OMOE: nn.OMoE,
-    Bottom.CGC: nn.CGC,
-    Bottom.PLE: nn.PLE,
-    Bottom.SHARED: nn.SharedBottom,
-    Bottom.SINGLE: nn.SingleTask,
+    "mmoe": nn.MMoE,
+    "omoe": nn.OMoE,
+    "cgc": nn.CGC,
+    "ple": nn.PLE,
+    "shared": nn.SharedBottom,
+    "single": nn.SingleTask,
 }
 
 DEFAULT_MODEL = builder_name(FitConfig.model)
@@ -57,7 +46,7 @@ ModelName = Annotated[
 ]
 BottomName = Annotated[
     Bottom | None,
-    typer.Option(metavar="NAME", help=f"{', '.join(Bottom)}; default: that of the model."),
+    typer.Option(metavar="NAME", help=f"{', '.join(BOTTOMS)}; default: that of the model."),
 ]
 Epochs = Annotated[
     int | None,

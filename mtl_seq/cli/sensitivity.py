@@ -1,16 +1,13 @@
 """`mtl-seq sensitivity`."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.console import console, note, plain_table, print_json
 from mtl_seq.cli.options import (
     Column,
     Json,
@@ -122,7 +119,7 @@ def _content(curve: Sensitivity, identified: dict[str, float], bias: float) -> d
 
 
 def _print(curve: Sensitivity, identified: dict[str, float], bias: float) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    output = console()
     lines = [
         "",
         "psi is the odds ratio of click and potential conversion given the features: 1 without "
@@ -134,13 +131,15 @@ def _print(curve: Sensitivity, identified: dict[str, float], bias: float) -> Non
         f"{identified['mean_pctcvr']:.3%}, observed CTCVR {identified['ctcvr']:.3%}):",
     ]
     for line in lines:
-        console.print(line, highlight=False)
-    console.print(_ranges(curve))
-    console.print(_models(curve, bias))
+        output.print(line, highlight=False)
+    output.print(_ranges(curve))
+    output.print(_models(curve, bias))
 
 
 def _ranges(curve: Sensitivity) -> Table:
-    table = Table("assumed", "from", "to", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
+    for name in ("assumed", "from", "to"):
+        table.add_column(name)
     for gamma, (low, high) in curve.ranges.items():
         table.add_row(f"psi within 1/{gamma:g} and {gamma:g}", f"{low:.2%}", f"{high:.2%}")
     low, high = curve.worst
@@ -149,8 +148,7 @@ def _ranges(curve: Sensitivity) -> Table:
 
 
 def _models(curve: Sensitivity, bias: float) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
+    table = plain_table("model")
     for name in (
         "mean\npCVR",
         "unbiased at\npsi",

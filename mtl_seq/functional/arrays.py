@@ -28,9 +28,6 @@ def float_rows(**columns: Array) -> tuple[Tensor, ...]:
     Args:
         **columns: ``(N,)`` each, by the names an error shall use.
 
-    Returns:
-        ``(N,)`` float64 each, in the order given.
-
     Raises:
         DataError: Another shape than the first column's, or NaN.
     """
@@ -45,10 +42,7 @@ def float_rows(**columns: Array) -> tuple[Tensor, ...]:
             )
         missing = torch.isnan(column)
         if missing.any():
-            where = torch.nonzero(missing).flatten().tolist()
-            raise DataError(
-                f"`{name}` must hold numbers, found NaN in {rows_text(where, len(where))}"
-            )
+            raise DataError(f"`{name}` must hold numbers, found NaN in {marked_rows(missing)}")
         found.append(column)
     return tuple(found)
 
@@ -68,9 +62,14 @@ def row_weights(weight: Array | None, like: Tensor) -> Tensor:
         )
     bad = ~((column >= 0) & torch.isfinite(column))
     if bad.any():
-        where = torch.nonzero(bad).flatten().tolist()
         raise DataError(
             f"`weight` must be finite and at least 0, found {column[bad][0]:g} in "
-            f"{rows_text(where, len(where))}"
+            f"{marked_rows(bad)}"
         )
     return column
+
+
+def marked_rows(marked: Tensor) -> str:
+    """How many rows are marked, and the first of them."""
+    where = torch.nonzero(marked).flatten().tolist()
+    return rows_text(where, len(where))

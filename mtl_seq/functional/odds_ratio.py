@@ -11,23 +11,19 @@ ratio gives a closed form. The worst case is that of Manski (American Economic R
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_seq.errors import DataError, rows_text
+from mtl_seq.errors import DataError
+from mtl_seq.functional.arrays import Array, as_tensor, marked_rows
 
 __all__ = [
-    "Array",
     "Bounds",
     "checked_odds_ratio",
     "checked_probabilities",
     "odds_ratio_cvr",
     "worst_case_bounds",
 ]
-
-Array = Tensor | NDArray[np.floating]
 
 # Float32 probabilities of a row agree to about 1e-7; beyond ten times that, pctcvr is no joint.
 _ROUNDING = 1e-6
@@ -90,11 +86,7 @@ def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
 
 
 def checked_odds_ratio(psi: Tensor | float) -> Tensor:
-    """An odds ratio, or many, as float64.
-
-    Raises:
-        DataError: One is not above 0, or not finite.
-    """
+    """Odds ratios as float64, checked to be above 0 and finite."""
     ratio = torch.as_tensor(psi, dtype=torch.float64)
     outside = ~((ratio > 0) & ratio.isfinite())
     if bool(outside.any()):
@@ -106,15 +98,9 @@ def checked_odds_ratio(psi: Tensor | float) -> Tensor:
 
 
 def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[Tensor, Tensor]:
-    """Both as float64, the joint cut to its click where rounding lifted it above.
+    """Both as checked float64, the joint cut to its click where rounding lifted it above.
 
-    Args:
-        pctr: ``(N,)`` P(click | x).
-        pctcvr: ``(N,)`` P(click and conversion | x).
-        known: Whether every row's CVR on clicks must be known, so that no pctr may be 0.
-
-    Raises:
-        DataError: Values that are no probabilities, or a pctcvr above its pctr.
+    With `known`, no pctr may be 0: every row's CVR on clicks must be known.
     """
     p, t = _probabilities("pctr", pctr), _probabilities("pctcvr", pctcvr)
     if p.shape != t.shape:
@@ -124,32 +110,25 @@ def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[T
     above = t > p * (1 + _ROUNDING)
     if bool(above.any()):
         raise DataError(
-            f"`pctcvr` must be at most `pctr`, found it above in {_where(above)}: it is the "
+            f"`pctcvr` must be at most `pctr`, found it above in {marked_rows(above)}: it is the "
             "probability of a click and a conversion, not of a conversion given a click"
         )
     if known and bool((p == 0).any()):
         raise DataError(
-            f"`pctr` must be above 0, found 0 in {_where(p == 0)}: nothing is known of the CVR "
-            "where nobody clicks; leave those rows out, or raise their pctr to a floor"
+            f"`pctr` must be above 0, found 0 in {marked_rows(p == 0)}: nothing is known of the "
+            "CVR where nobody clicks; leave those rows out, or raise their pctr to a floor"
         )
     return p, torch.minimum(t, p)
 
 
 def _probabilities(name: str, values: Array) -> Tensor:
-    # A copy, since a column of a frame may be read-only, which torch would warn of.
-    given = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    given = as_tensor(values).double()
     if given.dim() != 1:
         raise DataError(f"`{name}` must be (N,), found {tuple(given.shape)}")
-    given = given.detach().double()
     outside = ~((given >= 0) & (given <= 1))
     if bool(outside.any()):
         raise DataError(
             f"`{name}` must lie in [0, 1], found {float(given[outside][0]):.4g} in "
-            f"{_where(outside)}: pass probabilities, not logits"
+            f"{marked_rows(outside)}: pass probabilities, not logits"
         )
     return given
-
-
-def _where(rows: Tensor) -> str:
-    found = rows.nonzero()[:, 0]
-    return rows_text(found.tolist(), int(found.numel()))

@@ -11,12 +11,8 @@ import torch
 from torch import Tensor
 
 from mtl_seq.errors import DataError
-from mtl_seq.functional.odds_ratio import (
-    Array,
-    Bounds,
-    checked_odds_ratio,
-    checked_probabilities,
-)
+from mtl_seq.functional.arrays import Array
+from mtl_seq.functional.odds_ratio import Bounds, checked_odds_ratio, checked_probabilities
 
 __all__ = [
     "SensitivityCurve",
@@ -143,16 +139,17 @@ def tipping_point(pctr: Array, pctcvr: Array, target: float) -> TippingPoint:
     if not math.isfinite(target):
         raise DataError(f"`target` must be a finite mean CVR, found {target}")
     worst = rows.worst()
+    none = TippingPoint(math.nan, rows.unreached(target))
     if not worst[0] < target < worst[1]:
-        return TippingPoint(math.nan, rows.unreached(target))
+        return none
     low, high = -1.0, 1.0
     while rows.mean(low)[0] < target:
         if low <= -_FARTHEST:
-            return TippingPoint(math.nan, rows.unreached(target))
+            return none
         low = max(2 * low, -_FARTHEST)
     while rows.mean(high)[0] > target:
         if high >= _FARTHEST:
-            return TippingPoint(math.nan, rows.unreached(target))
+            return none
         high = min(2 * high, _FARTHEST)
     at = (low + high) / 2
     for _ in range(_STEPS):

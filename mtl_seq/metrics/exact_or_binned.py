@@ -37,7 +37,7 @@ class KeptRows(Reasoned):
     the bins alone.
 
     Args:
-        adds: What is added up, see `Reasoned`.
+        adds: See `Reasoned`.
         values: How many columns are added, the binned one first.
         exact_rows: How many rows are kept; 0 for bins alone.
     """

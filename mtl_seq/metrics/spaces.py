@@ -29,11 +29,7 @@ class Rows(NamedTuple):
 
 
 def check_space(space: str) -> None:
-    """Check the name of a space.
-
-    Raises:
-        DataError: Another name.
-    """
+    """Check the name of a space."""
     if space not in get_args(Space):
         raise DataError(f"`space` must be one of {get_args(Space)}, found {space!r}")
 
@@ -91,11 +87,7 @@ def rows_in(
 
 
 def probability(name: str, column: Tensor) -> None:
-    """Check that values lie in [0, 1].
-
-    Raises:
-        DataError: NaN or values outside; the message says so where they look like logits.
-    """
+    """Check that values lie in [0, 1]; the error says so where they look like logits."""
     within = (column >= 0) & (column <= 1)  # False for NaN
     if bool(within.all()):
         return
