@@ -8,19 +8,9 @@ import typer
 from rich.table import Table
 
 from mtl_seq.cli.console import console, note, plain_table, print_json
-from mtl_seq.cli.options import (
-    Column,
-    Json,
-    Quiet,
-    RowId,
-    SchemaFile,
-    Seed,
-    prediction_columns,
-    prediction_files,
-)
+from mtl_seq.cli.options import Column, Json, Quiet, RowId, SchemaFile, Seed, predictions
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError
-from mtl_seq.records import Scores
 from mtl_seq.report.compute.log import read_labels
 from mtl_seq.report.compute.predictions import check_scores
 from mtl_seq.report.compute.sensitivity import Sensitivity
@@ -61,21 +51,25 @@ def sensitivity(
         raise DataError(f"`--bias` must lie in (0, 1), found {bias}")
     frame = read_frame(log)
     click, conversion = read_labels(Schema.from_json(schema), frame)
-    files = prediction_files(scores)
+    files, columns = predictions(scores, column)
     first = next(iter(files))
     chosen = {"base": base or first, "control": control or first}
     for option, name in chosen.items():
         if name not in files:
             raise DataError(f"`--{option}` must be one of {', '.join(files)}, found {name!r}")
-    columns = prediction_columns(column, list(files))
-    predictions = check_scores(files, frame, columns=columns, row_id=row_id)
-    scored = predictions[chosen["base"]]
-    curve = curve_of(chosen["base"], scored, predictions, chosen["control"], tolerated=bias)
+    checked = check_scores(files, frame, columns=columns, row_id=row_id)
+    scored = checked[chosen["base"]]
+    curve = curve_of(chosen["base"], scored, checked, chosen["control"], tolerated=bias)
     if curve.reason is not None:
         raise DataError(curve.reason)
     if out is not None:
         _plot(curve, out)
-    identified = _identified(scored, float(click.mean()), float(conversion.mean()))
+    identified = {
+        "ctr": float(click.mean()),
+        "mean_pctr": float(scored.pctr.mean()),
+        "ctcvr": float(conversion.mean()),
+        "mean_pctcvr": float(scored.pctcvr.mean()),
+    }
     if json:
         print_json(_content(curve, identified, bias))
     elif not quiet:
@@ -90,16 +84,6 @@ def _plot(curve: Sensitivity, out: Path) -> None:
 
     title = f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base}"
     save(sensitivity_figure(curve, title=title), out)
-
-
-def _identified(scores: Scores, ctr: float, ctcvr: float) -> dict[str, float]:
-    """The rates that the log identifies, beside the means of the predictions."""
-    return {
-        "ctr": ctr,
-        "mean_pctr": float(scores.pctr.mean()),
-        "ctcvr": ctcvr,
-        "mean_pctcvr": float(scores.pctcvr.mean()),
-    }
 
 
 def _content(curve: Sensitivity, identified: dict[str, float], bias: float) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import typer
 from rich.table import Table
 
 from mtl_seq.cli.console import console, note, plain_table, print_json
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters, with_parameters
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, simulator
 from mtl_seq.errors import ArtifactError
 from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy
 from mtl_seq.report.compute.log import versions
-from mtl_seq.simulate import scenario as named
 
 __all__ = ["study"]
 
@@ -55,16 +54,16 @@ def estimators(
     """
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"`--out` must be a folder, found the file {out}")
-    changed = parameters(set_)
+    chosen, name = simulator(scenario, set_, seed)
     result = study_estimators(
-        named(scenario, seed=seed, **changed),
+        chosen,
         rows=rows,
         fit_rows=fit_rows,
         replicates=replicates,
         floors=floor or [0.1],
         seed=seed,
         progress=not quiet,
-        metadata={"scenario": with_parameters(scenario, changed), "versions": versions()},
+        metadata={"scenario": name, "versions": versions()},
     )
     result.to_json(out / "estimators.json")
     result.plot(out / "estimators.png")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["Array", "as_tensor", "float_rows", "row_weights"]
+__all__ = ["Array", "as_tensor", "float_rows", "integer_ids", "row_weights"]
 
 Array = Tensor | NDArray[Any]
 
@@ -65,6 +65,17 @@ def row_weights(weight: Array | None, like: Tensor) -> Tensor:
         raise DataError(
             f"`weight` must be finite and at least 0, found {column[bad][0]:g} in "
             f"{marked_rows(bad)}"
+        )
+    return column
+
+
+def integer_ids(name: str, ids: Array, like: Tensor) -> Tensor:
+    """Ids as a tensor, one integer for each row of `like`."""
+    column = as_tensor(ids)
+    if column.is_floating_point() or column.shape != like.shape:
+        raise DataError(
+            f"`{name}` must hold {len(like):,} integer ids, found {column.dtype} of shape "
+            f"{tuple(column.shape)}"
         )
     return column
 

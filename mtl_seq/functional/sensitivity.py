@@ -99,10 +99,7 @@ def sensitivity_curve(
 def sensitivity_interval(pctr: Array, pctcvr: Array, gamma: float) -> Bounds:
     """What the mean CVR over all impressions can be if psi lies in [1 / gamma, gamma].
 
-    Args:
-        pctr: ``(N,)`` P(click | x) in (0, 1], at least one row.
-        pctcvr: ``(N,)`` P(click and conversion | x), at most `pctr`.
-        gamma: The largest odds ratio, at least 1.
+    The arguments are those of `sensitivity_curve`.
 
     Returns:
         Two scalars. They hold also where psi differs from row to row within that range, since each
