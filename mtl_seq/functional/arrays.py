@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["Array", "as_tensor", "float_rows", "integer_ids", "row_weights"]
+__all__ = ["Array", "as_tensor", "float_rows", "integer_ids", "marked_rows", "row_weights"]
 
 Array = Tensor | NDArray[Any]
 
