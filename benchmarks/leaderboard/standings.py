@@ -233,8 +233,8 @@ def _within(gap: Pair, error: float) -> bool:
 def _closed(losses: pd.DataFrame, method: str) -> float:
     """Fraction of the gap between naive and oracle that is closed, over the method's seeds."""
     part = losses.reindex(columns=[NAIVE, method, ORACLE]).to_numpy(float)
-    naive, own, oracle = part[~np.isnan(part).any(axis=1)].T
-    return float((naive - own).mean() / (naive - oracle).mean()) if len(own) else float("nan")
+    naive, model, oracle = part[~np.isnan(part).any(axis=1)].T
+    return float((naive - model).mean() / (naive - oracle).mean()) if len(part) else float("nan")
 
 
 def _named(methods: Iterable[str]) -> str:

@@ -5,7 +5,7 @@
     python -m benchmarks.lib.pages --check    # exit code 1 where a page differs
 
 The template of ``docs/coat.md`` is ``benchmarks/templates/docs/coat.md.jinja``. It holds the blocks
-between the page's own marks, ``<!-- name -->`` and ``<!-- end -->``; that of an HTML page is the
+between the marks of the page, ``<!-- name -->`` and ``<!-- end -->``; that of an HTML page is the
 whole page. A file whose name starts with ``_`` holds macros. In a template
 ``study("real_logs.coat")`` is that module, ``kept("coat")`` its result; the functions of
 `benchmarks.lib.markdown` are filters.

@@ -7,7 +7,8 @@ nothing is wrong, one whose CVR tower, one whose CTR tower does not see what dri
 with a hidden confounder, one in which clicks depend on the conversion that would follow, one with
 little overlap. A cell is a method in a scenario under a seed; all methods of a seed see the same
 rows, under the estimator's defaults and the one checkpoint rule. Cells are kept one at a time, so
-that an interrupted run resumes. docs/who_is_right.png is drawn at the end; `--table` fits nothing.
+that an interrupted run resumes. docs/bias_by_scenario.png is drawn at the end; `--table` fits
+nothing.
 """
 
 import sys
@@ -73,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = parser_of(__doc__, "bias_by_scenario")
     parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     parser.add_argument("--rhos", nargs="+", type=float, default=list(RHOS))
-    parser.add_argument("--figure", type=Path, default=ROOT / "docs" / "who_is_right.png")
+    parser.add_argument("--figure", type=Path, default=ROOT / "docs" / "bias_by_scenario.png")
     given = parser.parse_args(arguments)
     settings = {"rows": int(given.scale * ROWS), "test_rows": int(given.scale * TEST_ROWS)}
     command = f"python -m benchmarks.simulated.bias_by_scenario --seeds {given.seeds}"

@@ -78,7 +78,7 @@ class BiasMap:
         return [first, *sorted(behind, key=lambda m: self.above(place, m).mean)]
 
     def leaders_text(self, place: Place) -> str:
-        """`leaders`, as far as the seeds tell."""
+        """`leaders` as text; with one seed there is no standard error."""
         leaders = self.leaders(place)
         if self.above(place, leaders[0]).seeds < 2:
             return f"{leaders[0]} (one seed)"

@@ -1,4 +1,4 @@
-"""What a cart stage adds as purchases get rarer: ESM2 beside models that know no cart.
+"""Gain of a cart stage as purchases get rarer: ESM2 beside models without a cart.
 
     python -m benchmarks.simulated.cart_stage [--seeds 5]
 

@@ -34,7 +34,7 @@ def case(*, seen: bool, chosen: bool) -> dict[str, float | str | bool]:
     # (x, u, level): P(level, u | x), and of outcomes given them.
     mass = np.broadcast_to(level / 2, click.shape)
     if not seen:
-        # What a model without u knows.
+        # Marginal over u, for a model that does not see it.
         total = mass.sum(1, keepdims=True)
         both = (mass * click * cvr).sum(1, keepdims=True) / total
         click = (mass * click).sum(1, keepdims=True) / total

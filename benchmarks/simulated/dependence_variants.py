@@ -6,7 +6,7 @@
 likelihood, on the scenarios of benchmarks.simulated.dependence at the full effect of the position.
 
 *Policies*: `dense`, where nothing is hidden, with positions at random or given by a ranker that
-knows the click score; and without the item features in the model, so that the ranker knows what the
+sees the click score; and without the item features in the model, so that the ranker uses what the
 model lacks.
 
 Cells are kept one at a time, so that an interrupted run resumes.

@@ -1,4 +1,4 @@
-"""Who is shown what, and what the context explains.
+"""Exposure policies, positions, and what the context explains.
 
 Panels of benchmarks.simulated.parameters.
 """

@@ -1,4 +1,4 @@
-"""What moves the selection and the overlap, and what is hidden from whom.
+"""Selection, overlap, and features hidden from a tower.
 
 Panels of benchmarks.simulated.parameters.
 """

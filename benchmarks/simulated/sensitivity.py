@@ -3,7 +3,7 @@
     python -m benchmarks.simulated.sensitivity [--rows 300000] [--seed 0]
 
 `mnar` is `dense` with clicks that depend on the potential conversion (1.5 on the click logit: the
-true odds ratio is exp(1.5) = 4.48 for every row); `hidden` has a confounder that nobody logs (the
+true odds ratio is exp(1.5) = 4.48 for every row); `hidden` has an unlogged confounder (the
 odds ratio differs from row to row); in `dense` nothing is hidden (it is 1). Multi-task and ESMM are
 fitted on one draw, and the curve is computed from their predictions on another. The result is kept
 in benchmarks/results/sensitivity.jsonl.gz, the figure in docs/sensitivity.png.
@@ -35,7 +35,7 @@ SCENARIOS = {
 BUILDERS = (models.multitask, models.esmm)
 TITLES = {
     "mnar": "mnar: who would convert clicks more",
-    "hidden": "hidden: a confounder nobody logs",
+    "hidden": "hidden: an unlogged confounder",
 }
 BASE = "multitask"
 

@@ -1,4 +1,4 @@
-"""Estimators of a mean over all impressions from what is seen on clicks, and their moments.
+"""Estimators of a mean over all impressions from clicks, and their moments.
 
 Every one of them has the form
 
@@ -17,7 +17,7 @@ and w a weight:
 
 Clicks and conversions are drawn given the features x: P(click | x) = p and
 P(click and conversion | x) = t, independent between rows. Where t = p q they are independent given
-x; a hidden confounder shows as another t, and no case needs its own formula.
+x; a hidden confounder gives another t, with the same formulas.
 
 Shapes: N rows, R redraws, M estimators.
 """
@@ -48,7 +48,7 @@ class MeanEstimator(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What is averaged, by what a row's conversion would be, ``(N,)`` float64 each.
+    """Values to average, by the potential conversion of the row, ``(N,)`` float64 each.
 
     Attributes:
         converted: v where it converts; 1 for the mean CVR, ``-log q^`` for the log loss of q^.
@@ -60,7 +60,7 @@ class Values(NamedTuple):
 
 
 class ClickLaw(NamedTuple):
-    """The law of click and conversion given the features, ``(N,)`` float64 each.
+    """Distribution of click and conversion given the features, ``(N,)`` float64 each.
 
     Attributes:
         pctr: p = P(click | x).
@@ -140,17 +140,17 @@ def moments(estimators: Sequence[MeanEstimator], values: Values, law: ClickLaw) 
     ``mean((p - p^) / p^ * (v - v^))``, that of the naive mean ``Cov(p, v) / mean(p)``.
     """
     p, t = law
-    found = []
+    pairs = []
     for weight, imputed, normalised in estimators:
         hit, miss = weight * (values.converted - imputed), weight * (values.unconverted - imputed)
         total = float((t * hit + (p - t) * miss).sum())
         scale = float((p * weight).sum()) if normalised else float(p.numel())
-        if normalised:  # what is left of each row once the ratio itself is taken off
+        if normalised:  # each row's deviation from the ratio
             hit, miss = hit - total / scale * weight, miss - total / scale * weight
         mean = t * hit + (p - t) * miss
         variance = (t * hit**2 + (p - t) * miss**2 - mean**2).sum()
-        found.append((float(imputed.mean()) + total / scale, float(variance.sqrt()) / scale))
-    columns = torch.tensor(found, dtype=torch.float64).reshape(-1, 2)
+        pairs.append((float(imputed.mean()) + total / scale, float(variance.sqrt()) / scale))
+    columns = torch.tensor(pairs, dtype=torch.float64).reshape(-1, 2)
     return Moments(columns[:, 0], columns[:, 1])
 
 

@@ -1,9 +1,9 @@
 """The CVR over the entire space at an assumed odds ratio of click and potential conversion.
 
-Notation: o click, r the conversion there would be after a click, p = P(o = 1 | x) and
+Notation: o click, r the potential conversion, p = P(o = 1 | x) and
 t = P(o = 1, r = 1 | x), which a log identifies, and q = P(r = 1 | x), which it does not. psi is the
 odds ratio between click and potential conversion given the features: 1 where nothing hidden moves
-both. Whatever psi is assumed, p and t stay as they are, so no model is fitted again.
+both. p and t do not depend on psi, so no model is refitted.
 
 Marginal sensitivity models bound the propensity instead and need an inner maximisation; the odds
 ratio gives a closed form. The worst case is that of Manski (American Economic Review, 1990).
@@ -44,9 +44,9 @@ class Bounds(NamedTuple):
 def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
     """The CVR over the entire space at an assumed odds ratio: ``t + t(1 - p) / (t + psi(p - t))``.
 
-    Off the clicks the odds of a conversion are those on the clicks, divided by psi; on the clicks
-    they are as the log shows them. So psi above 1 says that clicks pick out those who would
-    convert, and the CVR over all impressions is lower than t / p. At psi = 1 it is t / p.
+    On non-clicks the odds of a conversion are those on clicks divided by psi; on clicks they are
+    observed. So with psi above 1 clicks select the rows that convert, and the CVR over all
+    impressions is below t / p. At psi = 1 it is t / p.
 
     Args:
         pctr: ``(N,)`` P(click | x) in (0, 1].
@@ -57,8 +57,8 @@ def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
         ``(N,)`` float64, falling in psi; within `worst_case_bounds`.
 
     Raises:
-        DataError: Values that are no probabilities, a pctcvr above its pctr, a pctr of 0 (nothing
-            is known of that row's CVR), or an odds ratio that is not above 0.
+        DataError: Values that are no probabilities, a pctcvr above its pctr, a pctr of 0 (that
+            row's CVR is not identified), or an odds ratio that is not above 0.
 
     >>> odds_ratio_cvr(torch.tensor([0.5]), torch.tensor([0.25]), psi=3.0)
     tensor([0.3750], dtype=torch.float64)
@@ -68,7 +68,7 @@ def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
 
 
 def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
-    """What q can be if nothing is assumed of those who did not click: ``t <= q <= t + 1 - p``.
+    """Bounds of q without any assumption on non-clicks: ``t <= q <= t + 1 - p``.
 
     Args:
         pctr: ``(N,)`` P(click | x) in [0, 1].
@@ -86,7 +86,7 @@ def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
 
 
 def checked_odds_ratio(psi: Tensor | float) -> Tensor:
-    """Odds ratios as float64, checked to be above 0 and finite."""
+    """Check odds ratios, which must be above 0 and finite, and convert them to float64."""
     ratio = torch.as_tensor(psi, dtype=torch.float64)
     outside = ~((ratio > 0) & ratio.isfinite())
     if bool(outside.any()):
@@ -98,9 +98,9 @@ def checked_odds_ratio(psi: Tensor | float) -> Tensor:
 
 
 def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[Tensor, Tensor]:
-    """Both as checked float64, the joint cut to its click where rounding lifted it above.
+    """Check both and convert them to float64; a joint above its click by rounding is cut to it.
 
-    With `known`, no pctr may be 0: every row's CVR on clicks must be known.
+    With `known`, no pctr may be 0: every row's CVR on clicks must be identified.
     """
     p, t = _probabilities("pctr", pctr), _probabilities("pctcvr", pctcvr)
     if p.shape != t.shape:
@@ -115,20 +115,20 @@ def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[T
         )
     if known and bool((p == 0).any()):
         raise DataError(
-            f"`pctr` must be above 0, found 0 in {marked_rows(p == 0)}: nothing is known of the "
-            "CVR where nobody clicks; leave those rows out, or raise their pctr to a floor"
+            f"`pctr` must be above 0, found 0 in {marked_rows(p == 0)}: the CVR is not "
+            "identified where nobody clicks; leave those rows out, or raise their pctr to a floor"
         )
     return p, torch.minimum(t, p)
 
 
 def _probabilities(name: str, values: Array) -> Tensor:
-    given = as_tensor(values).double()
-    if given.dim() != 1:
-        raise DataError(f"`{name}` must be (N,), found {tuple(given.shape)}")
-    outside = ~((given >= 0) & (given <= 1))
+    column = as_tensor(values).double()
+    if column.dim() != 1:
+        raise DataError(f"`{name}` must be (N,), found {tuple(column.shape)}")
+    outside = ~((column >= 0) & (column <= 1))
     if bool(outside.any()):
         raise DataError(
-            f"`{name}` must lie in [0, 1], found {float(given[outside][0]):.4g} in "
+            f"`{name}` must lie in [0, 1], found {float(column[outside][0]):.4g} in "
             f"{marked_rows(outside)}: pass probabilities, not logits"
         )
-    return given
+    return column

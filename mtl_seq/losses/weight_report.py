@@ -43,7 +43,7 @@ class WeightReport(NamedTuple):
     def merge(self, other: "WeightReport") -> "WeightReport":
         """The report of both batches together."""
         *sums, largest = zip(self, other, strict=True)
-        return WeightReport(*(one + two for one, two in sums), torch.maximum(*largest))
+        return WeightReport._make((*(one + two for one, two in sums), torch.maximum(*largest)))
 
     @property
     def effective_size(self) -> float:

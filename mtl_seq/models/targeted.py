@@ -41,7 +41,7 @@ def targeted(
     in doubly robust joint learning (`dr_jl`, `mrdr`) and TDR-CL (Li et al., ICLR 2023),
     propensities enter after training only.
 
-    `FunnelEstimator` does the second step; a user-defined training loop has to (docs/default.md).
+    `FunnelEstimator` does the second step; a user-defined training loop has to (docs/targeted.md).
     On a longer funnel the stages between have the losses of ESMM, named by stage, and the constant
     is that of the last stage given the first.
 
