@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
+from mtl_seq.records import FloatArray
 
 __all__ = ["MMoERegression"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from mtl_seq.errors import SchemaError, SimulationError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.schema import Schema
 from mtl_seq.simulate.common.normal import bivariate_cdf
 from mtl_seq.simulate.common.parameter_checks import (
@@ -21,8 +21,6 @@ from mtl_seq.simulate.common.parameter_checks import (
 )
 
 __all__ = ["ProbitFunnel", "ProbitRates"]
-
-FloatArray = NDArray[np.float64]
 
 
 class ProbitRates(NamedTuple):

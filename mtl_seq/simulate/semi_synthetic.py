@@ -5,16 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
 from mtl_seq.funnel import OTHER, Funnel, Stage
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth, IntArray
 from mtl_seq.schema import Schema
 
 __all__ = ["SemiSynthetic", "Teacher"]
-
-FloatArray = NDArray[np.float64]
 
 Teacher = Mapping[str, FloatArray] | Callable[[pd.DataFrame], Mapping[str, FloatArray]]
 """Probabilities by name, or a function of a log that returns them."""
@@ -105,8 +102,8 @@ class SemiSynthetic:
             drawn[column] = (click * draws[stage]).astype(np.int64)
         return drawn, _truth(funnel, probabilities, draws, rows)
 
-    def _draw_rows(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        rows: NDArray[np.int64] = np.sort(rng.choice(len(self.log), size=n, replace=self.replace))
+    def _draw_rows(self, n: int, rng: np.random.Generator) -> IntArray:
+        rows: IntArray = np.sort(rng.choice(len(self.log), size=n, replace=self.replace))
         return rows
 
     def _columns(self) -> list[str]:
@@ -160,7 +157,7 @@ def _truth(
     funnel: Funnel,
     probabilities: Mapping[str, FloatArray],
     draws: Mapping[str, FloatArray],
-    rows: NDArray[np.int64],
+    rows: IntArray,
 ) -> FunnelTruth:
     given_click = {funnel.first: np.ones(len(rows))}
     for stage in funnel.stages[1:]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.funnel import OTHER, Funnel, Stage
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.common.parameter_checks import (
     ParameterError,
     check_number,
@@ -15,8 +15,6 @@ from mtl_seq.simulate.common.parameter_checks import (
 )
 
 __all__ = ["Actions"]
-
-FloatArray = NDArray[np.float64]
 
 _TAKEN = ("click", "conversion", OTHER)
 

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.simulate.common.parameter_checks import ParameterError, check_number
 
 __all__ = ["Delay", "known_at"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray, IntArray
 from mtl_seq.simulate.logistic.logits import LogitModel, Logits
 from mtl_seq.simulate.logistic.quasi_monte_carlo import kronecker_points, normal_quantiles
 from mtl_seq.simulate.logistic.sample_impressions import Impressions, ImpressionSampler
 
 __all__ = ["MAX_PAIRS", "WeightedLogits", "pair_points", "sequence_points"]
 
-FloatArray = NDArray[np.float64]
 _Bounds = tuple[float, float]
 
 MAX_PAIRS = 6_000_000
@@ -183,6 +182,6 @@ def _bounds(values: FloatArray) -> _Bounds:
     return low, (_CELLS - 1) / max(high - low, 1e-9)
 
 
-def _cell(values: FloatArray, bounds: _Bounds) -> NDArray[np.int64]:
+def _cell(values: FloatArray, bounds: _Bounds) -> IntArray:
     low, scale = bounds
     return np.clip((values - low) * scale, 0, _CELLS - 1).astype(np.int64)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.logistic.actions import Actions
 from mtl_seq.simulate.logistic.integration_points import WeightedLogits
@@ -18,8 +18,6 @@ from mtl_seq.simulate.logistic.outcome_probabilities import (
 )
 
 __all__ = ["Targets", "solve_intercepts"]
-
-FloatArray = NDArray[np.float64]
 
 _FURTHEST = 40.0
 _PRECISION = 1e-7

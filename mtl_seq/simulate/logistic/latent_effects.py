@@ -6,13 +6,11 @@ Shapes: M entities (users or items), D effects, A attributes.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
+from mtl_seq.records import FloatArray, IntArray
 
 __all__ = ["Entities", "draw_entities", "further_effects", "zipf"]
-
-FloatArray = NDArray[np.float64]
 
 
 class Entities(NamedTuple):
@@ -25,7 +23,7 @@ class Entities(NamedTuple):
     """
 
     popularity: FloatArray
-    attributes: NDArray[np.int64]
+    attributes: IntArray
     effects: FloatArray
 
 
@@ -97,7 +95,7 @@ def further_effects(
 
 
 def _raw(
-    attributes: NDArray[np.int64],
+    attributes: IntArray,
     levels: tuple[int, ...],
     effects: int,
     id_share: float,

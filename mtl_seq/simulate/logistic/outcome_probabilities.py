@@ -7,8 +7,9 @@ enters both with a loading each, d what a potential conversion adds to the click
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
+
+from mtl_seq.records import FloatArray
 
 __all__ = [
     "ActionClasses",
@@ -16,8 +17,6 @@ __all__ = [
     "conditional_probabilities",
     "marginal_probabilities",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _NODES = 21
 _NO_ACTIONS: FloatArray = np.zeros((2, 0, 0))

@@ -3,12 +3,11 @@
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-__all__ = ["kronecker_points", "normal_quantiles"]
+from mtl_seq.records import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["kronecker_points", "normal_quantiles"]
 
 _QUANTILES = 1 << 14
 
