@@ -74,10 +74,9 @@ class Exposure:
         check_number("exposure.slots", self.slots, 1, 100, whole=True)
         check_number("exposure.candidates", self.candidates, 1, 10_000, whole=True)
         if self.candidates < self.slots:
-            raise ParameterError(
-                f"`exposure.candidates` must be at least the {self.slots} `slots`, "
-                f"found {self.candidates}",
+            raise ParameterError.of(
                 "exposure.candidates",
+                f"must be at least the {self.slots} `slots`, found {self.candidates}",
             )
         check_number("exposure.strength", self.strength, 0, 50)
         check_number("exposure.epsilon", self.epsilon, 0, 1)

@@ -76,18 +76,12 @@ def sequence_points(
     loadings: tuple[float, float],
     seed: list[int],
 ) -> WeightedLogits:
-    """Logits at many points of a low-discrepancy sequence.
+    """Logits at many points of a low-discrepancy sequence, where mechanisms matter too.
 
     Users, items, times, positions, contexts and the confounder are taken from a Kronecker sequence,
     and the points are weighted so that the scores have their known moments. Only the slates of a
-    ranking policy are drawn at random; the moments of their scores are not known.
-
-    Args:
-        sampler: The impression sampler.
-        logit_model: The scenario's formulas.
-        shift: ``(2, U)`` what each user adds to both logits.
-        loadings: Of a confounder that is drawn per impression.
-        seed: Seed of the policy's draws.
+    ranking policy are drawn at random, from `seed`; the moments of their scores are not known.
+    Further arguments are those of `pair_points`, and the `loadings` of a confounder per impression.
     """
     rng = np.random.default_rng(seed)
     ranked = sampler.exposure is not None and sampler.exposure.policy != "uniform"

@@ -75,18 +75,8 @@ def further_effects(
 ) -> FloatArray:
     """Draw further effects of the same entities, uncorrelated with their present ones.
 
-    Args:
-        entities: The entities; unchanged.
-        levels: Number of levels of each attribute.
-        effects: How many further effects.
-        id_share: Share of their variance that no attribute explains.
-        rng: Source of randomness.
-
-    Returns:
-        ``(M, effects)``, with mean 0 and variance 1 under the popularity.
-
-    Raises:
-        SimulationError: Too few entities or levels for that many uncorrelated effects.
+    Arguments and errors are those of `draw_entities`. ``(M, effects)``, with mean 0 and variance 1
+    under the popularity; the entities are unchanged.
     """
     raw = _raw(entities.attributes, levels, effects, id_share, rng)
     # Whitening goes column by column, so the existing effects in front stay unchanged.
