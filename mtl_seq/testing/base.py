@@ -101,7 +101,7 @@ def keeps_global_random_state(what: str) -> Iterator[None]:
 def require_dtypes(
     module: nn.Module, inputs: tuple[Any, ...], out: Tensor, tolerance: float
 ) -> None:
-    """Check a module in float64, given the output ``out`` in float32, and under bfloat16 autocast."""
+    """Check a module in float64, given its output in float32, and under bfloat16 autocast."""
     double = copy.deepcopy(module).double()
     with accepts("float64"):
         result = double(inputs[0].double(), *inputs[1:])
