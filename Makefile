@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test test-slow lint types unit claims bench docs leaderboard clean
+.PHONY: demo test test-slow lint types unit claims bench docs leaderboard pages clean
 
 $(VENV)/user: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,14 +36,18 @@ test-slow: $(VENV)/dev
 	$(BIN)/pytest -q -m slow
 
 claims: $(VENV)/user
-	$(BIN)/python benchmarks/leaderboard/claims.py
+	$(BIN)/python -m benchmarks.leaderboard.claims
 
 leaderboard: $(VENV)/dev
-	$(BIN)/python benchmarks/leaderboard/run.py --workers 2
+	$(BIN)/python -m benchmarks.leaderboard.run --workers 2
+
+# Fill README.md and docs/ from the kept results of benchmarks/.
+pages: $(VENV)/dev
+	$(BIN)/python -m benchmarks.lib.pages
 
 bench: $(VENV)/user
 	$(PIP) -e '.[bench]'
-	$(BIN)/python benchmarks/performance/training.py
+	$(BIN)/python -m benchmarks.performance.training
 
 docs: $(VENV)/dev
 	$(BIN)/mkdocs build --strict

@@ -25,7 +25,7 @@ BUILDERS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Simulate, fit every model on the same rows, and hold them to the truth."""
+    """Simulate, fit every model on the same rows, and compare them with the truth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", choices=list(simulate.scenarios()), default="cvr_blind")
     parser.add_argument("--rows", type=int, default=50_000)
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     test, test_truth = simulator.sample(given.test_rows, rng)
     scores = {
         build.__name__: FunnelEstimator(build, simulator.schema, seed=given.seed)
-        .fit(log, truth=truth)  # only the oracle looks at the truth
+        .fit(log, truth=truth)  # only the oracle uses the truth
         .predict(test)
         for build in BUILDERS
     }

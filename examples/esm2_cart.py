@@ -1,9 +1,9 @@
-"""ESM2: a cart between click and purchase, beside ESMM, which does not know of it.
+"""ESM2: a cart between click and purchase, compared with ESMM, which ignores it.
 
     python examples/esm2_cart.py [--rows 50000]
 
 The funnel is a longer value, not another class: the purchase comes after the click and may pass the
-cart. Both models see the same rows; what the cart is worth is for one's own log to say.
+cart. Both models see the same rows; whether the cart helps depends on the log.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def without_the_cart(schema: Schema) -> Schema:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fit both, and hold pCVR to the truth."""
+    """Fit both, and compare pCVR with the truth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -16,13 +16,13 @@ SCHEMA = Schema(
     ids=["user", "shop"],
     bags=["tags"],
     dense=["price"],
-    group="user",  # whose impression it is: for intervals, and AUC within users
+    group="user",  # the user: for intervals, and AUC within users
     time="at",  # the latest rows pick the checkpoint
 )
 
 
 def made_up(rows: int) -> pd.DataFrame:
-    """A log with every kind of column; yours is read with pandas, and declared likewise."""
+    """A log with every kind of column; read your log with pandas and declare it likewise."""
     rng = np.random.default_rng(0)
     click = rng.random(rows) < 0.3
     return pd.DataFrame(
@@ -39,7 +39,7 @@ def made_up(rows: int) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fit, predict, say what the log can show, save and load."""
+    """Fit, predict, report, save and load."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--out", default="model")

@@ -1,4 +1,4 @@
-"""A model of the package in a training loop of one's own.
+"""A model of the package in a user-defined training loop.
 
     python examples/own_loop.py [--rows 50000]
 
@@ -18,7 +18,7 @@ from mtl_seq.data import BatchLoader
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train ESCM2-IPS on MMoE experts; print the losses, and the mean pCVR beside the truth."""
+    """Train ESCM2-IPS on MMoE experts; print the losses, and the mean pCVR next to the truth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000)
     given = parser.parse_args(arguments)
@@ -28,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     log, _ = simulator.sample(given.rows, rng)
     test, truth = simulator.sample(20_000, rng)
 
-    codec = Codec.fit(simulator.schema, log)  # ids to rows of tables; another encoder will do, too
+    codec = Codec.fit(
+        simulator.schema, log
+    )  # ids to rows of embedding tables; any other encoder works too
     model = models.escm2_ips(codec.spec, bottom=partial(nn.MMoE, experts=4), seed=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     generator = torch.Generator().manual_seed(0)

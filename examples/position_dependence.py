@@ -18,7 +18,7 @@ from mtl_seq.errors import SelectionWarning
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fit ESMM with and without a learned dependence, and hold both to the truth."""
+    """Fit ESMM with and without a learned dependence, and compare both with the truth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -35,14 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
     scores = {}
     for build in (models.multitask, models.esmm, models.esmm_dependent, models.oracle):
         estimator = FunnelEstimator(build, simulator.schema, seed=given.seed)
-        with warnings.catch_warnings():  # that clicks select is what this is about
+        with warnings.catch_warnings():  # the selection by clicks is intended
             warnings.simplefilter("ignore", SelectionWarning)
-            estimator.fit(log, truth=truth)  # only the oracle looks at the truth
+            estimator.fit(log, truth=truth)  # only the oracle uses the truth
         scores[build.__name__] = estimator.predict(test)
         if estimator.dependence_ is not None:
             found = estimator.dependence_.test
             print(
-                f"log odds ratio {found.log_odds_ratio:.2f} +- {found.standard_error:.2f}: {found.verdict}"
+                f"log odds ratio {found.log_odds_ratio:.2f} +- {found.standard_error:.2f}: "
+                f"{found.verdict}"
             )
     report = BiasReport.against_truth(scores, test, test_truth)
     print(report.table.xs("all", axis=1, level="space").to_string())

@@ -1,4 +1,4 @@
-"""Writing files so that an interruption leaves the old one or the new one, never half of one."""
+"""Atomic files and folders: an interruption leaves the old one or the new one."""
 
 import json
 import os
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 UNFINISHED = "_unfinished"
-"""A file of that name says that the folder lacks parts; readers of parquet pass over it."""
+"""A file of this name marks a folder that lacks parts; parquet readers ignore it."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a path beside `target`; rename it to `target` when the block ends without an error.
 
     Args:
-        target: Where the file is to stand. Its folder is created.
+        target: The file. Its folder is created.
 
     Yields:
         The path to write to, on the same file system.
@@ -55,15 +55,15 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
 
 def check_folder(target: str | Path, own: Collection[str]) -> None:
-    """What stands at `target` may be replaced: nothing, or a folder of nothing but our own files.
+    """Check that a folder may be written: that it is absent, or holds only files of an earlier run.
 
     Args:
-        target: Where a folder is to stand.
-        own: Names of the files that an earlier run may have left there.
+        target: The folder.
+        own: Names of the files that an earlier run may have written.
 
     Raises:
-        ArtifactError: A file stands there, or a folder that holds anything else, or the place
-            cannot be written to.
+        ArtifactError: A file of this name, a folder with other files, or one that cannot be
+            written.
     """
     target = Path(target)
     if target.is_dir():
@@ -87,14 +87,14 @@ def atomic_folder(target: str | Path, *, own: Collection[str]) -> Iterator[Path]
     """Yield a folder beside `target`; it replaces `target` when the block ends without an error.
 
     Args:
-        target: Where the folder is to stand. An older folder there is replaced as a whole.
-        own: Names of the files that the older one may hold; anything else is not ours to lose.
+        target: The folder. An older one is replaced as a whole.
+        own: Names of the files that the older one may hold.
 
     Yields:
         The folder to write into.
 
     Raises:
-        ArtifactError: What stands at `target` is not ours to replace.
+        ArtifactError: `target` is a file, or a folder with other files.
     """
     check_folder(target, own)
     target = Path(target)
@@ -117,7 +117,7 @@ def atomic_folder(target: str | Path, *, own: Collection[str]) -> Iterator[Path]
 
 
 def _exchange(new: Path, target: Path) -> None:
-    """Put a folder in the place of another; the old one comes back if that is interrupted."""
+    """Replace a folder by another; restore the old one at an interruption."""
     old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
     try:
         target.replace(old / target.name)
@@ -131,10 +131,10 @@ def _exchange(new: Path, target: Path) -> None:
 
 
 def recover_folder(target: str | Path) -> None:
-    """Put back the folder that a killed process was about to replace; sweep what it left beside it.
+    """Restore a folder that a killed process was replacing, and delete its temporary folders.
 
     Args:
-        target: What was to be written by `atomic_folder`. No other process may be writing it.
+        target: A folder written by `atomic_folder`. No other process may be writing it.
     """
     target = Path(target)
     own = re.compile(rf"\.{re.escape(target.name)}-(old-)?[a-z0-9_]{{8}}")
@@ -159,8 +159,8 @@ def read_json(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
 
     Args:
         path: The file.
-        kind: What it must be.
-        version: The newest format this code reads.
+        kind: The kind that it must have.
+        version: The newest format that is supported.
 
     Returns:
         Its content, with `format` but without `kind`.

@@ -1,4 +1,4 @@
-"""What a network must know of the features."""
+"""Feature specification of a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,27 +9,27 @@ from mtl_seq.errors import SchemaError
 __all__ = ["FeatureSpec", "Pooling", "check_hidden", "check_names"]
 
 Pooling = Literal["mean", "sum"]
-"""How the vectors of a bag's items become one."""
+"""Pooling of the vectors of a bag's items."""
 
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What a network must know of the features.
+    """The features of a network: tables, sizes, and which towers see them.
 
     Attributes:
-        ids: Number of rows of each id's table. Ids run from 0, which only ever means "unseen".
-        bags: The same for bags.
+        ids: Rows of each id's embedding table. Ids start at 0, which always means "unseen".
+        bags: Rows of each bag's embedding table.
         dense: Numeric features.
         hidden_from: For a stage, the features its tower must not see.
         embedding: Embedding size, one for all or one per id or bag.
-        pooling: How a bag's vectors become one: ``"mean"`` (the default) or ``"sum"``.
+        pooling: Pooling of a bag's vectors: ``"mean"`` (the default) or ``"sum"``.
         weighted: Bags whose items carry weights, in a feature named ``<bag>:weight``, ``(B, L)``.
-        numeric: Size of the learned vector ``relu(x v + u)`` of each dense feature; 0 hands the
-            number on as it is.
+        numeric: Size of the learned vector ``relu(x v + u)`` of each dense feature; 0 for the
+            number itself.
         wide: Ids and dense features that also have a linear term in each tower that sees them.
-        of_group: Dense features made of the label history of the id that groups the rows, its
-            target encodings. A row's own label is left out of them, so that within a group they
-            point away from it: see `within_groups`.
+        of_group: Dense features computed from the labels of the id that groups the rows: its target
+            encodings. They exclude the row's label, so that within a group they are negatively
+            related to it: see `within_groups`.
 
     Raises:
         SchemaError: A table without rows, a size below 1, or a hidden, pooled, weighted or wide
@@ -115,7 +115,7 @@ class FeatureSpec:
         return tuple(name for name in self.features if name not in shared and name not in hidden)
 
     def within_groups(self) -> "FeatureSpec":
-        """What may compare rows of one group: everything but the group's own history.
+        """The specification for comparing rows of one group: without the history of the group.
 
         >>> spec = FeatureSpec(ids={"user": 9}, dense=["price", "user:click"],
         ...                    of_group=["user:click"])
@@ -145,7 +145,7 @@ class FeatureSpec:
         return self.embedding[name]
 
     def width(self, names: Sequence[str]) -> int:
-        """Width of these features side by side."""
+        """Total width of these features."""
         return sum(self.size(name) for name in names)
 
 
@@ -153,7 +153,7 @@ def check_names(columns: Sequence[str], argument: str) -> tuple[str, ...]:
     """Names as a tuple.
 
     Raises:
-        SchemaError: One string, which would be read as its letters.
+        SchemaError: A single string, which would be read as its letters.
     """
     if isinstance(columns, str):
         raise SchemaError(f"`{argument}` must be a list of columns, found the string {columns!r}")
@@ -163,10 +163,10 @@ def check_names(columns: Sequence[str], argument: str) -> tuple[str, ...]:
 def check_hidden(
     hidden: Mapping[str, Sequence[str]], features: Sequence[str], stages: Sequence[str] | None
 ) -> None:
-    """Hidden features are features, stages are stages, and some stage sees each feature.
+    """Check that hidden features and their stages exist, and that some stage sees each feature.
 
     Raises:
-        SchemaError: One that is not.
+        SchemaError: An unknown feature or stage, or a feature hidden from all stages.
     """
     for stage, columns in hidden.items():
         if stages is not None and stage not in stages:

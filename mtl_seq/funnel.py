@@ -1,4 +1,4 @@
-"""The funnel: which stages there are, and which of them can be observed only after which."""
+"""Funnel: the stages, and the stage after which each of them can be observed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mtl_seq.errors import FunnelError
 __all__ = ["OTHER", "Conditional", "Funnel", "Stage"]
 
 OTHER = "other"
-"""Name of the way to a mediated stage that passes none of its mediators."""
+"""Name of the path to a mediated stage through none of its mediators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,10 @@ class Stage:
 
     Attributes:
         name: Its name, for example ``"click"``.
-        after: The stage without which it cannot happen; None for the first, which follows the
-            impression.
-        via: Mediators: stages with the same parent that this one may pass on its way. One mediator
-            is a yes or no (ESM2's cart); several are exclusive classes beside "none of them".
+        after: Its parent, the stage without which it cannot happen; None for the first, which
+            follows the impression.
+        via: Mediators: stages with the same parent through which this one may be reached. One
+            mediator is a yes or no (ESM2's cart); several are exclusive classes beside "none".
     """
 
     name: str
@@ -30,11 +30,11 @@ class Stage:
 
 
 class Conditional(NamedTuple):
-    """One logit of a head: a stage given its parent and, where it is mediated, given the way.
+    """One logit of a head: a stage given its parent and, where it is mediated, given the path.
 
     Attributes:
         stage: The stage.
-        given: The mediator passed, `OTHER` for none of them, or None where there is no mediator.
+        given: The mediator, `OTHER` for none of them, or None where the stage has no mediators.
     """
 
     stage: str
@@ -42,7 +42,7 @@ class Conditional(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of the tower that emits it, ``stage`` or ``stage|way``."""
+        """Name of the tower that emits it, ``stage`` or ``stage|mediator``."""
         return self.stage if self.given is None else f"{self.stage}|{self.given}"
 
 
@@ -126,12 +126,12 @@ class Funnel:
 
     @property
     def first(self) -> str:
-        """The stage every other needs: the click."""
+        """Name of the first stage, the click."""
         return self.stages[0].name
 
     @property
     def last(self) -> str:
-        """The stage the funnel ends in: the conversion."""
+        """Name of the last stage, the conversion."""
         return self.stages[-1].name
 
     @property

@@ -1,4 +1,4 @@
-"""What the columns of a log are, and what a network must know of them."""
+"""Schema of a log: the roles of its columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,10 +28,10 @@ class Schema:
         funnel: How the stages depend on each other; by default a chain in the labels' order.
         hidden_from: For a stage, the features its tower must not see. Such a feature bypasses the
             bottom and joins only the towers that may see it.
-        click_only: Features that only the click tower sees: short for hidden from all later stages.
-        group: Column that says whose impression it is (the user), for intervals and GAUC.
-        time: Column to split by.
-        weight: Column of non-negative row weights. They are used as they are: scale them to mean 1.
+        click_only: Features that only the click tower sees: hidden from all later stages.
+        group: Column of the user (or request) of an impression, for intervals and GAUC.
+        time: Column to split by time.
+        weight: Column of non-negative row weights. They are used unscaled: scale them to mean 1.
         propensity: Column of the logged probability of the click, in (0, 1).
 
     Raises:
@@ -149,6 +149,6 @@ class Schema:
         """Read a schema from a file.
 
         Raises:
-            ArtifactError: The file is no schema of a version this code reads.
+            ArtifactError: Not a schema file, or one of a newer version.
         """
         return cls.from_dict(read_json(path, kind=_KIND, version=_VERSION))

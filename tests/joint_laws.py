@@ -1,13 +1,13 @@
-"""Joint laws of click and potential conversion whose odds ratio is known."""
+"""Joint distributions of click and potential conversion with a known odds ratio."""
 
 import numpy as np
 import pytest
 
 
 def joint(a, b, psi):
-    """The law of click o and potential conversion r, ``P[o, r]``, with odds ratio psi.
+    """The distribution of click o and potential conversion r, ``P[o, r]``, with odds ratio psi.
 
-    a is the click logit of those who would not convert, b the conversion logit of everyone.
+    a is the click logit without a potential conversion, b the conversion logit.
     """
 
     def s(x):

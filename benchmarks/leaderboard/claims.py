@@ -1,107 +1,101 @@
 """The package's claims on CVR bias, measured: `make claims`.
 
+    python -m benchmarks.leaderboard.claims [--rows 1000000] [--seeds 3]
+
 In `cvr_blind` (rho .8) the CVR tower does not see the user, who drives the click. There ESCM2-DR is
 to have at most a third, and ESCM2-IPS at most half, of ESMM's bias: mean over seeds of the absolute
-relative bias of the mean pCVR over all impressions. Beside it stands the same scenario with a tenth of
-the variance in user x item tastes, which a propensity model hardly learns from this much data: what
-it has not learned acts like a hidden confounder, and the repair is smaller.
+relative bias of the mean pCVR over all impressions. Beside it stands the same scenario with a tenth
+of the variance in user x item tastes, which a propensity model hardly learns from this much data:
+what it has not learned acts like a hidden confounder, and the correction is smaller.
 
-    python benchmarks/leaderboard/claims.py [--rows 1000000] [--seeds 0 1 2]
-
-Exit code 1 where a claim fails. The result is kept in benchmarks/results/claims.json.
+Exit code 1 where a claim fails. The result is kept in benchmarks/results/claims.jsonl.gz.
 """
 
-import argparse
-import json
 import sys
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
+from benchmarks.lib.results_store import read
+from benchmarks.lib.study import Study, parser_of
 from mtl_seq import compare_models, simulate
-from mtl_seq.experiments.compare import MODELS, versions
-from mtl_seq.fit import CHECKPOINT_RULE
-from mtl_seq.models import Builder
+from mtl_seq.experiments.compare import MODELS
 
 SCENARIO = "cvr_blind"
 CLAIMS = {"escm2_dr": 1 / 3, "escm2_ips": 1 / 2}
-RESULT = Path(__file__).parent / "results" / "claims.json"
+# By variance of user x item tastes: the models.
+COMPARED = {0.0: tuple(MODELS), 0.1: ("multitask", "esmm", "escm2_ips", "escm2_dr")}
+BIAS = "relative bias, all"
+# Columns of the report's table, by the name under which they are kept.
 SHOWN = {
-    ("relative bias", "all"): "relative bias, all",
-    ("AUC", "all"): "AUC, all",
-    ("log loss", "all"): "log loss, all",
-    ("RMSE", "all"): "RMSE, all",
-    ("gap closed", "all"): "gap closed",
+    **{
+        f"{metric}, all": (metric, "all") for metric in ("relative bias", "AUC", "log loss", "RMSE")
+    },
+    "gap closed": ("gap closed", "all"),
 }
-"""Columns of the report's table, by the name under which results are kept."""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+class Cell(NamedTuple):
+    """Models compared under a seed."""
+
+    interaction: float
+    seed: int
+
+
+def fit(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
+    """Metrics by model."""
+    scenario = simulate.scenario(SCENARIO, seed=cell.seed, interaction=cell.interaction)
+    builders = {name: MODELS[name] for name in COMPARED[cell.interaction]}
+    report = compare_models(
+        scenario, builders, seed=cell.seed, rows=rows, test_rows=test_rows, progress=True
+    )
+    columns = {name: report.table[at] for name, at in SHOWN.items() if at in report.table}
+    return {"models": pd.DataFrame(columns).loc[list(builders)].to_dict("index")}
+
+
+def by_model(out: str | Path = "claims") -> pd.DataFrame:
+    """A row per variance of tastes, model and seed."""
+    return (
+        pd.DataFrame(
+            {"interaction": cell["interaction"], "model": model, "seed": cell["seed"], **metrics}
+            for cell in read(out).cells
+            for model, metrics in cell["models"].items()
+        )
+        .set_index(["interaction", "model", "seed"])
+        .sort_index()
+    )
+
+
+def ratios(table: pd.DataFrame, interaction: float = 0.0) -> dict[str, float]:
+    """Mean absolute bias over that of ESMM, of the methods with a claim."""
+    bias = table.loc[interaction, BIAS].abs().groupby("model").mean()
+    return {name: float(bias[name] / bias["esmm"]) for name in CLAIMS}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = parser_of(__doc__, "claims")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--test-rows", type=int, default=200_000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=RESULT)
-    given = parser.parse_args()
-    settings = {"rows": given.rows, "test_rows": given.test_rows, "progress": True}
-    every, verdicts = measure(given.seeds, {}, MODELS, settings)
-    few = {name: MODELS[name] for name in ("multitask", "esmm", "escm2_ips", "escm2_dr")}
-    beside, not_claimed = measure(given.seeds, {"interaction": 0.1}, few, settings)
-    result = {
-        "command": f"python benchmarks/leaderboard/claims.py --rows {given.rows} --test-rows "
-        f"{given.test_rows} --seeds {' '.join(map(str, given.seeds))}",
-        "versions": versions(),
-        "checkpoint_rule": CHECKPOINT_RULE,
-        "space": "all impressions",
-        "claims": verdicts,
-        "by_seed": records(every),
-        "with interaction=0.1, not claimed": {"ratios": not_claimed, "by_seed": records(beside)},
-    }
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(verdict["holds"] for verdict in verdicts.values()) else 1
-
-
-def measure(
-    seeds: list[int],
-    parameters: Mapping[str, float],
-    builders: Mapping[str, Builder],
-    settings: Mapping[str, Any],
-) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """Figures by seed and model, and what they say of the claims."""
-    tables = {}
-    for seed in seeds:
-        scenario = simulate.scenario(SCENARIO, seed=seed, **parameters)
-        report = compare_models(scenario, builders, seed=seed, **settings)
-        shown = [column for column in SHOWN if column in report.table]
-        table = report.table.loc[list(builders), shown]
-        tables[seed] = table.set_axis([SHOWN[column] for column in shown], axis=1)
-    every = pd.concat(tables, names=["seed"])
-    bias = every["relative bias, all"].abs().groupby("model").mean()
-    said = "".join(f", {name}={value}" for name, value in parameters.items())
-    print(f"\n{SCENARIO}{said}, {settings['rows']:,} impressions, seeds {seeds}; all impressions")
-    summary = every.groupby("model", sort=False).agg(["mean", "std"])
-    print(summary.T.to_string(float_format=lambda x: f"{x:+.4f}"))
-    verdicts = {}
-    for name, share in CLAIMS.items():
-        ratio = float(bias[name] / bias["esmm"])
-        verdicts[name] = {"at_most": share, "found": round(ratio, 4), "holds": ratio <= share}
-        verdict = "not claimed here" if parameters else "holds" if ratio <= share else "FAILS"
+    given = parser.parse_args(arguments)
+    settings = {"rows": given.rows, "test_rows": given.test_rows}
+    command = f"python -m benchmarks.leaderboard.claims --rows {given.rows} --seeds {given.seeds}"
+    spaces = {"spaces": "all impressions"}
+    study = Study(command, Cell, partial(fit, **settings), settings, given.out, spaces)
+    if not given.table:
+        study.run([Cell(x, seed) for x in COMPARED for seed in range(given.seeds)], given.workers)
+    table = by_model(given.out)
+    summary = table.groupby(["interaction", "model"], sort=False).agg(["mean", "std"])
+    print(summary.T.to_string(float_format="{:+.4f}".format))
+    found = {interaction: ratios(table, interaction) for interaction in COMPARED}
+    for name, limit in CLAIMS.items():
+        plain, tastes = (found[interaction][name] for interaction in COMPARED)
         print(
-            f"{name}: mean |relative bias| {bias[name]:.4f} is {ratio:.3f} of ESMM's "
-            f"{bias['esmm']:.4f}; at most {share:.3f}: {verdict}"
+            f"{name}: {plain:.3f} of ESMM's bias, at most {limit:.3f}: "
+            f"{'holds' if plain <= limit else 'FAILS'}; {tastes:.3f} with user x item tastes"
         )
-    return every, verdicts
-
-
-def records(every: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row per seed and model, ready for JSON."""
-    return [
-        {"seed": int(seed), "model": model, **values}
-        for (seed, model), values in np.round(every, 5).to_dict("index").items()
-    ]
+    return 0 if all(found[0.0][name] <= limit for name, limit in CLAIMS.items()) else 1
 
 
 if __name__ == "__main__":

@@ -1,49 +1,41 @@
 """The other families: calibration, scores that rank, weighted clicks, and balanced tasks.
 
-    python benchmarks/leaderboard/families.py [--rows 50000] [--seeds 3] [--only calibration]
+    python -m benchmarks.leaderboard.families [--seeds 3] [--only calibration]
 
 A cell is one fit under a seed; all fits of a seed in a scenario see the same rows, under the one
-checkpoint rule and the estimator's defaults, but with as many passes as make 400 steps (three over
-50,000 rows), and on raw ids: target encodings carry much of what a balance or a ranker has to learn
-(docs/methods.md has every model with them). Cells are written one
-at a time into benchmarks/results/families.json, so that an interrupted run goes on where it
-stopped. At the end the tables are printed and the front of a fusion is drawn into
-docs/fusion_front.png. `--table` does that with what there is and runs nothing.
+checkpoint rule and the estimator's defaults, but with as many epochs as make 400 steps, and on raw
+ids: target encodings carry much of what a balance or a ranker has to learn (docs/methods.md has
+every model with them). Cells are kept one at a time in benchmarks/results/families.jsonl.gz, so
+that an interrupted run resumes. The front of a fusion is drawn into docs/fusion_front.png.
 """
 
-import argparse
-import json
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from study import passes_of
 
+from benchmarks.lib.metrics import area, measure
+from benchmarks.lib.pages import ROOT
+from benchmarks.lib.study import SPACES, Draw, Study, draw, epochs_of, parser_of
 from mtl_seq import FunnelEstimator, models, simulate
-from mtl_seq._files import atomic_path
 from mtl_seq.data import Encoding
-from mtl_seq.errors import DataError
-from mtl_seq.experiments.compare import versions
-from mtl_seq.fit import CHECKPOINT_RULE, DWA, GradNorm, JacobianDescent, Uncertainty
-from mtl_seq.functional import auc
+from mtl_seq.fit import DWA, GradNorm, JacobianDescent, Uncertainty
 from mtl_seq.fusion import order_within, search_fusion
 from mtl_seq.losses import DrawnPairs
 from mtl_seq.models import CalibrationConfig
-from mtl_seq.records import FunnelTruth
 
-RESULT = Path(__file__).parent / "results" / "families.json"
-FIGURE = Path(__file__).parents[1] / "docs" / "fusion_front.png"
-TEST_ROWS = 50_000
+FIGURE = ROOT / "docs" / "fusion_front.png"
+ROWS, TEST_ROWS = 50_000, 50_000
 RAW = Encoding(target_encoding=None)
 
-# Where what is clicked converts, and where it does not: a fusion has something to trade there only.
-WORLDS = {"dense": ("dense", 0.8), "opposed": ("dense", -0.8), "cvr_blind": ("cvr_blind", 0.8)}
+# Where what is clicked converts, and where it does not: only there has a fusion something to trade.
+SCENARIOS = {"dense": ("dense", 0.8), "opposed": ("dense", -0.8), "cvr_blind": ("cvr_blind", 0.8)}
 CALIBRATED = {"multitask": models.multitask, "esmm": models.esmm, "multi_ipw": models.multi_ipw}
+CALIBRATIONS = ("none", "shift", "platt", "isotonic")
 RANKING = {
     "esmm": models.esmm,
     "reweighted": models.reweighted,
@@ -51,6 +43,8 @@ RANKING = {
     "pairwise_ranker, pool": partial(models.pairwise_ranker, comparisons=DrawnPairs(pool=True)),
     "lambda_ranker": models.lambda_ranker,
 }
+BETAS, SCALES = (1.0, 4.0, 16.0), ("raw", "normalised", "corrected")
+BALANCED = {"esmm": models.esmm, "escm2_ips": models.escm2_ips}
 BALANCES: Mapping[str, Any] = {
     "none": None,
     "uncertainty": Uncertainty,
@@ -64,195 +58,169 @@ BALANCES: Mapping[str, Any] = {
         JacobianDescent, aggregator="NashMTL", settings={"update_weights_every": 10}
     ),
 }
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
-class Draw:
-    """One scenario's training and test rows under a seed."""
+class Cell(NamedTuple):
+    """A fit under a seed; `variant` is a calibration, a scale or a balance."""
 
-    def __init__(self, scenario: str, rows: int, seed: int, **parameters: Any) -> None:
-        self.simulator = simulate.scenario(scenario, seed=seed, **parameters)
-        self.log, _ = self.simulator.sample(rows, np.random.default_rng([seed, 1]))
-        self.test, self.truth = self.simulator.sample(TEST_ROWS, np.random.default_rng([seed, 2]))
-        self.seed, self.rho = seed, float(parameters["rho"])
-
-    def fit(self, builder: Callable[..., Any], **settings: Any) -> FunnelEstimator:
-        """A model on the training rows."""
-        passes = passes_of(len(self.log))
-        estimator = FunnelEstimator(
-            builder, self.simulator.schema, encoding=RAW, epochs=passes, seed=self.seed, **settings
-        )
-        return estimator.fit(self.log)
+    seed: int
+    part: str
+    scenario: str
+    model: str
+    variant: str = ""
 
 
-def calibration(draw: Draw, model: str, method: str) -> Figures:
-    settings = {} if method == "none" else {"calibrate": CalibrationConfig(method)}
-    return cvr(draw.fit(CALIBRATED[model], **settings).predict(draw.test), draw)
+def planned(seed: int) -> list[Cell]:
+    """All cells of a seed."""
+    ranking = [
+        *(("dense", model) for model in RANKING),
+        ("opposed", "esmm"),
+        *(
+            (where, f"fusion, {how}")
+            for where in ("dense", "opposed")
+            for how in ("geometric", "rank")
+        ),
+    ]
+    return [
+        *(
+            Cell(seed, "calibration", scenario, model, method)
+            for scenario in ("dense", "cvr_blind")
+            for model in CALIBRATED
+            for method in CALIBRATIONS
+        ),
+        *(Cell(seed, "ranking", scenario, model) for scenario, model in ranking),
+        *(
+            Cell(seed, "weighted clicks", "dense", f"beta {beta:g}", scale)
+            for beta in BETAS
+            for scale in SCALES
+        ),
+        *(
+            Cell(seed, "balance", "dense", model, balance)
+            for model in BALANCED
+            for balance in BALANCES
+        ),
+    ]
 
 
-def ranking(draw: Draw, model: str) -> Figures:
-    scores = draw.fit(RANKING[model]).predict(draw.test)
-    score = scores["score"] if "score" in scores else scores["pctcvr"]
-    return order(score.to_numpy(), draw)
+@lru_cache(maxsize=len(SCENARIOS))
+def drawn(name: str, seed: int, rows: int) -> Draw:
+    """The rows that all fits of a seed in a scenario see."""
+    scenario, rho = SCENARIOS[name]
+    return draw(simulate.scenario(scenario, seed=seed, rho=rho), rows, TEST_ROWS, seed)
 
 
-def fused(draw: Draw, kind: str) -> Figures:
-    """Both probabilities of ESMM and a ranker's score; weights searched on rows of their own."""
-    valid, _ = draw.simulator.sample(20_000, np.random.default_rng([draw.seed, 3]))
-    esmm, ranker = draw.fit(models.esmm), draw.fit(models.pairwise_ranker)
+def fitted(at: Draw, seed: int, builder: Callable[..., Any], **settings: Any) -> FunnelEstimator:
+    """A model on the training rows."""
+    epochs = epochs_of(len(at.log))
+    estimator = FunnelEstimator(
+        builder, at.scenario.schema, encoding=RAW, epochs=epochs, seed=seed, **settings
+    )
+    return estimator.fit(at.log)
+
+
+def fit(cell: Cell, rows: int) -> Metrics:
+    """Metrics of a cell."""
+    parts = {
+        "calibration": calibrated,
+        "ranking": fused if cell.model.startswith("fusion") else ranked,
+        "weighted clicks": weighted_clicks,
+        "balance": balanced,
+    }
+    return parts[cell.part](cell, drawn(cell.scenario, cell.seed, rows))
+
+
+def calibrated(cell: Cell, at: Draw) -> Metrics:
+    settings = {} if cell.variant == "none" else {"calibrate": CalibrationConfig(cell.variant)}  # type: ignore[arg-type]
+    return cvr(fitted(at, cell.seed, CALIBRATED[cell.model], **settings).predict(at.test), at)
+
+
+def ranked(cell: Cell, at: Draw) -> Metrics:
+    scores = fitted(at, cell.seed, RANKING[cell.model]).predict(at.test)
+    return order(scores["score"] if "score" in scores else scores["pctcvr"], at)
+
+
+def fused(cell: Cell, at: Draw) -> Metrics:
+    """Both probabilities of ESMM and a ranker's score; weights searched on separate rows."""
+    valid, _ = at.scenario.sample(20_000, np.random.default_rng([cell.seed, 3]))
+    esmm, ranker = (fitted(at, cell.seed, b) for b in (models.esmm, models.pairwise_ranker))
 
     def components(rows: pd.DataFrame) -> dict[str, pd.Series]:
-        said, score = esmm.predict(rows), ranker.predict(rows)["score"]
-        # A geometric fusion takes what is positive; the order is the score's.
-        return {"pCTR": said["pctr"], "pCVR": said["pcvr"], "ranker": 1 / (1 + np.exp(-score))}
+        scores, score = esmm.predict(rows), ranker.predict(rows)["score"]
+        # A geometric fusion needs positive values; the order is the score's.
+        return {"pCTR": scores["pctr"], "pCVR": scores["pcvr"], "ranker": 1 / (1 + np.exp(-score))}
 
-    schema = draw.simulator.schema
-    found = search_fusion(components(valid), valid, schema=schema, kind=kind, seed=draw.seed)  # type: ignore[arg-type]
-    if kind == "geometric" and draw.seed == 0 and draw.rho < 0:
+    schema, kind = at.scenario.schema, cell.model.removeprefix("fusion, ")
+    found = search_fusion(components(valid), valid, schema=schema, kind=kind, seed=cell.seed)  # type: ignore[arg-type]
+    if (kind, cell.scenario, cell.seed) == ("geometric", "opposed", 0):
         found.plot(FIGURE)
-    score = found.best.fuse(components(draw.test), draw.test[schema.group])["score"]
-    return order(score.to_numpy(), draw)
+    return order(found.best.fuse(components(at.test), at.test[schema.group])["score"], at)
 
 
-def weighted_clicks(draw: Draw, beta: float, scale: str) -> Figures:
-    build = partial(models.reweighted, engagement={"conversion": beta}, scale=scale)
-    score = draw.fit(build).predict(draw.test)["score"].to_numpy()
-    clicked = draw.log[draw.log["click"] == 1]
+def weighted_clicks(cell: Cell, at: Draw) -> Metrics:
+    beta = float(cell.model.removeprefix("beta "))
+    build = partial(models.reweighted, engagement={"conversion": beta}, scale=cell.variant)
+    score = fitted(at, cell.seed, build).predict(at.test)["score"]
+    clicked = at.log[at.log["click"] == 1]
+    probability = (1 / (1 + np.exp(-score))).mean()
     return {
         "k": float(1 + beta * clicked["conversion"].mean()),
-        "PCOC of the sigmoid, clicks": float((1 / (1 + np.exp(-score))).mean())
-        / float(draw.truth.pctr.mean()),
-        **order(score, draw),
+        "PCOC of the sigmoid, clicks": float(probability / at.test_truth.pctr.mean()),
+        **order(score, at),
     }
 
 
-def balanced(draw: Draw, model: str, balance: str) -> Figures:
+def balanced(cell: Cell, at: Draw) -> Metrics:
     start = time.perf_counter()
-    builder = {"esmm": models.esmm, "escm2_ips": models.escm2_ips}[model]
-    estimator = draw.fit(builder, balance=BALANCES[balance])
+    estimator = fitted(at, cell.seed, BALANCED[cell.model], balance=BALANCES[cell.variant])
     seconds = time.perf_counter() - start
     weights = {
         name: value
         for name, value in estimator.run_.training_history[-1].items()
         if name.startswith("balance/")
     }
-    return cvr(estimator.predict(draw.test), draw) | weights | {"seconds": seconds}
+    return cvr(estimator.predict(at.test), at) | weights | {"seconds": seconds}
 
 
-def cvr(scores: pd.DataFrame, draw: Draw) -> Figures:
-    predicted, truth = scores["pcvr"].to_numpy(), draw.truth.pcvr
-    inside = np.clip(predicted, 1e-12, 1 - 1e-12)
-    loss = -(truth * np.log(inside) + (1 - truth) * np.log1p(-inside)).mean()
-    clicked = (draw.test["click"] == 1).to_numpy()
-    given = draw.truth.pcvr_clicked[clicked]
-    return {
-        "relative bias, all": float(predicted.mean() / truth.mean() - 1),
-        "log loss, all": float(loss),
-        "AUC, all": area(predicted, truth),
-        "PCOC, clicks": float(predicted[clicked].mean() / given.mean()),
+def cvr(scores: pd.DataFrame, at: Draw) -> Metrics:
+    found = measure(scores, at.click, at.test_truth)
+    names = ("relative bias, all", "log loss, all", "AUC, all")
+    return {name: found[name] for name in names} | {
+        "PCOC, clicks": 1 + found["relative bias, clicks"]
     }
 
 
-def order(score: np.ndarray, draw: Draw) -> Figures:
-    users = pd.factorize(draw.test["user_id"])[0]
-    labels = {name: draw.test[name].to_numpy(dtype=float) for name in ("click", "conversion")}
-    truth: FunnelTruth = draw.truth
+def order(scores: pd.Series, at: Draw) -> Metrics:
+    users, score = pd.factorize(at.test["user_id"])[0], scores.to_numpy()
+    labels = {name: at.test[name].to_numpy(dtype=float) for name in ("click", "conversion")}
     return {
-        "CTR AUC, all": area(score, truth.pctr),
-        "CTCVR AUC, all": area(score, truth.pctcvr),
+        "CTR AUC, all": area(score, at.test_truth.pctr),
+        "CTCVR AUC, all": area(score, at.test_truth.pctcvr),
         "CTR AUC, within users": order_within(score, labels["click"], users),
         "CTCVR AUC, within users": order_within(score, labels["conversion"], users),
     }
 
 
-def area(score: np.ndarray, target: np.ndarray) -> float:
-    return float(auc(torch.from_numpy(score.copy()), torch.from_numpy(target.copy())))
-
-
-def cells(rows: int, seed: int) -> Iterator[tuple[str, tuple[str, ...], Callable[[], Figures]]]:
-    """Part, its cell, and what computes it; a scenario is drawn when a cell of it runs first."""
-    drawn: dict[str, Draw] = {}
-
-    def simulator(name: str) -> Draw:
-        scenario, rho = WORLDS[name]
-        if name not in drawn:
-            drawn[name] = Draw(scenario, rows, seed, rho=rho)
-        return drawn[name]
-
-    for scenario in ("dense", "cvr_blind"):
-        for model in CALIBRATED:
-            for method in ("none", "shift", "platt", "isotonic"):
-                cell = (scenario, model, method)
-                yield "calibration", cell, lambda c=cell: calibration(simulator(c[0]), *c[1:])
-    for model in RANKING:
-        yield "ranking", ("dense", model), lambda m=model: ranking(simulator("dense"), m)
-    yield "ranking", ("opposed", "esmm"), lambda: ranking(simulator("opposed"), "esmm")
-    for where in ("dense", "opposed"):
-        for kind in ("geometric", "rank"):
-            name = f"fusion, {kind}"
-            yield (
-                "ranking",
-                (where, name),
-                partial(lambda w, k: fused(simulator(w), k), where, kind),
-            )
-    for beta in (1.0, 4.0, 16.0):
-        for scale in ("raw", "normalised", "corrected"):
-            run = partial(lambda b, s: weighted_clicks(simulator("dense"), b, s), beta, scale)
-            yield "weighted clicks", ("dense", f"beta {beta:g}", scale), run
-    for model in ("esmm", "escm2_ips"):
-        for balance in BALANCES:
-            run = partial(lambda m, b: balanced(simulator("dense"), m, b), model, balance)
-            yield "balance", ("dense", model, balance), run
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=50_000)
-    parser.add_argument("--seeds", type=int, default=3)
+def main(arguments: list[str] | None = None) -> int:
+    parser = parser_of(__doc__, "families")
     parser.add_argument("--only", help="calibration, ranking, weighted clicks or balance")
-    parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--table", action="store_true", help="print what there is")
-    asked = parser.parse_args()
-    kept = json.loads(asked.out.read_text()) if asked.out.exists() else {"cells": []}
-    if kept["cells"] and kept["rows"] != asked.rows:
-        raise SystemExit(f"{asked.out} holds a run of {kept['rows']} rows: name another --out")
-    done = {(c["seed"], c["part"], tuple(c["cell"])) for c in kept["cells"]}
-    for seed in range(0 if asked.table else asked.seeds):
-        for part, cell, run in cells(asked.rows, seed):
-            if (seed, part, cell) in done or asked.only not in (None, part):
-                continue
-            try:
-                figures: dict[str, Any] = run()
-            except DataError as error:
-                figures = {"refused": str(error)}
-            kept["cells"].append({"seed": seed, "part": part, "cell": list(cell), **figures})
-            kept |= {"rows": asked.rows, "test_rows": TEST_ROWS, "encoding": "raw ids"}
-            kept |= {"checkpoint_rule": CHECKPOINT_RULE, "versions": versions()}
-            with atomic_path(asked.out) as aside:
-                aside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            print(seed, part, *cell, flush=True)
-    print_tables(kept["cells"])
-
-
-def print_tables(found: list[dict[str, Any]]) -> None:
-    """Mean and standard deviation over the seeds."""
-    table = pd.DataFrame(found)
-    for part, some in table.groupby("part", sort=False):
-        if "refused" in some:
-            for cell in some.loc[some["refused"].notna(), "cell"]:
-                print("refused:", *cell)
-        names = [c for c in some.columns if c not in ("seed", "part", "cell", "refused")]
-        names = [name for name in names if some[name].notna().any()]
-        some = some.assign(cell=some["cell"].map(", ".join))
-        groups = some.groupby("cell", sort=False)[names]
-        mean, spread = groups.mean(), groups.std()
-        shown = mean.map("{:.4f}".format) + " ± " + spread.map("{:.4f}".format)
-        print(f"\n## {part}\n")
-        print("| cell | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
-        for cell, row in shown.iterrows():
-            told = ("" if "nan" in value else value for value in row)
-            print(f"| {cell} | " + " | ".join(told) + " |")
+    given = parser.parse_args(arguments)
+    rows = int(given.scale * ROWS)
+    study = Study(
+        f"python -m benchmarks.leaderboard.families --seeds {given.seeds}",
+        Cell,
+        partial(fit, rows=rows),
+        {"rows": rows, "test_rows": TEST_ROWS, "encoding": "raw ids"},
+        given.out,
+        {"spaces": SPACES},
+        ("relative bias, all", "CTCVR AUC, all"),
+    )
+    cells = [c for s in range(given.seeds) for c in planned(s) if given.only in (None, c.part)]
+    found = study.kept() if given.table else study.run(cells, given.workers)
+    table = pd.DataFrame(found.values()).groupby(list(Cell._fields[1:]), sort=False)
+    print(table.mean(numeric_only=True).drop(columns="seed").to_string(na_rep=""))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

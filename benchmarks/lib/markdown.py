@@ -1,52 +1,49 @@
-"""Tables between the marks of a page, so that a test can hold the page to a kept result."""
+"""Markdown that templates need beyond text."""
 
-import re
 import textwrap
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["bullets", "fill", "filled", "markdown"]
+__all__ = ["bullets", "form", "row", "spread", "table", "unsigned"]
 
 
-def markdown(frame: pd.DataFrame, corner: str) -> str:
-    """A table."""
-    lines = [
-        f"| {' | '.join([corner, *map(str, frame.columns)])} |",
-        "|---" * (frame.shape[1] + 1) + "|",
-    ]
-    for name, row in zip(frame.index, frame.itertuples(index=False), strict=True):
-        lines.append(f"| {' | '.join([str(name), *map(_cell, row)])} |")
+def table(frame: pd.DataFrame, corner: str = "") -> str:
+    """A frame with its index; NaN leaves a cell empty."""
+    lines = [row([corner, *map(str, frame.columns)]), "|---" * (frame.shape[1] + 1) + "|"]
+    for name, cells in zip(frame.index, frame.itertuples(index=False), strict=True):
+        lines.append(row([name, *("" if pd.isna(x) else x for x in cells)]))
     return "\n".join(lines)
 
 
-def _cell(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)
+def row(cells: Iterable[Any]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
-def bullets(*points: str) -> str:
-    """A list, a point each, in lines of at most 105 characters."""
+def bullets(text: str | Iterable[str]) -> str:
+    """A list, an item per paragraph (or string), in lines of at most 105 characters."""
+    items = text.strip().split("\n\n") if isinstance(text, str) else text
     return "\n".join(
         textwrap.fill(
-            f"* {' '.join(point.split())}", 105, subsequent_indent="  ",
+            f"* {' '.join(item.split())}", 105, subsequent_indent="  ",
             break_long_words=False, break_on_hyphens=False,
         )
-        for point in points
+        for item in items
     )  # fmt: skip
 
 
-def filled(page: str, blocks: Mapping[str, str]) -> str:
-    """The page with every block between its marks."""
-    for name, block in blocks.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        if not re.search(pattern, page, flags=re.DOTALL):
-            raise ValueError(f"the page has no mark {name!r}")
-        page = re.sub(pattern, lambda m, b=block: f"{m[1]}{b}\n{m[2]}", page, flags=re.DOTALL)
-    return page
+def form(value: Any, specification: str) -> str:
+    """A value by a format specification, such as ``+.1%``."""
+    return format(value, specification)
 
 
-def fill(path: Path, blocks: Mapping[str, str]) -> None:
-    """Write a page anew with these blocks."""
-    path.write_text(filled(path.read_text("utf-8"), blocks), encoding="utf-8")
+def spread(values: pd.Series, specification: str) -> str:
+    """Mean ± standard deviation."""
+    return f"{values.mean():{specification}} ± {values.std():{specification.lstrip('+')}}"
+
+
+def unsigned(value: float, digits: int = 6) -> float:
+    """A value that is 0 in exact arithmetic, without a sign."""
+    return round(float(value), digits) + 0.0

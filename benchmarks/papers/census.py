@@ -1,108 +1,113 @@
-"""The Census-Income study of the MMoE paper (Ma et al., KDD 2018, section 6.2), group 1.
+"""Repeat the Census-Income study of the MMoE paper (Ma et al., KDD 2018, section 6.2), group 1.
 
-    python benchmarks/papers/census.py RAW [--seeds 3] [--epochs 4]
+    python -m benchmarks.papers.census RAW [--seeds 3] [--epochs 4]
 
-Two tasks, an income above 50K and never married, that are no funnel: neither needs the other. So
-this is written in the networks' terms: an embedding, a bottom of the package, a tower for each
-task. Bottoms and towers have as many parameters as each other; single task has embeddings of its
-own for each task besides. The learning rate of each structure is chosen on the validation rows of
-a seed of its own.
+The two tasks, an income above 50K and never married, are no funnel: neither needs the other. The
+networks are composed of the package's layers: an embedding, a bottom, a tower per task. Bottoms and
+towers have equal numbers of parameters; single task also has separate embeddings per task. The
+learning rate of each structure is chosen on the validation rows of a separate seed.
 
 RAW is the folder of the original files; see datasets/census-income/CARD.md. A cell is a structure
-under a learning rate and a seed, on a set of features; finished cells are kept, so that an
-interrupted run goes on. The result is benchmarks/results/census.json, the figure docs/census.png.
+under a learning rate and a seed, on a set of features. Draws docs/census.png.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from cells import keep, kept
-from census_fits import (
-    STRUCTURES,
-    TASKS,
-    Cell,
-    Data,
-    boosted,
-    fit_and_measure,
-    inputs_of,
-    parameters,
-    read,
-    widths,
-)
 from matplotlib.figure import Figure
 
+from benchmarks.lib.metrics import paired
+from benchmarks.lib.results_store import read
+from benchmarks.lib.study import Study, parser_of
+from benchmarks.papers import census_fits
+from benchmarks.papers.census_fits import TASKS, Cell, Data
+from benchmarks.papers.mmoe_networks import STRUCTURES
 from mtl_seq.report.render.plot_bias import save
 
-RESULT = Path(__file__).parent / "results" / "census.json"
-FIGURE = Path(__file__).parents[1] / "docs" / "census.png"
+FIGURE = Path(__file__).parents[2] / "docs" / "census.png"
 FEATURE_SETS: Mapping[str, list[str]] = {"all": [], "without household": ["--without-household"]}
 RATES = (1e-3, 3e-3)
 TUNING_SEED = 1000
-FLOOR = {"income": 0.926, "never_married": 0.989}
+REFERENCE = {"income": 0.926, "never_married": 0.989}
 RULE = "least mean of the two tasks' log losses on the validation rows, a tenth of the train part"
 BOOSTING = "gradient boosting"
+Records = Mapping[Cell, Mapping[str, Any]]
 
 
-def best_rates(cells: Mapping[Cell, Mapping[str, Any]]) -> dict[str, float]:
-    """Of each structure the learning rate with the least validation loss."""
-    tuned = [(c, found["validation"]) for c, found in cells.items() if c.seed == TUNING_SEED]
+def best_rates(records: Records) -> dict[str, float]:
+    """Learning rate with the least validation loss, by structure."""
+    tuned = [(c, record["validation"]) for c, record in records.items() if c.seed == TUNING_SEED]
     return {
         name: min((loss, c.rate) for c, loss in tuned if c.structure == name)[1]
         for name in STRUCTURES
     }
 
 
-def summary(cells: Mapping[Cell, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and spread over seeds, and the mean difference to the shared bottom, seed by seed."""
-    frame = pd.DataFrame([found for c, found in cells.items() if c.seed != TUNING_SEED])
-    rows = []
-    for features in FEATURE_SETS:
-        here = frame[frame["features"] == features].set_index("seed")
-        control = here[here["structure"] == "shared bottom"]
-        for name in (*STRUCTURES, BOOSTING):
-            own = here[here["structure"] == name]
-            row: dict[str, Any] = {"features": features, "structure": name, "seeds": len(own)}
-            for task in TASKS:
-                column = f"AUC, {task}"
-                row[column] = round(own[column].mean(), 5)
-                if name != BOOSTING:
-                    gap = own[column] - control[column]
-                    row[f"{column}, deviation"] = round(own[column].std(), 5)
-                    row[f"{column}, minus shared bottom"] = round(gap.mean(), 5)
-                    row[f"{column}, minus shared bottom, error"] = round(
-                        gap.std() / np.sqrt(len(gap)), 5
-                    )
-            rows.append(row)
-    return rows
+def kept_cells(result: str | Path = "census") -> pd.DataFrame:
+    """Kept cells under the chosen learning rates."""
+    frame = read(result).frame()
+    return frame[frame["seed"] != TUNING_SEED]
 
 
-def draw(cells: Mapping[Cell, Mapping[str, Any]], path: Path) -> None:
-    """AUC of both tasks, a point for each seed."""
+def table(frame: pd.DataFrame, features: str) -> pd.DataFrame:
+    """AUC ± standard deviation, and the paired difference to the shared bottom ± standard error."""
+    cells = frame[frame["features"] == features].set_index(["structure", "seed"]).sort_index()
+    names = (*STRUCTURES, BOOSTING)
+    columns: dict[str, list[str]] = {}
+    for task in TASKS:
+        area = cells[f"AUC, {task}"]
+        spread = {name: f" ± {area[name].std():.4f}" for name in STRUCTURES}
+        columns[f"AUC, {task}"] = [f"{area[n].mean():.4f}{spread.get(n, '')}" for n in names]
+        columns[f"{task}, minus shared bottom"] = [
+            "" if name in ("shared bottom", BOOSTING)
+            else paired(area, name, "shared bottom").text()
+            for name in names
+        ]  # fmt: skip
+    return pd.DataFrame(columns, index=names)
+
+
+def sizes(frame: pd.DataFrame, parameters: Mapping[str, int]) -> pd.DataFrame:
+    """Parameters, chosen learning rate and best epochs by structure."""
+    groups = frame[frame["features"] == "all"].dropna().groupby("structure")
+    columns = {
+        "parameters of bottom and towers": pd.Series(parameters),
+        "learning rate": groups["rate"].first(),
+        "epochs kept": groups["epoch"].agg(lambda x: ", ".join(str(int(e) + 1) for e in x)),
+    }
+    return pd.DataFrame(columns).loc[list(STRUCTURES)]
+
+
+def references(frame: pd.DataFrame) -> pd.DataFrame:
+    """MMoE's AUC beside the reference."""
+    mmoe = frame[(frame["features"] == "all") & (frame["structure"] == "MMoE")]
+    rows = {}
+    for task, reference in REFERENCE.items():
+        area = mmoe[f"AUC, {task}"].mean()
+        reached = "yes" if area >= reference else "**no**"
+        rows[task] = {"reference": reference, "MMoE": f"{area:.4f}", "reached": reached}
+    return pd.DataFrame(rows).T
+
+
+def draw(frame: pd.DataFrame, path: Path) -> None:
+    """Draw the AUC of both tasks, a point per seed."""
     figure = Figure(figsize=(9, 3.4))
     axes = figure.subplots(1, 2)
+    areas = frame[frame["features"] == "all"].groupby("structure")
     for panel, task in zip(axes, TASKS, strict=True):
         for k, name in enumerate(STRUCTURES):
-            ys = [
-                found[f"AUC, {task}"]
-                for c, found in cells.items()
-                if c.structure == name and c.features == "all" and c.seed != TUNING_SEED
-            ]
+            ys = areas.get_group(name)[f"AUC, {task}"]
             panel.scatter([k] * len(ys), ys, color="#0072B2", alpha=0.5, s=24)
             panel.hlines(np.mean(ys), k - 0.25, k + 0.25, color="#222222")
-        boosting = [
-            found[f"AUC, {task}"]
-            for c, found in cells.items()
-            if c.structure == BOOSTING and c.features == "all"
-        ]
-        panel.axhline(boosting[0], color="#E69F00", ls="--", label=BOOSTING)
-        panel.axhline(FLOOR[task], color="#5B5B5B", ls=":", label="floor")
+        boosting = areas.get_group(BOOSTING)[f"AUC, {task}"].iloc[0]
+        panel.axhline(boosting, color="#E69F00", ls="--", label=BOOSTING)
+        panel.axhline(REFERENCE[task], color="#5B5B5B", ls=":", label="reference")
         panel.set_xticks(range(len(STRUCTURES)), list(STRUCTURES), rotation=25, ha="right")
         panel.set_title(task.replace("_", " "), fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
@@ -112,62 +117,60 @@ def draw(cells: Mapping[Cell, Mapping[str, Any]], path: Path) -> None:
     save(figure, path)
 
 
+@cache
+def data(raw: Path, features: str) -> Data:
+    """Both parts of a set of features."""
+    return census_fits.read(raw, FEATURE_SETS[features])
+
+
+def fit(raw: Path, epochs: int, cell: Cell) -> dict[str, Any]:
+    """Metrics of a cell."""
+    torch.set_num_threads(1)
+    if cell.structure == BOOSTING:
+        return census_fits.boosted(data(raw, cell.features), cell)
+    return census_fits.fit_and_measure(data(raw, cell.features), cell, epochs=epochs)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Choose the learning rates, then fit every structure under every seed."""
+    study = Study(
+        f"python -m benchmarks.papers.census RAW --seeds {given.seeds} --epochs {given.epochs}",
+        Cell, partial(fit, given.raw, given.epochs), {"epochs": given.epochs}, given.out,
+        metadata={
+            "checkpoint_rule": RULE,
+            "spaces": "AUC and log loss on the complete test part",
+            "parameters of bottom and towers": census_fits.equal_parameters(
+                data(given.raw, "all")
+            ),
+        },
+        shown=[f"AUC, {task}" for task in TASKS],
+    )  # fmt: skip
+    tuning = partial(Cell, "all", seed=TUNING_SEED)
+    tuned = [tuning(structure=s, rate=r) for s in STRUCTURES for r in RATES]
+    records = study.run(tuned, given.workers)
+    rates = best_rates(records)
+    cells = [Cell(features, BOOSTING, 0.1, 0) for features in FEATURE_SETS]
+    cells += [
+        Cell(features, structure, rate, seed)
+        for features in FEATURE_SETS
+        for seed in range(given.seeds)
+        for structure, rate in rates.items()
+    ]
+    study.run(cells, given.workers)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("raw", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = parser_of(__doc__, "census", seeds=3, raw=True)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     given = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    settings = {"seeds": given.seeds, "epochs": given.epochs}
-    cells = kept(given.out, Cell, settings)
-    data = {name: read(given.raw, options) for name, options in FEATURE_SETS.items()}
-
-    def ensure(cell: Cell) -> None:
-        if cell not in cells:
-            own = data[cell.features]
-            run = (
-                boosted
-                if cell.structure == BOOSTING
-                else partial(fit_and_measure, epochs=given.epochs)
-            )
-            cells[cell] = run(own, cell)
-            print(cells[cell], flush=True)
-            write(given.out, cells, settings, data)
-
-    for structure in STRUCTURES:
-        for rate in RATES:
-            ensure(Cell("all", structure, rate, TUNING_SEED))
-    rates = best_rates(cells)
-    for features in FEATURE_SETS:
-        ensure(Cell(features, BOOSTING, 0.1, 0))
-        for seed in range(given.seeds):
-            for structure in STRUCTURES:
-                ensure(Cell(features, structure, rates[structure], seed))
-    write(given.out, cells, settings, data, rows=summary(cells), rates=rates)
-    print(pd.DataFrame(summary(cells)).T.to_string())
-    draw(cells, given.figure)
+    if given.raw and not given.table:
+        run(given)
+    frame = kept_cells(given.out)
+    for features in frame["features"].unique():
+        print(table(frame, features).to_string())
+    draw(frame, given.figure)
     return 0
-
-
-def write(
-    out: Path,
-    cells: Mapping[Cell, Mapping[str, Any]],
-    settings: Mapping[str, int],
-    data: Mapping[str, Data],
-    **more: Any,
-) -> None:
-    inputs = inputs_of(data["all"])
-    sizes = {name: parameters(inputs, name, width) for name, width in widths(inputs).items()}
-    command = f"python benchmarks/papers/census.py RAW --seeds {settings['seeds']} "
-    more |= {
-        "checkpoint_rule": RULE,
-        "spaces": "AUC and log loss on the complete test part",
-        "parameters of bottom and towers": sizes,
-    }
-    keep(out, command + f"--epochs {settings['epochs']}", settings, cells, **more)
 
 
 if __name__ == "__main__":

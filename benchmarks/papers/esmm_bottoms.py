@@ -1,141 +1,144 @@
-"""ESMM on MMoE experts against ESMM on a shared bottom of as many parameters.
+"""Compare ESMM on MMoE experts with ESMM on a shared bottom of equal size.
 
-    python benchmarks/papers/esmm_bottoms.py [--raw RAW] [--seeds 10]
+    python -m benchmarks.papers.esmm_bottoms [RAW] [--seeds 10]
 
-Scenarios `dense`, `cvr_blind` (200,000 impressions) and `sparse` (1,000,000), and KuaiRand-Pure where
-RAW, the folder of its original files, is given. Figures are differences MMoE minus shared bottom,
-paired by seed, with their standard error: the AUC against the true CVR over all impressions and
-the absolute relative bias there; on KuaiRand the AUC of CTCVR over all impressions and of CVR on
-clicks. The result is kept in benchmarks/results/esmm_bottoms.json; `esmm_factors.py` looks for what
-can make MMoE trail.
+Scenarios `dense`, `cvr_blind` (200,000 impressions) and `sparse` (1,000,000), and KuaiRand-Pure
+where RAW, the folder of its original files, is given. Metrics are differences MMoE minus shared
+bottom, paired by seed, with their standard error: the AUC against the true CVR over all
+impressions and the absolute relative bias there; on KuaiRand the AUC of CTCVR over all
+impressions and of CVR on clicks. `esmm_factors` searches for what can make MMoE trail. A cell is
+a data set.
 """
 
-import argparse
-import json
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from mtl_seq import BiasReport, FunnelEstimator, Schema, models, nn, simulate
-from mtl_seq.data import read_frame
-from mtl_seq.experiments.compare import versions
-from mtl_seq.fit import CHECKPOINT_RULE
-from mtl_seq.functional import auc
+from benchmarks.lib.metrics import area, pair_of
+from benchmarks.lib.results_store import Result, read
+from benchmarks.lib.study import Study, draw, parser_of
+from benchmarks.real_logs import kuairand_rows
+from mtl_seq import FunnelEstimator, models, nn, simulate
 
-ROOT = Path(__file__).parents[1]
-CONVERT = ROOT / "datasets" / "kuairand-pure" / "convert.py"
-RESULT = Path(__file__).parent / "results" / "esmm_bottoms.json"
-WORLDS = {"dense": 200_000, "cvr_blind": 200_000, "sparse": 1_000_000}
+KUAIRAND = "kuairand, long_view"
+ROWS = {"dense": 200_000, "cvr_blind": 200_000, "sparse": 1_000_000}
 TEST_ROWS = 100_000
+TITLES = {"|relative bias|": "absolute relative bias"}
+
+
+class Cell(NamedTuple):
+    """A data set."""
+
+    data: str
 
 
 def size(module: Any) -> int:
+    """Number of parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def equal_shared(in_features: int, towers: int) -> nn.SharedBottom:
     """A shared bottom with as many parameters as the default MMoE, to the nearest width."""
-    wanted = size(nn.MMoE(in_features, towers))
-    width = round((wanted - 32) / (in_features + 33))
+    width = round((size(nn.MMoE(in_features, towers)) - 32) / (in_features + 33))
     return nn.SharedBottom(in_features, towers, hidden=(width, 32))
 
 
-def on_scenario(name: str, rows: int, seed: int, bottom: Any) -> dict[str, float]:
+def on_scenario(name: str, scale: float, bottom: Any, seed: int) -> dict[str, float]:
     """Fit once and measure against the truth."""
-    scenario = simulate.scenario(name, seed=seed)
-    log, _ = scenario.sample(rows, np.random.default_rng([seed, 1]))
-    test, truth = scenario.sample(TEST_ROWS, np.random.default_rng([seed, 2]))
-    build = partial(models.esmm, bottom=bottom)
-    scores = FunnelEstimator(build, scenario.schema, seed=seed).fit(log).predict(test)
-    pcvr = scores["pcvr"].to_numpy()
+    simulator = simulate.scenario(name, seed=seed)
+    rows = draw(simulator, int(scale * ROWS[name]), int(scale * TEST_ROWS), seed)
+    estimator = FunnelEstimator(partial(models.esmm, bottom=bottom), simulator.schema, seed=seed)
+    pcvr = estimator.fit(rows.log).predict(rows.test)["pcvr"].to_numpy()
+    truth = rows.test_truth.pcvr
     return {
-        "AUC": float(auc(pcvr, truth.pcvr)),
-        "|relative bias|": abs(float(pcvr.mean() / truth.pcvr.mean() - 1)),
+        "AUC": area(pcvr, truth),
+        "|relative bias|": abs(float(pcvr.mean() / truth.mean() - 1)),
     }
 
 
-def on_kuairand(folder: Path, seed: int, bottom: Any) -> dict[str, float]:
-    """Fit once and measure on the later days."""
-    schema = Schema.from_json(folder / "schema.json")
-    test = read_frame(folder / "test.parquet")
-    # Two passes, as every other model of this study made on this log.
+def on_kuairand(part: kuairand_rows.Part, bottom: Any, seed: int) -> dict[str, float]:
+    """Fit once, two epochs as every model on this log, and measure on the later days."""
     builder = partial(models.esmm, bottom=bottom)
-    estimator = FunnelEstimator(builder, schema, epochs=2, seed=seed)
-    scores = estimator.fit(folder / "train.parquet").predict(test)
-    table = BiasReport.from_log({"m": scores}, test, schema=schema, replicates=2).table.loc["m"]
+    estimator = FunnelEstimator(builder, part.schema, epochs=2, seed=seed)
+    metrics = kuairand_rows.measure(estimator.fit(part.train).predict(part.test), part.test)
     return {
-        "AUC": float(table["CTCVR AUC", "all"]),
-        "AUC on clicks": float(table["CVR AUC", "clicks"]),
-        "|relative bias|": abs(float(table["CTCVR PCOC", "all"]) - 1),
+        "AUC": metrics["CTCVR AUC, all"],
+        "AUC on clicks": metrics["CVR AUC, clicks"],
+        "|relative bias|": abs(metrics["CTCVR PCOC, all"] - 1),
     }
 
 
-def paired(measure: Callable[[int, Any], dict[str, float]], seeds: range) -> dict[str, Any]:
-    """Both bottoms on every seed: means, and the difference with its standard error."""
-    runs = {
-        name: pd.DataFrame([measure(seed, bottom) for seed in seeds])
-        for name, bottom in (("MMoE", nn.MMoE), ("shared", equal_shared))
-    }
-    difference = runs["MMoE"] - runs["shared"]
+def fit(raw: Path | None, seeds: int, scale: float, cell: Cell) -> dict[str, dict[str, float]]:
+    """Means of both bottoms over the seeds, and the paired difference with its standard error."""
+    measure: Any = partial(on_scenario, cell.data, scale)
+    if cell.data == KUAIRAND:
+        assert raw is not None
+        measure = partial(on_kuairand, kuairand_rows.read(raw, "long_view"))
+    mmoe, shared = (
+        pd.DataFrame([measure(bottom, seed) for seed in range(seeds)])
+        for bottom in (nn.MMoE, equal_shared)
+    )
+    return {metric: difference(mmoe[metric], shared[metric]) for metric in mmoe}
+
+
+def difference(mmoe: pd.Series, shared: pd.Series) -> dict[str, float]:
+    """Both means, and the difference paired by seed."""
+    pair = pair_of(mmoe - shared)
     return {
-        figure: {
-            "MMoE": round(float(runs["MMoE"][figure].mean()), 5),
-            "shared": round(float(runs["shared"][figure].mean()), 5),
-            "difference": round(float(difference[figure].mean()), 5),
-            "standard error": round(float(difference[figure].sem()), 5),
-        }
-        for figure in difference
+        "MMoE": float(mmoe.mean()),
+        "shared": float(shared.mean()),
+        "difference": pair.mean,
+        "standard error": pair.error,
     }
 
 
-def in_scenario(name: str, seeds: range) -> dict[str, Any]:
-    """Both bottoms in a named scenario."""
-    return paired(lambda seed, bottom: on_scenario(name, WORLDS[name], seed, bottom), seeds)
+def text(record: Mapping[str, float]) -> dict[str, str]:
+    """Columns of a table from `difference`."""
+    gap, error = record["difference"], record["standard error"]
+    return {
+        "MMoE": f"{record['MMoE']:.4f}",
+        "shared bottom": f"{record['shared']:.4f}",
+        "difference ± standard error": f"{gap:+.4f} ± {error:.4f}",
+    }
 
 
-def in_kuairand(raw: Path, seeds: range) -> dict[str, Any]:
-    """Both bottoms on KuaiRand-Pure."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(CONVERT), str(raw), folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return paired(lambda seed, bottom: on_kuairand(Path(folder), seed, bottom), seeds)
+def table(result: Result) -> pd.DataFrame:
+    """A row per data set and metric."""
+    order = [*ROWS, KUAIRAND]
+    rows = [
+        {"": cell["data"], "figure": TITLES.get(metric, metric), **text(record)}
+        for cell in sorted(result.cells, key=lambda cell: order.index(cell["data"]))
+        for metric, record in cell.items()
+        if metric != "data"
+    ]
+    return pd.DataFrame(rows).set_index("")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw", type=Path)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    given = parser.parse_args()
-    seeds = range(given.seeds)
-    result: dict[str, Any] = {
-        "command": "python benchmarks/papers/esmm_bottoms.py "
-        f"{'--raw RAW ' if given.raw else ''}--seeds {given.seeds}",
-        "versions": versions(),
-        "checkpoint_rule": CHECKPOINT_RULE,
-        "bottom parameters at 97 inputs": {
-            "MMoE": size(nn.MMoE(97, 2)),
-            "shared": size(equal_shared(97, 2)),
+def main(arguments: list[str] | None = None) -> int:
+    parser = parser_of(__doc__, "esmm_bottoms", seeds=10)
+    parser.add_argument("raw", type=Path, nargs="?", help="KuaiRand-Pure's original files")
+    given = parser.parse_args(arguments)
+    study = Study(
+        f"python -m benchmarks.papers.esmm_bottoms {'RAW ' if given.raw else ''}"
+        f"--seeds {given.seeds}",
+        Cell, partial(fit, given.raw, given.seeds, given.scale),
+        {"seeds": given.seeds, "scale": given.scale}, given.out,
+        metadata={
+            "bottom parameters at 97 inputs": {
+                "MMoE": size(nn.MMoE(97, 2)),
+                "shared": size(equal_shared(97, 2)),
+            }
         },
-    }
-    studies: dict[str, Callable[[], dict[str, Any]]] = {
-        name: partial(in_scenario, name, seeds) for name in ("dense", "cvr_blind")
-    }
-    if given.raw:
-        studies["kuairand, long_view"] = partial(in_kuairand, given.raw, seeds)
-    studies["sparse"] = partial(in_scenario, "sparse", seeds)
-    for name, study in studies.items():
-        print(f"{name}; seeds {given.seeds}")
-        result[name] = study()
-        print(json.dumps(result[name], indent=1), flush=True)
-        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        shown=("AUC",),
+    )  # fmt: skip
+    if not given.table:
+        names = [*ROWS, KUAIRAND] if given.raw else ROWS
+        study.run([Cell(name) for name in names], given.workers)
+    print(table(read(given.out)).to_string())
     return 0
 
 

@@ -1,45 +1,47 @@
 """Why MMoE can trail a shared bottom under ESMM's loss: one change at a time.
 
-    python benchmarks/papers/esmm_factors.py [--seeds 8]
+    python -m benchmarks.papers.esmm_factors [--seeds 8]
 
-Scenario `dense`, 200,000 impressions, ESMM on raw ids (target encodings would carry much of what the
-bottom has to learn). Two starting points: a learning rate of 1e-3, where MMoE trails, and the
-default of 5e-3, where it does not. Figures are the AUC against the true CVR over all impressions,
-MMoE minus a shared bottom of as many parameters under the same change, paired by seed (each seed a
-scenario, a draw and a fit). The result is kept in benchmarks/results/esmm_factors.json; what stands
-there is not measured again.
+Scenario `dense`, 200,000 impressions, ESMM on raw ids (target encodings would carry much of what
+the bottom has to learn). Two starting points: a learning rate of 1e-3, where MMoE trails, and the
+default of 5e-3, where it does not. The metric is the AUC against the true CVR over all impressions,
+MMoE minus a shared bottom of equal size under the same change, paired by seed (each seed is a
+scenario, a draw and a fit). A cell is a change to a starting point.
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
-from esmm_bottoms import equal_shared
 from lightning import Callback
 
+from benchmarks.lib.metrics import area
+from benchmarks.lib.results_store import Result, read
+from benchmarks.lib.study import Study, draw, parser_of
+from benchmarks.papers.esmm_bottoms import difference, equal_shared, text
 from mtl_seq import FunnelEstimator, models, nn, simulate
 from mtl_seq.data import Encoding
-from mtl_seq.experiments.compare import versions
-from mtl_seq.fit import CHECKPOINT_RULE
-from mtl_seq.functional import auc, binary_cross_entropy, logit_product
+from mtl_seq.functional import binary_cross_entropy, logit_product
 from mtl_seq.losses import EntireSpace, Objective
 from mtl_seq.models import Builder, FunnelModel
 from mtl_seq.schema import FeatureSpec
 
-RESULT = Path(__file__).parent / "results" / "esmm_factors.json"
 ROWS, TEST_ROWS = 200_000, 100_000
 
 
+class Cell(NamedTuple):
+    """A change to a starting point."""
+
+    start: str
+    change: str
+
+
 class BottomRate(Callback):
-    """Gives some parameters of the bottom a learning rate of their own.
+    """Set another learning rate for some parameters of the bottom.
 
     Args:
         factor: Times the learning rate of the rest.
@@ -50,18 +52,18 @@ class BottomRate(Callback):
         self.factor, self.only = factor, only
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Move the parameters into a group of their own."""
+        """Move the parameters into a separate group."""
         bottom = pl_module.model.network.bottom
-        own = [p for name, p in bottom.named_parameters() if self.only in name]
-        if not own:
+        moved = [p for name, p in bottom.named_parameters() if self.only in name]
+        if not moved:
             return  # a shared bottom has no gates
-        ids = {id(p) for p in own}
+        ids = {id(p) for p in moved}
         optimizer = trainer.optimizers[0]
         for group in optimizer.param_groups:
             group["params"] = [p for p in group["params"] if id(p) not in ids]
         scheduler = trainer.lr_scheduler_configs[0].scheduler
         base = scheduler.base_lrs[0] * self.factor
-        optimizer.add_param_group({"params": own, "weight_decay": 0.0, "lr": base})
+        optimizer.add_param_group({"params": moved, "weight_decay": 0.0, "lr": base})
         optimizer.param_groups[-1]["initial_lr"] = base
         scheduler.base_lrs.append(base)
         scheduler.lr_lambdas.append(scheduler.lr_lambdas[0])
@@ -77,23 +79,24 @@ class DetachedCTCVR(EntireSpace):
 
 
 def same(model: FunnelModel) -> FunnelModel:
+    """The model as it is."""
     return model
 
 
 def cold(model: FunnelModel) -> FunnelModel:
-    """Towers that begin at one half instead of the log's rates."""
+    """Start the towers at one half instead of the log's rates."""
     object.__setattr__(model.network, "start_at", lambda rates: None)  # noqa: ARG005
     return model
 
 
 def detached(model: FunnelModel) -> FunnelModel:
-    """The CTCVR term no longer reaches the click tower."""
+    """Detach the CTCVR term from the click tower."""
     losses = {"ctr": EntireSpace("click"), "ctcvr": DetachedCTCVR("conversion")}
     return FunnelModel(model.network, Objective(losses))
 
 
 def scaled(model: FunnelModel, *, by: float, only: str) -> FunnelModel:
-    """Initial weights of part of the bottom, larger or smaller."""
+    """Scale the initial weights of part of the bottom."""
     with torch.no_grad():
         for name, parameter in model.network.bottom.named_parameters():
             if only in name and parameter.dim() == 2:
@@ -102,7 +105,7 @@ def scaled(model: FunnelModel, *, by: float, only: str) -> FunnelModel:
 
 
 class Change(NamedTuple):
-    """What differs from the starting point; `both` says whether it concerns a shared bottom too."""
+    """A difference to the starting point; `both`: whether it applies to a shared bottom too."""
 
     bottom: Any = nn.MMoE
     alter: Callable[[FunnelModel], FunnelModel] = same
@@ -123,9 +126,9 @@ CHANGES = {
     "gates learn a fifth as fast": Change(rate=BottomRate(0.2, "gate"), both=False),
     "experts start twice as large": Change(alter=partial(scaled, by=2.0, only="experts.")),
     "bottom learns 5 times as fast": Change(rate=BottomRate(5.0)),
-    "two passes": Change(settings={"epochs": 2}),
-    "four passes": Change(settings={"epochs": 4}),
-    "batch 1024, three passes": Change(settings={"batch_size": 1024, "epochs": 3}),
+    "two epochs": Change(settings={"epochs": 2}),
+    "four epochs": Change(settings={"epochs": 4}),
+    "batch 1024, three epochs": Change(settings={"batch_size": 1024, "epochs": 3}),
 }
 STARTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "learning rate 1e-3": ({"lr": 1e-3}, tuple(CHANGES)),
@@ -135,70 +138,64 @@ STARTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
             "none",
             "CTCVR detached from the click tower",
             "gates learn 5 times as fast",
-            "two passes",
+            "two epochs",
         ),
     ),
 }
 
 
-def measure(change: Change, bottom: Any, settings: dict[str, Any], seed: int) -> float:
+def fit_one(start: str, name: str, scale: float, bottom: Any, seed: int) -> float:
     """Fit once; the AUC against the true CVR over all impressions."""
-    scenario = simulate.scenario("dense", seed=seed)
-    log, _ = scenario.sample(ROWS, np.random.default_rng([seed, 1]))
-    test, truth = scenario.sample(TEST_ROWS, np.random.default_rng([seed, 2]))
+    change, simulator = CHANGES[name], simulate.scenario("dense", seed=seed)
+    rows = draw(simulator, int(scale * ROWS), int(scale * TEST_ROWS), seed)
 
     def build(spec: FeatureSpec, **given: Any) -> FunnelModel:
         return change.alter(models.esmm(spec, bottom=bottom, **given))
 
     builder: Builder = build
     trainer = {"callbacks": [change.rate]} if change.rate else {}
-    given = {**settings, **change.settings}
-    encoding = Encoding(target_encoding=None)
+    settings = {**STARTS[start][0], **change.settings}
     estimator = FunnelEstimator(
-        builder, scenario.schema, seed=seed, encoding=encoding, trainer=trainer, **given
-    )
-    pcvr = estimator.fit(log).predict(test)["pcvr"].to_numpy()
-    return float(auc(pcvr, truth.pcvr))
+        builder, simulator.schema, seed=seed, encoding=Encoding(target_encoding=None),
+        trainer=trainer, **settings,
+    )  # fmt: skip
+    return area(estimator.fit(rows.log).predict(rows.test)["pcvr"].to_numpy(), rows.test_truth.pcvr)
 
 
-def paired(
-    change: Change, settings: dict[str, Any], seeds: range, plain: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Both bottoms under a change; `plain` is the row of no change."""
-    mixed = [measure(change, change.bottom, settings, seed) for seed in seeds]
-    if change.both or plain is None:
-        shared = [measure(change, equal_shared, settings, seed) for seed in seeds]
-    else:
-        shared = plain["shared by seed"]
-    values = pd.DataFrame({"MMoE": mixed, "shared": shared})
-    values["difference"] = values["MMoE"] - values["shared"]
-    return {
-        **{column: round(float(values[column].mean()), 5) for column in values},
-        "standard error": round(float(values["difference"].sem()), 5),
-        "shared by seed": [round(value, 6) for value in shared],
-    }
+@lru_cache
+def shared_areas(start: str, name: str, scale: float, seeds: int) -> pd.Series:
+    """AUC of the shared bottom by seed."""
+    return pd.Series([fit_one(start, name, scale, equal_shared, seed) for seed in range(seeds)])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    given = parser.parse_args()
-    result: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
-    result |= {
-        "command": f"python benchmarks/papers/esmm_factors.py --seeds {given.seeds}",
-        "versions": versions(),
-        "checkpoint_rule": CHECKPOINT_RULE,
-        "space": "all impressions",
-    }
-    for start, (settings, names) in STARTS.items():
-        found = result.setdefault(start, {})
-        for name in names:
-            if name not in found:
-                plain = found.get("none")
-                found[name] = paired(CHANGES[name], settings, range(given.seeds), plain)
-                given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-            print(f"{start}; {name}: {found[name]}", flush=True)
+def fit(seeds: int, scale: float, cell: Cell) -> dict[str, float]:
+    """Both bottoms under a change; a change of the gates leaves the shared bottom as it is."""
+    change = CHANGES[cell.change]
+    mmoe = [fit_one(*cell, scale, change.bottom, seed) for seed in range(seeds)]
+    shared = shared_areas(cell.start, cell.change if change.both else "none", scale, seeds)
+    return difference(pd.Series(mmoe), shared)
+
+
+def table(result: Result, start: str) -> pd.DataFrame:
+    """A row per change."""
+    records = {cell["change"]: cell for cell in result.where(start=start)}
+    return pd.DataFrame({name: text(records[name]) for name in STARTS[start][1]}).T
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = parser_of(__doc__, "esmm_factors", seeds=8)
+    given = parser.parse_args(arguments)
+    study = Study(
+        f"python -m benchmarks.papers.esmm_factors --seeds {given.seeds}",
+        Cell, partial(fit, given.seeds, given.scale),
+        {"seeds": given.seeds, "scale": given.scale}, given.out,
+        metadata={"spaces": "all impressions"}, shown=("difference", "standard error"),
+    )  # fmt: skip
+    if not given.table:
+        cells = [Cell(start, name) for start, (_, names) in STARTS.items() for name in names]
+        study.run(cells, given.workers)
+    for start in STARTS:
+        print(f"\n{start}\n{table(read(given.out), start).to_string()}")
     return 0
 
 

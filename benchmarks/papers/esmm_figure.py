@@ -1,13 +1,15 @@
-"""The figure of benchmarks/papers/esmm.py."""
+"""Figure of the ESMM paper's comparison."""
 
 from collections.abc import Sequence
 
-from esmm_paper_page import ALL, BASE, CLICKS, COMMON, LOSS, Records, Table, published
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from study import Pair
 
-# A panel's title, its figure, the place of the published one, and what its axis shows: the far
+from benchmarks.lib.metrics import Pair
+from benchmarks.papers.esmm_summary import ALL, BASE, CLICKS, COMMON, Summary, published
+
+LOSS = "log loss, all"
+# A panel's title, its metric, the column of the published one, and the limits of its axis: far
 # outliers would leave no width to the rest, and are written at the edge.
 COLUMNS = (
     ("CVR AUC, clicks", CLICKS, 0, (-6.5, 8.5)),
@@ -17,21 +19,23 @@ COLUMNS = (
 )
 
 
-def gaps_figure(records: Records) -> Figure:
-    """Gaps to BASE: the paper's two figures with the published gaps, and what is true."""
-    table = Table(records)
+def gaps_figure(table: Summary) -> Figure:
+    """Draw differences to BASE: the paper's two metrics with the published ones, and the truth."""
     methods = [method for method in table.methods if method != BASE]
     figure = Figure(figsize=(12.5, 1.2 + 2.9 * len(table.scenarios)), layout="constrained")
     axes = figure.subplots(
         len(table.scenarios), len(COLUMNS), sharey=True, sharex="col", squeeze=False
     )
     for row, scenario in enumerate(table.scenarios):
-        for column, (title, name, place, bounds) in enumerate(COLUMNS):
+        for column, (title, name, published_column, bounds) in enumerate(COLUMNS):
             panel = axes[row, column]
             gaps = [table.gap(scenario, name, method) for method in methods]
             if name == LOSS:
                 gaps = [gap.times(1000) for gap in gaps]
-            theirs = [None if place is None else published(m, place) for m in methods]
+            theirs = [
+                None if published_column is None else published(m, published_column)
+                for m in methods
+            ]
             _panel(panel, gaps, theirs, bounds)
             if not row:
                 panel.set_title(title, fontsize=9)
@@ -68,7 +72,7 @@ def _panel(
             right = gap.mean > high
             axes.text(
                 high if right else low, place,
-                f"{gap.said('+.1f')} \u25ba" if right else f"\u25c4 {gap.said('+.1f')}",
+                f"{gap.text('+.1f')} \u25ba" if right else f"\u25c4 {gap.text('+.1f')}",
                 ha="right" if right else "left", va="center", color=colour, fontsize=8,
             )  # fmt: skip
         if paper is not None:

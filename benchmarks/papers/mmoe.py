@@ -1,18 +1,15 @@
-"""The synthetic study of the MMoE paper (Ma et al., KDD 2018, sections 3 and 5.1), repeated.
+"""Repeat the synthetic study of the MMoE paper (Ma et al., KDD 2018, sections 3 and 5.1).
 
-Shared bottom, OMoE, MMoE and separate networks with as many parameters as each other, on two
-regression tasks whose weights have cosine p. Every step draws fresh rows, so that nothing can be
-overfitted. All networks of a structure, one for each p and seed, are trained at once as one stack
-of matrices: their losses add up and Adam works elementwise, so that none knows of another. The
-learning rate of each structure is chosen on seeds of its own.
+    python -m benchmarks.papers.mmoe [--seeds 20] [--steps 3000]
 
-    python benchmarks/papers/mmoe.py [--seeds 20] [--steps 3000]
-
-The result is kept in benchmarks/results/mmoe_study.json, the figures in docs/mmoe_study_*.png.
+Shared bottom, OMoE, MMoE and single-task networks of equal size, on two regression tasks whose
+weights have cosine p. Every step draws fresh rows, so that nothing can be overfitted. All
+networks of a structure, one per p and seed, are trained at once as one stack of matrices: their
+losses are summed and Adam works elementwise, so that they are independent. The learning rate of
+each structure is chosen on separate seeds. Draws docs/mmoe_study_*.png.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -21,21 +18,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from mmoe_study_figures import draw
-from mmoe_study_networks import STRUCTURES, Network, count, widths
-from mmoe_study_training import COSINES, EVERY, gate_distance, start, train
 from scipy.stats import t as student
 
+from benchmarks.lib.results_store import Result, path_of, rounded, write
+from benchmarks.papers.mmoe_figures import draw
+from benchmarks.papers.mmoe_networks import parameters, widths
+from benchmarks.papers.mmoe_training import COSINES, EVERY, FEATURES, gate_distance, start, train
 from mtl_seq.experiments.compare import versions
 
-ROOT = Path(__file__).parents[1]
-RESULT = Path(__file__).parent / "results" / "mmoe_study.json"
+DOCS = Path(__file__).parents[2] / "docs"
+STRUCTURES = ("single task", "shared bottom", "OMoE", "MMoE")
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 TUNING_SEEDS = (1000, 1001, 1002)
+GAP = "minus shared bottom, 95% interval"
 
 
 def tuned(sizes: dict[str, int], steps: int) -> dict[str, float]:
-    """The learning rate of least mean test loss over all p, on the tuning seeds."""
+    """Learning rate with the least mean test loss over all p, on the tuning seeds, by structure."""
     keys = [(name, rate) for name in STRUCTURES for rate in RATES]
     stacks = {key: start(key[0], sizes[key[0]], TUNING_SEEDS) for key in keys}
     curves = train(stacks, {key: key[1] for key in keys}, TUNING_SEEDS, steps)
@@ -52,7 +51,7 @@ def interval(difference: np.ndarray) -> list[float]:
 
 
 def steps_to(curve: np.ndarray, target: float) -> np.ndarray:
-    """``(seeds,)`` first step at which the test loss is at most `target`; NaN where never."""
+    """First step ``(seeds,)`` at which the test loss is at most `target`; NaN where never."""
     reached = curve <= target
     first = reached.argmax(0) * float(EVERY)
     return np.where(reached.any(0), first, np.nan)
@@ -62,7 +61,7 @@ def summary(curves: dict[str, np.ndarray], distance: dict[str, np.ndarray]) -> l
     """One row per p and structure."""
     rows = []
     for index, p in enumerate(COSINES):
-        # What the shared bottom reaches at the end, in the median seed.
+        # The shared bottom's final loss in the median seed.
         target = float(np.median(curves["shared bottom"][-1, index]))
         for name, curve in curves.items():
             final = curve[-1, index]
@@ -74,9 +73,7 @@ def summary(curves: dict[str, np.ndarray], distance: dict[str, np.ndarray]) -> l
                 "standard deviation": round(float(final.std(ddof=1)), 4),
                 "90th percentile": round(float(np.quantile(final, 0.9)), 4),
                 "worst": round(float(final.max()), 4),
-                "minus shared bottom, 95% interval": interval(
-                    final - curves["shared bottom"][-1, index]
-                ),
+                GAP: interval(final - curves["shared bottom"][-1, index]),
                 "seeds that reach the shared bottom's median": int(np.isfinite(needed).sum()),
                 "median steps to it": None
                 if np.isnan(needed).mean() > 0.5
@@ -92,17 +89,39 @@ def summary(curves: dict[str, np.ndarray], distance: dict[str, np.ndarray]) -> l
     return rows
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def table(result: Result) -> pd.DataFrame:
+    """Final losses by p and structure."""
+    columns = {
+        "p": "cosine", "structure": "structure", "mean final loss": "mean",
+        "standard deviation": "standard deviation", "90th percentile": "90th percentile",
+        "worst": "worst", "minus shared bottom (95%)": GAP,
+    }  # fmt: skip
+
+    def cell(row: dict[str, Any], name: str) -> str:
+        value = row[name]
+        if name == GAP:
+            mean, low, high = value
+            alone = row["structure"] == "shared bottom"
+            return "" if alone else f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+        return (
+            f"{value:g}" if name == "cosine" else value if name == "structure" else f"{value:.2f}"
+        )
+
+    rows = [{title: cell(row, name) for title, name in columns.items()} for row in result.cells]
+    return pd.DataFrame(rows).set_index("p")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--tuning-steps", type=int, default=1000)
-    given = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=path_of("mmoe"))
+    parser.add_argument("--figures", type=Path, default=DOCS, help="folder")
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     begin = time.perf_counter()
-    sizes, seeds = widths(), range(given.seeds)
-    parameters = {name: count(Network(STRUCTURES[name](sizes[name]))) for name in STRUCTURES}
-    print("parameters:", parameters, "widths:", sizes, flush=True)
+    sizes, seeds = {name: widths(FEATURES)[name] for name in STRUCTURES}, range(given.seeds)
     rates = tuned(sizes, given.tuning_steps)
     print("learning rates:", rates, f"{time.perf_counter() - begin:.0f} s", flush=True)
     stacks = {name: start(name, sizes[name], seeds) for name in STRUCTURES}
@@ -110,19 +129,18 @@ def main() -> int:
     curves = train(stacks, rates, seeds, given.steps)
     distance["end"] = gate_distance(stacks["MMoE"], seeds)
     rows = summary(curves, distance)
-    print(pd.DataFrame(rows).to_string())
-    draw(curves, distance, ROOT / "docs")
-    result = {
-        "command": f"python benchmarks/papers/mmoe.py --seeds {given.seeds} --steps {given.steps} "
-        f"--tuning-steps {given.tuning_steps}",
+    metadata = {
+        "command": f"python -m benchmarks.papers.mmoe --seeds {given.seeds} "
+        f"--steps {given.steps} --tuning-steps {given.tuning_steps}",
         "versions": versions(),
-        "parameters": parameters,
+        "parameters": {name: parameters(FEATURES, name, size) for name, size in sizes.items()},
         "widths": sizes,
         "learning rates": rates,
         "seconds": round(time.perf_counter() - begin),
-        "rows": rows,
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write(given.out, metadata, rounded(rows))
+    print(pd.DataFrame(rows).to_string())
+    draw(curves, distance, given.figures)
     return 0
 
 

@@ -1,18 +1,18 @@
-"""The figures of docs/mmoe_study.md, from what benchmarks/papers/mmoe.py has just trained."""
+"""Figures of the MMoE paper's synthetic study."""
 
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from mmoe_study_training import COSINES, EVERY
 
+from benchmarks.papers.mmoe_training import COSINES, EVERY
 from mtl_seq.report.render.plot_bias import save
 
 __all__ = ["draw"]
 
 
 def draw(curves: dict[str, np.ndarray], distance: dict[str, np.ndarray], folder: Path) -> None:
-    """The three figures."""
+    """Draw final losses, convergence and gate distances."""
     colours = dict(zip(curves, ("#5B5B5B", "#E69F00", "#56B4E9", "#0072B2"), strict=True))
     figure = Figure(figsize=(9, 3.6))
     axes = figure.subplots(1, len(COSINES), sharey=True)

@@ -1,31 +1,31 @@
-"""The networks of benchmarks/papers/mmoe.py, and many of one structure as one stack of matrices."""
+"""Bottoms of equal size as in the MMoE paper, and a stack of networks trained together."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 
-from mtl_seq.nn.bottoms import Bottom, MMoE, OMoE, SharedBottom, SingleTask
-from mtl_seq.nn.layers.mlp import Tower
+from mtl_seq.nn import PLE, Bottom, MMoE, OMoE, SharedBottom, SingleTask, Tower
 
-__all__ = ["FEATURES", "STRUCTURES", "Network", "Stacked", "count", "widths"]
+__all__ = ["STRUCTURES", "TOWER_WIDTH", "Network", "Stacked", "parameters", "widths"]
 
-FEATURES, EXPERTS, EXPERT_WIDTH, TOWER_WIDTH = 100, 8, 16, 8  # the paper's
+EXPERTS, EXPERT_WIDTH, TOWER_WIDTH = 8, 16, 8  # the paper's
 
-# From the width of a layer; the MMoE of the paper's width sets the budget.
-STRUCTURES: dict[str, Callable[[int], Bottom]] = {
-    "separate": lambda width: SingleTask(
-        FEATURES, 2, bottom=partial(SharedBottom, hidden=(width,))
+# Of the number of inputs and the width of a layer; MMoE sets the number of parameters.
+STRUCTURES: Mapping[str, Callable[[int, int], Bottom]] = {
+    "single task": lambda inputs, width: SingleTask(
+        inputs, 2, bottom=partial(SharedBottom, hidden=(width,))
     ),
-    "shared bottom": lambda width: SharedBottom(FEATURES, 2, hidden=(width,)),
-    "OMoE": lambda width: OMoE(FEATURES, 2, experts=EXPERTS, hidden=(width,)),
-    "MMoE": lambda width: MMoE(FEATURES, 2, experts=EXPERTS, hidden=(width,)),
+    "shared bottom": lambda inputs, width: SharedBottom(inputs, 2, hidden=(width,)),
+    "OMoE": lambda inputs, width: OMoE(inputs, 2, experts=EXPERTS, hidden=(width,)),
+    "MMoE": lambda inputs, width: MMoE(inputs, 2, experts=EXPERTS, hidden=(width,)),
+    "PLE": lambda inputs, width: PLE(inputs, 2, own=2, shared=4, levels=2, hidden=(width,)),
 }
 
 
 class Network(nn.Module):
-    """A bottom of the package under two of its towers."""
+    """A bottom under two towers."""
 
     def __init__(self, bottom: Bottom) -> None:
         super().__init__()
@@ -33,14 +33,30 @@ class Network(nn.Module):
         self.towers = nn.ModuleList(Tower(bottom.out_features, (TOWER_WIDTH,)) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, F) -> (B, 2)``."""
+        """Logits or values, ``(B, F) -> (B, 2)``."""
         per_tower = self.bottom.per_tower
-        read = self.bottom(x.unsqueeze(1).expand(-1, 2, -1) if per_tower else x)
-        return torch.stack([tower(read[:, k]) for k, tower in enumerate(self.towers)], dim=1)
+        hidden = self.bottom(x.unsqueeze(1).expand(-1, 2, -1) if per_tower else x)
+        return torch.stack([tower(hidden[:, k]) for k, tower in enumerate(self.towers)], dim=1)
+
+
+def parameters(inputs: int, structure: str, width: int) -> int:
+    """Number of parameters of the bottom and the towers."""
+    return sum(p.numel() for p in Network(STRUCTURES[structure](inputs, width)).parameters())
+
+
+@cache
+def widths(inputs: int) -> dict[str, int]:
+    """Width of each structure whose number of parameters is nearest to that of MMoE."""
+    with torch.device("meta"):
+        budget = parameters(inputs, "MMoE", EXPERT_WIDTH)
+        return {
+            name: min(range(1, 200), key=lambda w: abs(parameters(inputs, name, w) - budget))
+            for name in STRUCTURES
+        }
 
 
 class Stacked(nn.Module):
-    """M networks of one structure, computed together; starts from copies of their weights.
+    """M networks of one structure as one stack of matrices, which copies their weights.
 
     Shapes: M networks, B rows, F features, E experts (or bottoms), D of their outputs, G gates.
     """
@@ -64,37 +80,21 @@ class Stacked(nn.Module):
         self.out_bias = _stack([t.logit.bias[None] for t in towers])
 
     def shares(self, x: Tensor) -> Tensor:
-        """``(M, B, F) -> (M, B, G, E)``: what each gate gives each expert."""
+        """Gate weights, ``(M, B, F) -> (M, B, G, E)``."""
         return torch.softmax(torch.bmm(x, self.gate).unflatten(2, self.shape), dim=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(M, B, F) -> (M, 2, B)``."""
+        """Values of both towers, ``(M, B, F) -> (M, 2, B)``."""
         hidden = torch.relu(torch.baddbmm(self.bias, x, self.weight))
-        read = hidden.unflatten(2, (-1, self.width))
+        hidden = hidden.unflatten(2, (-1, self.width))
         if self.gate is not None:
-            read = (self.shares(x).unsqueeze(4) * read.unsqueeze(2)).sum(3)
-        # A structure that has one representation for both towers is read twice.
-        read = read.expand(-1, -1, 2, -1).transpose(1, 2).flatten(0, 1)
-        read = torch.relu(torch.baddbmm(self.tower_bias, read, self.tower_weight))
-        out = torch.baddbmm(self.out_bias, read, self.out_weight)
+            hidden = (self.shares(x).unsqueeze(4) * hidden.unsqueeze(2)).sum(3)
+        # One representation for both towers is repeated.
+        hidden = hidden.expand(-1, -1, 2, -1).transpose(1, 2).flatten(0, 1)
+        hidden = torch.relu(torch.baddbmm(self.tower_bias, hidden, self.tower_weight))
+        out = torch.baddbmm(self.out_bias, hidden, self.out_weight)
         return out.squeeze(2).unflatten(0, (-1, 2))
 
 
 def _stack(weights: Sequence[Tensor]) -> nn.Parameter:
     return nn.Parameter(torch.stack([weight.detach() for weight in weights]).contiguous())
-
-
-def count(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-def widths() -> dict[str, int]:
-    """The width that brings each structure nearest to the parameters of the paper's MMoE."""
-    budget = count(Network(STRUCTURES["MMoE"](EXPERT_WIDTH)))
-    found = {}
-    for name, build in STRUCTURES.items():
-        gaps = {w: abs(count(Network(build(w))) - budget) for w in range(1, 200)}
-        found[name] = min(gaps, key=gaps.__getitem__)
-        assert gaps[found[name]] <= 0.01 * budget, name
-    assert found["MMoE"] == EXPERT_WIDTH
-    return found

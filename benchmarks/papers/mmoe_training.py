@@ -1,23 +1,24 @@
-"""Every network of benchmarks/papers/mmoe.py trained on the same fresh rows."""
+"""Training of the MMoE paper's synthetic study: all networks on the same fresh rows."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from mmoe_study_networks import FEATURES, STRUCTURES, Network, Stacked
 from torch import Tensor
 
+from benchmarks.papers.mmoe_networks import STRUCTURES, Network, Stacked
 from mtl_seq.simulate import MMoERegression
 
-__all__ = ["COSINES", "EVERY", "gate_distance", "start", "train"]
+__all__ = ["COSINES", "EVERY", "FEATURES", "gate_distance", "start", "train"]
 
+FEATURES = 100
 COSINES = (0.0, 0.5, 0.9, 1.0)
 BATCH, EVERY, TEST_ROWS, CHUNK = 64, 50, 2000, 25
 
 
 class Rows:
-    """Rows of every scenario, ``(p, seed)`` in this order; scenarios of one seed share x and noise."""
+    """Rows of every ``(p, seed)``, in this order; those of one seed share x and noise."""
 
     def __init__(self, seeds: Sequence[int], stream: int) -> None:
         self.scenarios = [[MMoERegression(cosine=p, seed=seed) for p in COSINES] for seed in seeds]
@@ -37,11 +38,11 @@ class Rows:
 
 
 def start(name: str, width: int, seeds: Sequence[int]) -> Stacked:
-    """A stack of one network per p and seed; those of one seed start alike at every p."""
+    """A stack of one network per p and seed; those of one seed have equal initial weights."""
     networks = []
     for seed in seeds:
         torch.manual_seed(seed)
-        networks.append(Network(STRUCTURES[name](width)))
+        networks.append(Network(STRUCTURES[name](FEATURES, width)))
     stacked, x = Stacked(networks), torch.randn(len(seeds), 32, FEATURES)
     with torch.no_grad():
         alone = torch.stack([net(row).T for net, row in zip(networks, x, strict=True)])
@@ -90,17 +91,17 @@ def train(
 
 @torch.no_grad()
 def held_out_loss(stack: Stacked, x: Tensor, y: Tensor) -> np.ndarray:
-    """``(P, seeds)``; in pieces, which stay in the cache."""
-    pieces = [
+    """Test loss ``(P, seeds)``, in blocks of rows that fit the cache."""
+    blocks = [
         (stack(a) - b).square().sum((1, 2))
         for a, b in zip(x.split(250, 1), y.split(250, 2), strict=True)
     ]
-    return (sum(pieces) / (2 * x.shape[1])).reshape(len(COSINES), -1).numpy()
+    return (sum(blocks) / (2 * x.shape[1])).reshape(len(COSINES), -1).numpy()
 
 
 @torch.no_grad()
 def gate_distance(stack: Stacked, seeds: Sequence[int]) -> np.ndarray:
-    """``(P, seeds)`` mean Jensen-Shannon distance of the two towers' gates, 0 alike to 1 apart."""
+    """Mean Jensen-Shannon distance of the two towers' gates, ``(P, seeds)``, from 0 to 1."""
     x, _ = Rows(seeds, 2).draw(500)
     a, b = stack.shares(x).double().unbind(2)
     middle = (a + b) / 2

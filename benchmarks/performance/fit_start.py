@@ -1,46 +1,43 @@
-"""Seconds from `fit` to the first optimiser step: checks, split, codec, encoding, model, loaders.
+"""Measure seconds from `fit` to the first optimiser step: checks, split, encoding, model, loaders.
 
-    python benchmarks/performance/fit_start.py [--rows 1000000] [--rounds 7] [--against TREE]
+    python -m benchmarks.performance.fit_start [--rows 1000000] [--rounds 7] [--against TREE]
 
-A frame of 23 ids (19 of integers, 4 of strings, up to 300,000 different values), 5 numbers, two
-labels and a time is fitted by ESMM with the estimator's defaults, on one thread; training is stopped
-when its first batch is there. Each measurement is a process of its own that has fitted a few rows
-before, so that no import is timed. With `--against`, a checkout of another state of the package is
-measured too, in turn with this one; a digest of the first weights and the first batch says whether
-both start from the same. Writes benchmarks/results/fit_start.json.
+A frame of 23 ids (20 of integers, 3 of strings, up to 300,000 different values), 5 numbers, two
+labels and a time is fitted by ESMM with the estimator's defaults, on one thread; training is
+stopped at its first batch. Each measurement runs in a separate process that has fitted a few rows
+before, so that no import is timed. With `--against`, a checkout of another state of the package
+is measured too, alternating with this one; a digest of the first weights and the first batch
+shows whether both start equal.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[2]
-RESULT = ROOT / "benchmarks" / "results" / "fit_start.json"
 IDS = [f"id_{i}" for i in range(23)]
 NUMBERS = [f"number_{i}" for i in range(5)]
-STRINGS = 4
 WARM_UP = 5_000
 
 
 def log_of(rows: int) -> pd.DataFrame:
+    """Draw a log."""
     rng = np.random.default_rng(0)
     sizes = np.geomspace(3, 300_000, len(IDS)).astype(int)
     columns: dict[str, np.ndarray] = {}
     for i, (name, size) in enumerate(zip(IDS, sizes, strict=True)):
         # Popular values are drawn more often, as in a log.
         values = (size * rng.random(rows) ** 2).astype(np.int64)
-        columns[name] = values if i % 6 != 5 or i // 6 >= STRINGS else np.char.mod("v%d", values)
+        columns[name] = values if i % 6 != 5 else np.char.mod("v%d", values)
     columns |= {name: rng.normal(size=rows) for name in NUMBERS}
     click = rng.random(rows) < 1 / (1 + np.exp(2 - columns[NUMBERS[0]]))
     columns["click"] = click.astype(np.int64)
@@ -49,7 +46,7 @@ def log_of(rows: int) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def measure(log: pd.DataFrame) -> dict[str, object]:
+def measure(log: pd.DataFrame) -> dict[str, Any]:
     """Seconds to the first step, and a digest of the state there."""
     import torch
     from lightning import Callback
@@ -82,68 +79,57 @@ def measure(log: pd.DataFrame) -> dict[str, object]:
     for rows in (log.iloc[:WARM_UP], log):
         estimator = FunnelEstimator(models.esmm, schema, trainer={"callbacks": [stop]})
         stop.start = time.perf_counter()
-        try:
+        with contextlib.suppress(Reached):
             estimator.fit(rows)
-        except Reached:
-            pass
     return {"seconds": stop.seconds, "digest": stop.digest}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--against", type=Path, help="checkout of another state of the package")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.measure is not None:
         print(json.dumps(measure(pd.read_pickle(given.measure))))
         return 0
+    # Not above: this file measures checkouts whose `benchmarks` is another one.
+    from benchmarks.lib.results_store import path_of, write
+    from benchmarks.performance.timing import alone, machine, spread
+
     trees = {"this": ROOT} | ({} if given.against is None else {"other": given.against.resolve()})
-    runs: dict[str, list[dict[str, object]]] = {name: [] for name in trees}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in trees}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.pickle"
         log_of(given.rows).to_pickle(path)
         for number in range(given.rounds):
-            order = list(trees) if number % 2 == 0 else list(reversed(trees))
-            for name in order:
-                environment = os.environ | {"PYTHONPATH": str(trees[name]), "OMP_NUM_THREADS": "1"}
-                command = [sys.executable, __file__, "--measure", str(path)]
-                done = subprocess.run(
-                    command, env=environment, cwd=folder, check=True, stdout=subprocess.PIPE
-                )
-                runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+            for name in list(trees) if number % 2 == 0 else list(reversed(trees)):
+                environment = {"PYTHONPATH": str(trees[name]), "OMP_NUM_THREADS": "1"}
+                runs[name].append(alone(Path(__file__), "--measure", path, **environment))
                 print(name, runs[name][-1], flush=True)
-    result = {
+    seconds = {name: [run["seconds"] for run in by_round] for name, by_round in runs.items()}
+    metadata = {
+        "command": f"python -m benchmarks.performance.fit_start --rows {given.rows} "
+        f"--rounds {given.rounds}",
         "rows": given.rows,
         "columns": len(IDS) + len(NUMBERS),
-        "rounds": given.rounds,
-        "versions": {name: version(name) for name in ("torch", "numpy", "pandas", "lightning")},
-        "python": sys.version.split()[0],
-        **{name: summary(found) for name, found in runs.items()},
+        **machine(),
     }
     if "other" in runs:
-        digests = {run["digest"] for found in runs.values() for run in found}
-        result["same weights and batch"] = len(digests) == 1
-        result["ratio of medians"] = result["other"]["median"] / result["this"]["median"]
-        ratios = [
-            b["seconds"] / a["seconds"] for a, b in zip(runs["this"], runs["other"], strict=True)
-        ]
-        result["ratio by round"] = ratios
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=1))
+        pairs = zip(seconds["other"], seconds["this"], strict=True)
+        metadata["same weights and batch"] = (
+            len({run["digest"] for by_round in runs.values() for run in by_round}) == 1
+        )
+        metadata["ratio of other to this"] = spread([other / this for other, this in pairs])
+    cells = [
+        {"tree": name, "seconds": spread(values), "by round": values}
+        for name, values in seconds.items()
+    ]
+    write(given.out or path_of("fit_start"), metadata, cells)
+    print(json.dumps([metadata, *cells], indent=1))
     return 0
-
-
-def summary(found: list[dict[str, object]]) -> dict[str, object]:
-    seconds = sorted(run["seconds"] for run in found)
-    return {
-        "median": statistics.median(seconds),
-        "least": seconds[0],
-        "greatest": seconds[-1],
-        "seconds": [run["seconds"] for run in found],
-    }
 
 
 if __name__ == "__main__":

@@ -1,32 +1,28 @@
-"""How fast the metrics are, and how close to scikit-learn, at the sizes of a real log.
+"""Measure the speed of the metrics, and their distance to scikit-learn, at the size of a real log.
 
-    python benchmarks/performance/metrics.py [--rows 100000000] [--auc-rows 10000000] [--rounds 7] [--only PART]
+    python -m benchmarks.performance.metrics [--rows 100000000] [--auc-rows 10000000] [--only PART]
 
 Four parts, each with its target:
 
-* ``stream``: every streaming metric in one pass over 100M predictions in parquet, in a process of
-  its own; rows per second and peak memory (under 2 GB).
-* ``auc``: AUC of 10M rows (0.3 s or less, within 1e-6 of scikit-learn), beside scikit-learn's in
-  the same process, by turns.
+* ``stream``: every streaming metric in one pass over 100M predictions in parquet, in a separate
+  process; rows per second and peak memory (under 2 GB).
+* ``auc``: AUC of 10M rows (0.3 s or less, within 1e-6 of scikit-learn), alternating with
+  scikit-learn's in the same process.
 * ``gauc``: GAUC of 10M rows and 1M users (under 10 s), beside a loop of scikit-learn's over some of
   the users.
-* ``bootstrap``: every figure with intervals, 200 resamples of 100,000 users with 1M rows, 6 models,
+* ``bootstrap``: every metric with intervals, 200 resamples of 100,000 users with 1M rows, 6 models,
   5 questions (under 2 minutes), beside as many weighted AUCs of scikit-learn's, timed on a few.
 
-Medians over rounds with the extremes; one seed. Writes benchmarks/results/metrics.json, part by
-part.
+Medians over rounds with the extremes; one seed.
 """
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,30 +31,16 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torchmetrics import MetricCollection
 
+from benchmarks.lib.results_store import path_of
+from benchmarks.performance.timing import alone, machine, peak_kb, run_parts, spread, timed
 from mtl_seq import metrics
-from mtl_seq.experiments.compare import versions
 from mtl_seq.functional import auc, grouped_auc
 from mtl_seq.report.compute.metrics import EvaluationTarget, measure
 
-RESULT = Path(__file__).parent / "results" / "metrics.json"
+MODULE = "benchmarks.performance.metrics"
 PARTS = ("stream", "auc", "gauc", "bootstrap")
 CHUNK = 1_000_000
 SPACES = ("all", "clicks", "non-clicks")
-
-
-def timed(task: Callable[[], object]) -> tuple[float, object]:
-    start = time.perf_counter()
-    found = task()
-    return time.perf_counter() - start, found
-
-
-def spread(seconds: list[float]) -> dict[str, float]:
-    return {
-        "median": float(np.median(seconds)),
-        "least": min(seconds),
-        "most": max(seconds),
-        "rounds": len(seconds),
-    }
 
 
 def chunk(rows: int, users: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -81,8 +63,8 @@ def chunk(rows: int, users: int, rng: np.random.Generator) -> dict[str, np.ndarr
 
 
 def everything() -> MetricCollection:
-    """Every metric that streams, on all spaces it has."""
-    own = {
+    """All streaming metrics on all their spaces."""
+    spaced = {
         f"{kind.__name__} {space}": kind(space)
         for space in SPACES
         for kind in (
@@ -106,12 +88,12 @@ def everything() -> MetricCollection:
         "SNIPSLogLoss": metrics.SNIPSLogLoss(),
         "DRLogLoss": metrics.DRLogLoss(),
     }
-    return MetricCollection(own | rest)
+    return MetricCollection(spaced | rest)
 
 
-def pass_over(path: Path) -> dict[str, object]:
-    """One pass over a parquet file, batch by batch."""
-    own = everything()
+def pass_over(path: Path) -> dict[str, Any]:
+    """Read a parquet file once, batch by batch."""
+    collection = everything()
     start = time.perf_counter()
     rows = 0
     # Buffers read ahead are kept until the file is closed: 20 bytes a row.
@@ -121,7 +103,7 @@ def pass_over(path: Path) -> dict[str, object]:
             for name in batch.schema.names
         }
         columns["features"] = torch.stack((columns["pctr"], columns["prediction"]), dim=1)
-        own.update(
+        collection.update(
             **columns,
             pcvr=columns["prediction"],
             true_pcvr=columns["target"],
@@ -129,22 +111,21 @@ def pass_over(path: Path) -> dict[str, object]:
             imputation=columns["prediction"],
         )
         rows += len(batch)
-    found = own.compute()
+    values = collection.compute()
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    assert all(torch.isfinite(value) for value in found.values() if torch.is_tensor(value))
+    assert all(torch.isfinite(value) for value in values.values() if torch.is_tensor(value))
     return {
-        "metrics": len(found),
+        "metrics": len(values),
         "rows": rows,
         "seconds": seconds,
         "rows per second": rows / seconds,
-        "peak memory, GB": peak,
-        "GAUC's share of the users": own["GAUC"].share,
+        "peak memory, GB": peak_kb() / 2**20,
+        "GAUC's share of the users": collection["GAUC"].share,
     }
 
 
-def stream(rows: int, folder: Path) -> dict[str, object]:
-    """Write the file, then read it in a process that has seen nothing else."""
+def stream(rows: int, folder: Path) -> dict[str, Any]:
+    """Write the file, then read it in a new process."""
     path = folder / "predictions.parquet"
     rng = np.random.default_rng(0)
     writer = None
@@ -154,55 +135,53 @@ def stream(rows: int, folder: Path) -> dict[str, object]:
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table)
     writer.close()
-    code = [sys.executable, __file__, "--pass-over", str(path)]
-    done = subprocess.run(code, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout) | {"file, GB": path.stat().st_size / 2**30}
+    return alone("-m", MODULE, "--pass-over", path) | {"file, GB": path.stat().st_size / 2**30}
 
 
-def auc_rows(rows: int, rounds: int) -> dict[str, object]:
-    """By turns with scikit-learn's, at two shares of positives."""
+def auc_rows(rows: int, rounds: int) -> dict[str, Any]:
+    """Alternate with scikit-learn's, at two shares of positives."""
     rng = np.random.default_rng(0)
-    found = {}
+    by_share = {}
     for share in (0.04, 0.5):
         label = rng.random(rows) < share
         z = rng.standard_normal(rows, dtype=np.float32) + 0.7 * label - 3
         score = (1 / (1 + np.exp(-z))).astype(np.float32)
         ours, theirs = [], []
         for _ in range(rounds):
-            seconds, own = timed(lambda s=score, y=label: float(auc(s, y)))
+            _, seconds, value = timed(lambda s=score, y=label: float(auc(s, y)))
             ours.append(seconds)
             if len(theirs) < 3:
-                seconds, other = timed(lambda s=score, y=label: roc_auc_score(y, s))
+                _, seconds, other = timed(lambda s=score, y=label: roc_auc_score(y, s))
                 theirs.append(seconds)
-        found[f"{share:.0%} positive"] = {
+        by_share[f"{share:.0%} positive"] = {
             "seconds": spread(ours),
             "scikit-learn, seconds": spread(theirs),
             "ratio": float(np.median(theirs) / np.median(ours)),
-            "distance": abs(own - other),
+            "distance": abs(value - other),
         }
-    return {"rows": rows} | found
+    return {"rows": rows} | by_share
 
 
-def gauc_rows(rows: int, rounds: int, timed_users: int = 2000) -> dict[str, object]:
-    """Beside a loop over some of the users, which also says whether the values agree."""
+def gauc_rows(rows: int, rounds: int, timed_users: int = 2000) -> dict[str, Any]:
+    """Compare with a loop over some of the users, in time and value."""
     rng = np.random.default_rng(0)
     users = max(rows // 10, 1)
     columns = chunk(rows, users, rng)
     score, label, user = columns["prediction"], columns["click"], columns["group"]
-    ours = [timed(lambda: grouped_auc(score, label, user))[0] for _ in range(rounds)]
+    ours = [timed(lambda: grouped_auc(score, label, user))[1] for _ in range(rounds)]
     few = user < min(timed_users, users)
     score, label, user = score[few], label[few], user[few]
 
     def loop() -> float:
         top = bottom = 0.0
         order = np.argsort(user, kind="stable")
-        for own in np.split(order, np.flatnonzero(np.diff(user[order])) + 1):
-            if 0 < label[own].sum() < len(own):
-                top += len(own) * roc_auc_score(label[own], score[own])
-                bottom += len(own)
+        for index in np.split(order, np.flatnonzero(np.diff(user[order])) + 1):
+            if 0 < label[index].sum() < len(index):
+                top += len(index) * roc_auc_score(label[index], score[index])
+                bottom += len(index)
         return top / bottom
 
-    theirs, other = timed(loop)
+    _, theirs, other = timed(loop)
     return {
         "rows": rows,
         "users": users,
@@ -217,8 +196,8 @@ def gauc_rows(rows: int, rounds: int, timed_users: int = 2000) -> dict[str, obje
 
 def bootstrap_rows(
     rows: int, rounds: int, models: int = 6, replicates: int = 200
-) -> dict[str, object]:
-    """What a report asks against a truth: five questions of every model."""
+) -> dict[str, Any]:
+    """Five questions of every model, as in a report against a truth."""
     rng = np.random.default_rng(0)
     users = max(rows // 10, 1)
     columns = chunk(rows, users, rng)
@@ -237,12 +216,12 @@ def bootstrap_rows(
         EvaluationTarget("pctcvr", "all", everywhere, p * q),
     ]
     ours = [
-        timed(lambda: measure(predictions, questions, group, replicates=replicates, seed=0))[0]
+        timed(lambda: measure(predictions, questions, group, replicates=replicates, seed=0))[1]
         for _ in range(rounds)
     ]
     weight = rng.poisson(1.0, users)[group].astype(np.float64)
     score = predictions["model 0"]["pcvr"]
-    theirs = [timed(lambda: roc_auc_score(click, score, sample_weight=weight))[0] for _ in range(3)]
+    theirs = [timed(lambda: roc_auc_score(click, score, sample_weight=weight))[1] for _ in range(3)]
     needed = models * 4 * replicates  # clicks and the rest make one question of all rows
     return {
         "rows": rows,
@@ -255,20 +234,20 @@ def bootstrap_rows(
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--auc-rows", type=int, default=10_000_000)
     parser.add_argument("--bootstrap-rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=PARTS, nargs="*", default=PARTS)
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, default=path_of("metrics"))
     parser.add_argument("--pass-over", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.pass_over:
         print(json.dumps(pass_over(given.pass_over)))
         return 0
-    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+    stated = {"command": f"python -m {MODULE}", "threads": torch.get_num_threads(), **machine()}
     with tempfile.TemporaryDirectory() as folder:
         parts = {
             "stream": lambda: stream(given.rows, Path(folder)),
@@ -276,14 +255,7 @@ def main() -> int:
             "gauc": lambda: gauc_rows(given.auc_rows, min(given.rounds, 3)),
             "bootstrap": lambda: bootstrap_rows(given.bootstrap_rows, min(given.rounds, 3)),
         }
-        for name in given.only:
-            kept[name] = parts[name]()
-            print(name, json.dumps(kept[name], indent=1), flush=True)
-    kept["command"] = "python benchmarks/performance/metrics.py"
-    kept["cores"] = os.cpu_count()
-    kept["threads"] = torch.get_num_threads()
-    kept["versions"] = versions()
-    given.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        run_parts(given.out, {name: parts[name] for name in given.only}, lambda _: stated)
     return 0
 
 

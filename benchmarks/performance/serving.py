@@ -1,36 +1,36 @@
-"""What the four families cost to serve: networks, parameters, latency.
+"""Measure what the four families cost to serve: networks, parameters, latency.
 
-    python benchmarks/performance/serving.py [--rounds 60]
+    python -m benchmarks.performance.serving [--rounds 60]
 
 Reweighting, pairwise ranking, multi-task learning and score fusion, beside two separate networks,
 in the scenario `dense` with the estimator's default encodings. Nothing is trained: weights do not
-change what a pass costs. Latency is the processor time of a pass on one thread, features in
-memory and encoded, as a ratio to the same batch through the control on a shared bottom; all are
-measured in turns in one process. Medians, with quartiles. The result is kept in
-benchmarks/results/serving.json.
+change the cost of a forward pass. Latency is its processor time on one thread, features in memory
+and encoded, as a ratio to the same batch through the control on a shared bottom; all alternate in
+one process. Medians, with quartiles.
 """
 
 import argparse
-import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from benchmarks.lib.results_store import Result, path_of, read, write
+from benchmarks.performance.timing import ratios
 from mtl_seq import Codec, models, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.experiments.compare import versions
 from mtl_seq.features import FeatureSpec
 from mtl_seq.models import Builder
-from mtl_seq.nn.layers.embedding import Embedding, TowerEmbeddings
+from mtl_seq.nn import Embedding
+from mtl_seq.nn.layers.embedding import TowerEmbeddings
 from mtl_seq.records import FunnelPrediction
 
-RESULT = Path(__file__).parent / "results" / "serving.json"
 BATCHES = (1, 256, 4096)
 REFERENCE = "multitask, shared bottom"
 FAMILIES: Mapping[str, tuple[Builder, ...]] = {
@@ -45,7 +45,7 @@ Features = Mapping[str, Tensor]
 
 
 class Served(nn.Module):
-    """The networks that one score needs; several are fused as a weighted sum of logarithms."""
+    """Networks of one score; several are fused as a weighted sum of logarithms."""
 
     def __init__(self, spec: FeatureSpec, builders: tuple[Builder, ...]) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class Served(nn.Module):
         self.eval()
 
     def forward(self, features: Features) -> Tensor:
-        """Features by name -> ``(B,)`` a score."""
-        said: list[FunnelPrediction] = [network(features) for network in self.networks]
-        scores = [sum(p.log_joint.values()) for p in said]
+        """Scores ``(B,)`` of features by name."""
+        predictions: list[FunnelPrediction] = [network(features) for network in self.networks]
+        scores = [sum(p.log_joint.values()) for p in predictions]
         return torch.stack(scores).sum(0)
 
 
 def cost(served: Served) -> dict[str, int]:
-    """Networks, and parameters in tables and elsewhere."""
+    """Number of networks, of parameters in tables and of others."""
     tables = [m for m in served.modules() if isinstance(m, Embedding | TowerEmbeddings)]
     embedded = sum(p.numel() for table in tables for p in table.parameters())
     every = sum(p.numel() for p in served.parameters())
@@ -71,43 +71,35 @@ def cost(served: Served) -> dict[str, int]:
     }
 
 
-def seconds(run: Callable[[], Tensor], passes: int) -> float:
-    start = time.process_time()
-    for _ in range(passes):
-        run()
-    return (time.process_time() - start) / passes
-
-
 @torch.inference_mode()
 def measure(
     families: Mapping[str, Served], features: Features, rows: int, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Ratios to the reference, round by round, on one batch."""
+    """Ratios to the reference on one batch."""
     batch = {name: x[:rows] for name, x in features.items()}
-    passes = max(1, 2048 // rows // 8)
-    for served in families.values():
-        served(batch)
-    taken: dict[str, list[float]] = {name: [] for name in families}
-    for _ in range(rounds):
-        for name, served in families.items():
-            taken[name].append(seconds(lambda served=served: served(batch), passes))
-    found = {}
-    for name, times in taken.items():
-        ratio = np.array(times) / np.array(taken[REFERENCE])
-        low, middle, high = np.quantile(ratio, [0.25, 0.5, 0.75])
-        found[name] = {
-            "ratio": round(float(middle), 2),
-            "first quartile": round(float(low), 2),
-            "third quartile": round(float(high), 2),
-            "milliseconds": round(1000 * float(np.median(times)), 3),
-        }
-    return found
+    calls = {name: partial(served, batch) for name, served in families.items()}
+    return ratios(calls, REFERENCE, rounds, repeats=max(1, 2048 // rows // 8))
+
+
+def table(result: Result) -> pd.DataFrame:
+    """Columns of the page."""
+    rows = {}
+    for cell in result.cells:
+        counts = (cell[name] for name in ("networks", "parameters in tables", "other parameters"))
+        row = dict(zip(("models", "parameters in tables", "other parameters"), counts, strict=True))
+        rows[cell["family"]] = {name: f"{value:,}" for name, value in row.items()}
+        for size, latency in cell["latency"].items():
+            low, high = latency["first quartile"], latency["third quartile"]
+            quartiles = "" if cell["family"] == REFERENCE else f" [{low:.2f}, {high:.2f}]"
+            title = f"{int(size):,} row{'' if size == '1' else 's'}"
+            rows[cell["family"]][title] = f"{latency['ratio']:.2f}{quartiles}"
+    return pd.DataFrame(rows).T
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, default=path_of("serving"))
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     scenario = simulate.scenario("dense")
@@ -118,18 +110,22 @@ def main(arguments: list[str] | None = None) -> int:
     features = codec.encode(log.iloc[: max(BATCHES)], labels=False).features
     families = {name: Served(spec, builders) for name, builders in FAMILIES.items()}
     latency = {str(rows): measure(families, features, rows, given.rounds) for rows in BATCHES}
-    result: dict[str, Any] = {
-        "command": f"python benchmarks/performance/serving.py --rounds {given.rounds}",
+    cells = [
+        {
+            "family": name,
+            **cost(served),
+            "latency": {rows: by_family[name] for rows, by_family in latency.items()},
+        }
+        for name, served in families.items()
+    ]
+    metadata = {
+        "command": f"python -m benchmarks.performance.serving --rounds {given.rounds}",
         "versions": versions(),
         "threads": 1,
         "reference": REFERENCE,
-        "cost": {name: cost(served) for name, served in families.items()},
-        "latency by rows in a batch": latency,
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for name in families:
-        ratios = ", ".join(f"{rows}: {latency[str(rows)][name]['ratio']}" for rows in BATCHES)
-        print(f"{name}: {result['cost'][name]}; latency by rows, {ratios}")
+    write(given.out, metadata, cells)
+    print(table(read(given.out)).to_string())
     return 0
 
 

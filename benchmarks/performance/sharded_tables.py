@@ -1,18 +1,18 @@
-"""A table of 20M rows x 16 over two processes: time of a step, memory of a process, by the update.
+"""Measure a table of 20M rows x 16 over two processes: time of a step and memory, by the update.
 
-    python benchmarks/performance/sharded_tables.py [--rows 20000000] [--batch 8192] [--steps 20] [--only UPDATE]
+    python -m benchmarks.performance.sharded_tables [--rows 20000000] [--steps 20] [--only UPDATE]
 
-Three ways to train the same ESMM on the same batches, one after the other, each in fresh processes:
+Three ways to train the same ESMM on the same batches, one after the other, each in new processes:
 
-* ``touched``: `mtl_seq.fit.sharding`; ids travel to the keepers of their rows, and only rows that
-  were looked up are updated.
-* ``dense``: the same tables, but every row of a process's share is updated by AdamW in every step,
-  as in one process.
-* ``rowwise``: torch's own ``RowwiseParallel`` of an `nn.Embedding`, whose gradient is dense, too.
+* ``touched``: `mtl_seq.fit.sharded`; ids travel to the processes that hold their rows, and only
+  rows that were looked up are updated.
+* ``dense``: the same tables, but AdamW updates every row of a process's share in every step, as in
+  one process.
+* ``rowwise``: torch's ``RowwiseParallel`` of an `nn.Embedding`, whose gradient is dense, too.
 
-Ids are drawn evenly, the worst case for an update of touched rows. Medians over steps with the
-extremes; the memory is each process's resident set after the steps, and at its peak, which is when
-the whole table is cut. Writes benchmarks/results/large_tables.json, update by update.
+Ids are drawn uniformly, the worst case for an update of touched rows. Medians over steps with the
+extremes; memory is each process's resident set after the steps, and at its peak, which is when the
+whole table is sharded.
 """
 
 import argparse
@@ -22,9 +22,9 @@ import resource
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -32,14 +32,14 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard
 from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_module
 
+from benchmarks.lib.results_store import path_of
+from benchmarks.performance.timing import machine, peak_kb, run_parts, spread
 from mtl_seq import models
-from mtl_seq.experiments.compare import versions
 from mtl_seq.fit.sharded.files import load_sharded, save_sharded
 from mtl_seq.fit.sharded.tables import average_gradients, shard_tables, sharded, sharded_optimizers
 from mtl_seq.records import FunnelLabels
 from mtl_seq.schema import FeatureSpec
 
-RESULT = Path(__file__).parent / "results" / "large_tables.json"
 UPDATES = ("touched", "dense", "rowwise")
 PROCESSES, SIZE, WARM = 2, 16, 3
 
@@ -60,12 +60,6 @@ def resident():
     """Resident memory of this process, GB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**30
-
-
-def peak():
-    """Greatest resident memory of this process alone, GB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
 
 
 class Trainer:
@@ -92,7 +86,7 @@ class Trainer:
         )
 
     def step(self, loss):
-        """Backwards from the losses' sum, and on."""
+        """Backward pass and update."""
         loss.backward()
         if self.update == "rowwise":
             for parameter in self.rest:
@@ -109,6 +103,7 @@ class Trainer:
 
 
 def work(rank, given, update, folder):
+    """Train on one process; rank 0 writes the record."""
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(PROCESSES))
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -135,43 +130,45 @@ def work(rank, given, update, folder):
         start = time.perf_counter()
         load_sharded(f"{folder}/saved", model, *trainer.optimizers)
         measured["seconds to load"] = time.perf_counter() - start
-    measured["peak, GB"] = peak()
+    measured["peak, GB"] = peak_kb() / 2**20
     everyone = [None] * PROCESSES
     dist.all_gather_object(everyone, measured)
     if rank == 0:
-        found = {
-            "step, seconds": {
-                "median": float(np.median(seconds[WARM:])),
-                "least": min(seconds[WARM:]),
-                "most": max(seconds[WARM:]),
-                "steps": given.steps,
-            },
+        record = {
+            "step, seconds": spread(seconds[WARM:]),
             "by process": everyone,
+            "rows": given.rows,
+            "batch": given.batch,
+            "steps": given.steps,
         }
-        Path(folder, f"{update}.json").write_text(json.dumps(found), encoding="utf-8")
+        Path(folder, f"{update}.json").write_text(json.dumps(record), encoding="utf-8")
     dist.barrier()
     dist.destroy_process_group()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def measure(given, update):
+    """The record of an update."""
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(work, (given, update, folder), nprocs=PROCESSES)
+        return json.loads(Path(folder, f"{update}.json").read_text(encoding="utf-8"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--batch", type=int, default=8192)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--only", choices=UPDATES, nargs="*", default=UPDATES)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    given = parser.parse_args()
-    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
-    for update in given.only:
-        with tempfile.TemporaryDirectory() as folder:
-            mp.spawn(work, (given, update, folder), nprocs=PROCESSES)
-            kept[update] = json.loads(Path(folder, f"{update}.json").read_text(encoding="utf-8"))
-        kept[update]["rows"], kept[update]["batch"] = given.rows, given.batch
-        print(update, json.dumps(kept[update], indent=1), flush=True)
-        kept["command"] = "python benchmarks/performance/sharded_tables.py"
-        kept["processes"], kept["size"], kept["cores"] = PROCESSES, SIZE, os.cpu_count()
-        kept["versions"] = versions()
-        given.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    parser.add_argument("--out", type=Path, default=path_of("sharded_tables"))
+    given = parser.parse_args(arguments)
+    stated = {
+        "command": f"python -m benchmarks.performance.sharded_tables --steps {given.steps}",
+        "processes": PROCESSES,
+        "size": SIZE,
+        **machine(),
+    }
+    parts = {update: partial(measure, given, update) for update in given.only}
+    run_parts(given.out, parts, lambda _: stated)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Speed and memory of the simulator, and of obp's beside it.
+"""Measure speed and memory of the simulator, and of obp's beside it.
 
-    python benchmarks/performance/simulator.py [formats memory written peak obp aliccp] [--rows 100000000]
+    python -m benchmarks.performance.simulator [PART ...] [--rows 100000000]
         [--aliccp-rows 50000000] [--rounds 7] [--workers 2] [--folder DIR]
 
-The parts named, by default all:
+The named parts, by default all:
 
 formats  1M rows of `dense` into one parquet file of the log and one of the truth, by compression
          and encoding: processor time of writing and of reading, and bytes a row.
@@ -11,39 +11,35 @@ memory   rows/s of `dense`, log and truth, in blocks of 1M rows that stay in the
          workers, which have started before; also in one process.
 written  rows/s of the same scenario into parquet shards of 1M rows, log and truth, with fsync; ten
          shards a worker, with the start of the workers and without.
-peak     one run of `--rows` impressions into shards (of 1M), in a process of its own: time, size,
-         and the peak of the memory of it and its workers together, sampled four times a second
-         (PSS: pages that processes share are counted once; RSS: in each of them).
+peak     one run of `--rows` impressions into shards (of 1M), in a separate process: time, size, and
+         the peak of the memory of it and its workers together, sampled four times a second (PSS:
+         shared pages count once; RSS: in each process).
 obp      1M rows of Open Bandit Pipeline's SyntheticBanditDataset (its defaults: 10 actions, 5
-         dimensions), in an environment that this command makes, and 1M rows of `dense` in one
-         process, in turns. Where it does not install, the reason is kept instead.
-aliccp   `--aliccp-rows` impressions of `aliccp` written, streamed back and described.
+         dimensions), in an environment that this command creates, and 1M rows of `dense` in one
+         process, alternating. Where it does not install, the reason is kept instead.
+aliccp   `--aliccp-rows` impressions of `aliccp` written, streamed back and summarised.
 
 Rates are medians over rounds, with the lowest and highest. Linux only (memory is read from /proc).
-Writes benchmarks/results/simulator.json, where parts that were not named keep what they had, and
-the table of formats in docs/simulate_at_scale.md.
 """
 
 import argparse
-import json
-import os
-import platform
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import joblib
-import pyarrow
-from simulator_formats import formats
-from simulator_obp import obp
-from simulator_peak import peak
-from simulator_tools import BLOCK, draw, folder_for, size_of, spread
 
+from benchmarks.lib.results_store import path_of
+from benchmarks.performance.simulator_formats import formats
+from benchmarks.performance.simulator_memory import peak
+from benchmarks.performance.simulator_obp import obp
+from benchmarks.performance.simulator_tools import BLOCK, draw, folder_for, size_of
+from benchmarks.performance.timing import machine, run_parts, spread, timed
 from mtl_seq import report, simulate
-from mtl_seq.experiments.compare import versions
 
-RESULT = Path(__file__).parent / "results" / "simulator.json"
 TARGETS = {
     "memory": "5,000,000 rows/s",
     "written": "1,500,000 rows/s",
@@ -52,7 +48,8 @@ TARGETS = {
 }
 
 
-def memory(given: argparse.Namespace) -> dict[str, object]:
+def memory(given: argparse.Namespace) -> dict[str, Any]:
+    """Rows drawn per second in memory."""
     scenario = simulate.scenario("dense")
     blocks = 4
     alone, together = [], []
@@ -62,9 +59,7 @@ def memory(given: argparse.Namespace) -> dict[str, object]:
             start = time.perf_counter()
             pool(joblib.delayed(draw)(scenario, blocks, seed) for seed in range(given.workers))
             together.append(given.workers * blocks * BLOCK / (time.perf_counter() - start))
-            start = time.perf_counter()
-            draw(scenario, 1, round_)
-            alone.append(BLOCK / (time.perf_counter() - start))
+            alone.append(BLOCK / timed(partial(draw, scenario, 1, round_))[1])
     return {
         "rows/s": spread(together),
         "workers": given.workers,
@@ -73,22 +68,18 @@ def memory(given: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def written(given: argparse.Namespace) -> dict[str, object]:
+def written(given: argparse.Namespace) -> dict[str, Any]:
+    """Rows written per second."""
     scenario = simulate.scenario("dense")
     rows = 10 * given.workers * BLOCK
-    rates, size = [], 0
-    start = time.perf_counter()
+    rates = []
     with folder_for(given) as folder:
-        simulate.write_shards(scenario, rows, folder / "first", seed=0, workers=given.workers)
-        first = rows / (time.perf_counter() - start)
+        write = partial(simulate.write_shards, scenario, rows, workers=given.workers)
+        first = rows / timed(partial(write, folder / "first", seed=0))[1]
         size = size_of(folder / "first")
+        shutil.rmtree(folder / "first")
         for round_ in range(given.rounds):
-            shutil.rmtree(folder / "first", ignore_errors=True)
-            start = time.perf_counter()
-            simulate.write_shards(
-                scenario, rows, folder / "round", seed=round_, workers=given.workers
-            )
-            rates.append(rows / (time.perf_counter() - start))
+            rates.append(rows / timed(partial(write, folder / "round", seed=round_))[1])
             shutil.rmtree(folder / "round")
     return {
         "rows/s": spread(rates),
@@ -99,20 +90,19 @@ def written(given: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def aliccp(given: argparse.Namespace) -> dict[str, object]:
-    start = time.perf_counter()
-    scenario = simulate.scenario("aliccp")
-    built = time.perf_counter() - start
+def aliccp(given: argparse.Namespace) -> dict[str, Any]:
+    """Seconds to build, write, stream back and summarise a large scenario."""
+    _, built, scenario = timed(lambda: simulate.scenario("aliccp"))
     with folder_for(given) as folder:
-        start = time.perf_counter()
-        simulate.write_shards(
-            scenario, given.aliccp_rows, folder / "w", seed=0, workers=given.workers
+        place, rows = folder / "log", given.aliccp_rows
+        write = partial(simulate.write_shards, scenario, rows, place, workers=given.workers)
+        _, wrote, _ = timed(partial(write, seed=0))
+        size = size_of(place)
+        _, read, summary = timed(
+            lambda: report.SimulationSummary.from_chunks(
+                simulate.read_shards(place), scenario.schema
+            )
         )
-        wrote = time.perf_counter() - start
-        size = size_of(folder / "w")
-        start = time.perf_counter()
-        found = report.SimulationSummary.from_chunks(simulate.read_shards(folder / "w"), scenario.schema)
-        read = time.perf_counter() - start
     return {
         "rows": given.aliccp_rows,
         "workers": given.workers,
@@ -121,16 +111,12 @@ def aliccp(given: argparse.Namespace) -> dict[str, object]:
         "seconds to stream back and describe": round(read, 1),
         "gigabytes": {name: round(count / 1e9, 2) for name, count in size.items()},
         "described": {
-            str(name): {column: found.formatted(str(name), column) for column in ("drawn", "expected")}
-            for name in found.table.index
+            str(name): {
+                column: summary.formatted(str(name), column) for column in ("drawn", "expected")
+            }
+            for name in summary.table.index
         },
     }
-
-
-def command(part: str, given: argparse.Namespace) -> str:
-    own = {"peak": f" --rows {given.rows}", "aliccp": f" --aliccp-rows {given.aliccp_rows}"}
-    rounds = "" if part in own else f" --rounds {given.rounds}"
-    return f"python benchmarks/performance/simulator.py {part}{own.get(part, '')}{rounds}"
 
 
 PARTS = {
@@ -143,33 +129,28 @@ PARTS = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--aliccp-rows", type=int, default=50_000_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", help="where shards are written; by default the system's")
-    parser.add_argument("--result", type=Path, default=RESULT)
-    given = parser.parse_args()
-    parts = given.parts or list(PARTS)
-    if unknown := set(parts) - set(PARTS):
+    parser.add_argument("--out", type=Path, default=path_of("simulator"))
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no part {sorted(unknown)[0]!r}: known are {', '.join(PARTS)}")
-    kept = json.loads(given.result.read_text()) if given.result.exists() else {}
-    kept |= {"targets": TARGETS}
-    for name in parts:
-        found = PARTS[name](given)
-        kept[name] = {
-            "command": command(name, given),
-            **found,
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "versions": f"{versions()}, pyarrow {pyarrow.__version__}, joblib {joblib.__version__}",
-        }
-        print(json.dumps({name: kept[name]}, indent=1))
-        given.result.parent.mkdir(parents=True, exist_ok=True)
-        given.result.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+    def stated(part: str) -> dict[str, Any]:
+        sizes = {"peak": f"--rows {given.rows}", "aliccp": f"--aliccp-rows {given.aliccp_rows}"}
+        size = sizes.get(part, f"--rounds {given.rounds}")
+        target = {"target": TARGETS[part]} if part in TARGETS else {}
+        command = f"python -m benchmarks.performance.simulator {part} {size}"
+        return {"command": command, **target, **machine("pyarrow", "joblib")}
+
+    names = given.parts or list(PARTS)
+    run_parts(given.out, {name: partial(PARTS[name], given) for name in names}, stated)
     return 0
 
 

@@ -1,30 +1,22 @@
-"""`formats` of benchmarks/performance/simulator.py, and its table in docs/simulate_at_scale.md."""
+"""File formats of simulated logs: time of writing and reading, and bytes a row."""
 
 import argparse
-import re
-import time
-from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow
 from pyarrow import parquet
-from simulator_tools import BLOCK, folder_for, spread
 
+from benchmarks.performance.simulator_tools import BLOCK, folder_for
+from benchmarks.performance.timing import spread, timed
 from mtl_seq import simulate
 
-__all__ = ["formats", "tabled"]
-
-PAGE = Path(__file__).parents[1] / "docs" / "simulate_at_scale.md"
-LINES = (
-    "| file | encoding | seconds to write | seconds to read | bytes a row |\n",
-    "|---|---|---|---|---|\n",
-)
-HEAD = re.escape(LINES[0])
+__all__ = ["formats", "row"]
 
 
-def formats(given: argparse.Namespace) -> dict[str, object]:
+def formats(given: argparse.Namespace) -> dict[str, Any]:
+    """Processor time and size by file, compression and encoding."""
     log, truth = simulate.scenario("dense").sample(BLOCK, np.random.default_rng(0))
     tables = {
         "log": pyarrow.Table.from_pandas(log, preserve_index=False),
@@ -41,41 +33,31 @@ def formats(given: argparse.Namespace) -> dict[str, object]:
         for compression in ("none", "snappy", "lz4", "zstd")
         for encoding, dictionary in (("dictionary", True), ("plain", False))
     }
-    found: dict[str, dict[str, Any]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     with folder_for(given) as folder:
         for name, table in tables.items():
             for way, settings in ways.items():
                 if name != "log" and settings["use_dictionary"]:
-                    # Of a truth only the draws are few values.
+                    # In a truth only the draws have few distinct values.
                     settings = {**settings, "use_dictionary": ["potential"]}
-                write, read = [], []
-                for _ in range(given.rounds):
-                    start = time.process_time()
-                    parquet.write_table(table, folder / "t.parquet", **settings)
-                    write.append(time.process_time() - start)
-                    start = time.process_time()
-                    parquet.read_table(folder / "t.parquet", use_threads=False)
-                    read.append(time.process_time() - start)
-                found[f"{name}: {way}"] = {
-                    "seconds to write": spread(write),
-                    "seconds to read": spread(read),
-                    "bytes a row": round((folder / "t.parquet").stat().st_size / BLOCK, 1),
+                path = folder / "t.parquet"
+                write = partial(parquet.write_table, table, path, **settings)
+                read = partial(parquet.read_table, path, use_threads=False)
+                times = [(timed(write)[0], timed(read)[0]) for _ in range(given.rounds)]
+                writing, reading = zip(*times, strict=True)
+                measured[f"{name}: {way}"] = {
+                    "seconds to write": spread(writing),
+                    "seconds to read": spread(reading),
+                    "bytes a row": round(path.stat().st_size / BLOCK, 1),
                 }
-    PAGE.write_text(tabled(PAGE.read_text("utf-8"), found), encoding="utf-8")
-    return {"processor time": found}
+    return {"processor time": measured}
 
 
-def tabled(page: str, found: Mapping[str, dict[str, Any]]) -> str:
-    """The page with the table of what was found."""
-    return re.sub(HEAD + r"(\|.*\n)*", "".join([*LINES, *map(row, found.items())]), page)
-
-
-def row(found: tuple[str, dict[str, Any]]) -> str:
-    """A line of the table in docs/."""
-    name, _, way = found[0].partition(": ")
+def row(name: str, record: dict[str, Any]) -> list[str]:
+    """Cells of the page's table; what shards use in bold."""
+    file, _, way = name.partition(": ")
     way = way.replace("none", "not compressed")
-    way = way.replace("dictionary", "dictionary" if name == "log" else "dictionary of the draws")
-    chosen = found[0] in ("log: snappy, dictionary", "truth: none, dictionary")
-    times = (found[1][f"seconds to {what}"]["median"] for what in ("write", "read"))
-    cells = [name, f"**{way}**" if chosen else way, *(f"{time:.3f}" for time in times)]
-    return f"| {' | '.join([*cells, str(found[1]['bytes a row'])])} |\n"
+    way = way.replace("dictionary", "dictionary" if file == "log" else "dictionary of the draws")
+    chosen = name in ("log: snappy, dictionary", "truth: none, dictionary")
+    times = (f"{record[f'seconds to {what}']['median']:.3f}" for what in ("write", "read"))
+    return [file, f"**{way}**" if chosen else way, *times, str(record["bytes a row"])]

@@ -1,4 +1,4 @@
-"""`peak` of benchmarks/performance/simulator.py: the memory of a run and of its workers together."""
+"""Peak memory of a simulation and its workers together."""
 
 import argparse
 import subprocess
@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
-from simulator_tools import folder_for, size_of
+from benchmarks.performance.simulator_tools import folder_for, size_of
 
 __all__ = ["peak"]
 
@@ -20,7 +21,8 @@ simulate.write_shards(
 """
 
 
-def peak(given: argparse.Namespace) -> dict[str, object]:
+def peak(given: argparse.Namespace) -> dict[str, Any]:
+    """Time, size and peak memory of a run in a separate process."""
     with folder_for(given) as folder:
         start = time.perf_counter()
         arguments = [str(given.rows), str(folder / "w"), str(given.workers)]
@@ -42,10 +44,10 @@ def peak(given: argparse.Namespace) -> dict[str, object]:
 
 
 def watch(running: "subprocess.Popen[bytes]") -> dict[str, float]:
-    """Highest memory, in kB, of a process and all below it, until it ends."""
+    """Highest memory, in kB, of a process and its descendants, until it ends."""
     highest = {"Pss": 0.0, "Rss": 0.0}
 
-    def look() -> None:
+    def sample() -> None:
         while running.poll() is None:
             total = {"Pss": 0.0, "Rss": 0.0}
             for pid in family(running.pid):
@@ -61,24 +63,25 @@ def watch(running: "subprocess.Popen[bytes]") -> dict[str, float]:
                 highest[name] = max(highest[name], value)
             time.sleep(0.25)
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    watching = threading.Thread(target=sample)
+    watching.start()
     running.wait()
-    looking.join()
+    watching.join()
     return highest
 
 
 def family(pid: int) -> list[int]:
-    below: dict[int, list[int]] = {}
+    """A process and all its descendants."""
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
-            below.setdefault(parent, []).append(int(entry.name))
-    found, new = [pid], [pid]
+            children.setdefault(parent, []).append(int(entry.name))
+    pids, new = [pid], [pid]
     while new:
-        new = [child for one in new for child in below.get(one, [])]
-        found += new
-    return found
+        new = [child for one in new for child in children.get(one, [])]
+        pids += new
+    return pids

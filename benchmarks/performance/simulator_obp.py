@@ -1,19 +1,20 @@
-"""`obp` of benchmarks/performance/simulator.py: Open Bandit Pipeline, installed apart and timed in turns."""
+"""Open Bandit Pipeline's generator, in a separate environment and alternating with ours."""
 
 import argparse
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from simulator_tools import BLOCK, draw, spread
-
+from benchmarks.performance.simulator_tools import BLOCK, draw
+from benchmarks.performance.timing import spread, timed
 from mtl_seq import simulate
 
 __all__ = ["obp"]
 
-CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 # obp 0.5.5 pins these, and says Python below 3.10 though it runs on 3.11.
 OBP = ("--no-deps", "--ignore-requires-python", "obp==0.5.5")
 OBP_NEEDS = (
@@ -41,7 +42,8 @@ for line in sys.stdin:
 """
 
 
-def obp(given: argparse.Namespace) -> dict[str, object]:
+def obp(given: argparse.Namespace) -> dict[str, Any]:
+    """Rows per second of both generators."""
     with tempfile.TemporaryDirectory(prefix="obp-") as place:
         python = Path(place) / "bin" / "python"
         subprocess.run([sys.executable, "-m", "venv", place], check=True)
@@ -65,9 +67,7 @@ def obp(given: argparse.Namespace) -> dict[str, object]:
         for round_ in range(given.rounds + 1):
             print(BLOCK, file=running.stdin, flush=True)
             theirs.append(BLOCK / float(running.stdout.readline()))
-            start = time.perf_counter()
-            draw(scenario, 1, round_)
-            ours.append(BLOCK / (time.perf_counter() - start))
+            ours.append(BLOCK / timed(partial(draw, scenario, 1, round_))[1])
         running.stdin.close()
         running.wait()
     ratios = [one / other for one, other in zip(ours[1:], theirs[1:], strict=True)]

@@ -1,40 +1,40 @@
-"""Speed and memory of logs that are streamed from parquet, beside other ways to read them.
+"""Measure speed and memory of logs streamed from parquet, beside other ways to read them.
 
-    python benchmarks/performance/streaming.py [stream codec] [--rows 10000000] [--rounds 5] [--folder DIR]
+    pip install polars
+    python -m benchmarks.performance.streaming [stream codec] [--rows 10000000] [--rounds 5]
 
-The log: `--rows` impressions of 28 columns, drawn here from a fixed seed: 23 ids (6 with 200,000
-values, 7 with 10,000, 10 with 100; small ones are more frequent), 3 numbers, click and conversion,
-in files of 1M rows and row groups of 262,144.
+The log: `--rows` impressions of 28 columns, drawn from a fixed seed: 23 ids (6 with 200,000 values,
+7 with 10,000, 10 with 100; small ones are more frequent), 3 numbers, click and conversion, in files
+of 1M rows and row groups of 262,144.
 
 stream  rows/s into shuffled, encoded batches of 8,192 with one prefetch thread (`StreamLoader`, its
-        defaults, id dropout of 1%), and the peak of the memory of a process that does nothing else;
-        in turns with polars (file by file in order, one thread, batches of 8,192 as tensors of
-        what stands there: nothing is shuffled, encoded or checked) and a per-row `torch` DataLoader
-        (`--part` rows of the first file in memory, one worker, default collate; its rate is stated
-        as it is on that part: the time of all rows is extrapolated from it).
-codec   `fit_source` on a log of one id column with 1M values, `--rows` rows, over pyarrow's own
-        value count and index of the same column: `value_counts`, sorted, and `index_in` of all
-        rows. Once ids as they come (0 to 999,999), once scattered over all of int64. One thread.
+        defaults, id dropout of 1%), and the peak memory of a process that does nothing else;
+        alternating with polars (file by file in order, one thread, batches of 8,192 as tensors of
+        the raw values: nothing is shuffled, encoded or checked) and a per-row `torch` DataLoader
+        (`--part` rows of the first file in memory, one worker, default collate; its rate is that
+        on this part: the time of all rows is extrapolated).
+codec   `fit_source` on a log of one id column with 1M values, `--rows` rows, over pyarrow's value
+        count and index of the same column: `value_counts`, sorted, and `index_in` of all rows. Once
+        consecutive ids (0 to 999,999), once scattered over all of int64. One thread.
 
-Each figure is the median over rounds with the lowest and highest; every round runs each way once,
-in a process of its own. Linux only (memory is read from /proc). Writes
-benchmarks/results/streaming.json, where parts that were not named keep what they had.
+Values are medians over rounds with the lowest and highest; every round runs each way once, in a
+separate process. Linux only (memory is read from /proc).
 """
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "streaming.json"
+from benchmarks.lib.results_store import path_of
+from benchmarks.performance.timing import alone, machine, peak_kb, run_parts, spread, timed
+
+MODULE = "benchmarks.performance.streaming"
 VALUES = [200_000] * 6 + [10_000] * 7 + [100] * 10
 IDS = [f"id_{number:02d}" for number in range(len(VALUES))]
 DENSE = ["dense_0", "dense_1", "dense_2"]
@@ -46,7 +46,7 @@ TARGETS = {
 
 
 def write_log(folder: Path, rows: int) -> None:
-    """The log of 28 columns."""
+    """Write the log of 28 columns."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import parquet as pq
@@ -67,7 +67,7 @@ def write_log(folder: Path, rows: int) -> None:
 
 
 def write_ids(path: Path, rows: int, *, scattered: bool) -> None:
-    """One id column of a million values, with labels."""
+    """Write one id column of a million values, with labels."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import parquet as pq
@@ -81,44 +81,44 @@ def write_ids(path: Path, rows: int, *, scattered: bool) -> None:
     pq.write_table(table, path, row_group_size=GROUP_ROWS)
 
 
-def peak_mb() -> float:
-    """Most memory this process ever held."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1000
+def rates(rows: int, processor: float, wall: float) -> dict[str, float]:
+    """Rows per second, and the peak memory of this process."""
+    return {
+        "rows_per_s": rows / wall, "rows_per_cpu_s": rows / processor, "peak_mb": peak_kb() / 1000,
+    }  # fmt: skip
 
 
 def stream(folder: Path) -> dict[str, float]:
-    """This package's loader."""
+    """Read all rows by this package's loader."""
     from mtl_seq.data import Codec, Source, StreamLoader
 
     source, codec = Source.open(folder / "log"), Codec.from_json(folder / "codec.json")
     loader = StreamLoader(source, codec, BATCH, seed=0, id_dropout=0.01)
-    start, used, rows = time.perf_counter(), time.process_time(), 0
-    for batch in loader:
-        rows += len(batch.features["id_00"])
-    wall = time.perf_counter() - start
+    *seconds, rows = timed(lambda: sum(len(batch.features["id_00"]) for batch in loader))
     assert rows == source.rows
-    cpu = time.process_time() - used
-    return {"rows_per_s": rows / wall, "rows_per_cpu_s": rows / cpu, "peak_mb": peak_mb()}
+    return rates(rows, *seconds)
 
 
 def polars(folder: Path) -> dict[str, float]:
-    """Polars, in order, nothing encoded."""
+    """Read all rows by polars, in order and not encoded."""
     import polars as pl
     import torch
 
-    start, rows = time.perf_counter(), 0
-    for path in sorted((folder / "log").glob("*.parquet")):
-        for part in pl.read_parquet(path).iter_slices(BATCH):
-            columns = (part[name].to_numpy(writable=True) for name in part.columns)
-            batch = dict(zip(part.columns, map(torch.from_numpy, columns), strict=True))
-            rows += len(batch["id_00"])
-    wall = time.perf_counter() - start
-    return {"rows_per_s": rows / wall, "peak_mb": peak_mb()}
+    def run() -> int:
+        rows = 0
+        for path in sorted((folder / "log").glob("*.parquet")):
+            for part in pl.read_parquet(path).iter_slices(BATCH):
+                columns = (part[name].to_numpy(writable=True) for name in part.columns)
+                batch = dict(zip(part.columns, map(torch.from_numpy, columns), strict=True))
+                rows += len(batch["id_00"])
+        return rows
+
+    *seconds, rows = timed(run)
+    return rates(rows, *seconds)
 
 
 def per_row(folder: Path, part: int) -> dict[str, float]:
-    """A map-style dataset of rows under torch's DataLoader."""
+    """Read rows in memory by a map-style dataset under torch's DataLoader."""
     import pandas as pd
     import torch
     from torch.utils.data import DataLoader, Dataset
@@ -136,32 +136,29 @@ def per_row(folder: Path, part: int) -> dict[str, float]:
             return ids[row], dense[row], labels[row]
 
     torch.manual_seed(0)
-    start, rows = time.perf_counter(), 0
-    for batch in DataLoader(Rows(), BATCH, shuffle=True, num_workers=1):
-        rows += len(batch[0])
-    return {"rows_per_s": rows / (time.perf_counter() - start), "peak_mb": peak_mb()}
+    loader = DataLoader(Rows(), BATCH, shuffle=True, num_workers=1)
+    *seconds, rows = timed(lambda: sum(len(batch[0]) for batch in loader))
+    return rates(rows, *seconds)
 
 
 def codec(path: Path) -> dict[str, float]:
-    """`fit_source` of one id column, from parquet."""
+    """Fit the codec of one id column from parquet."""
     from mtl_seq import Schema
     from mtl_seq.data import Encoding, Source, fit_source
 
     schema = Schema(labels={"click": "click", "conversion": "conversion"}, ids=["id"])
     source = Source.open(path)
-    start, used = time.perf_counter(), time.process_time()
-    found = fit_source(schema, source, Encoding(target_encoding=None))
-    wall, cpu = time.perf_counter() - start, time.process_time() - used
+    cpu, wall, fitted = timed(lambda: fit_source(schema, source, Encoding(target_encoding=None)))
     return {
         "seconds": wall,
         "cpu_seconds": cpu,
-        "ids": found.codec.spec.ids["id"] - 1,
-        "peak_mb": peak_mb(),
+        "ids": fitted.codec.spec.ids["id"] - 1,
+        "peak_mb": peak_kb() / 1000,
     }
 
 
 def arrow(path: Path) -> dict[str, float]:
-    """Pyarrow's own value count of the column, and the index of every row in it."""
+    """Count the column's values by pyarrow, and index every row in them."""
     import pyarrow as pa
     from pyarrow import compute as pc
     from pyarrow import parquet as pq
@@ -181,115 +178,111 @@ def arrow(path: Path) -> dict[str, float]:
         "cpu_seconds": cpu,
         "count_only": counted,
         "ids": len(known),
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_kb() / 1000,
     }
 
 
-def apart(way: str, *arguments: object) -> dict[str, float]:
-    """Run one way in a process of its own."""
-    command = [sys.executable, __file__, "--way", way, *map(str, arguments)]
-    setting = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=setting)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+WAYS = {"stream": stream, "polars": polars, "per_row": per_row, "codec": codec, "arrow": arrow}
 
 
-def summed(rounds: list[dict[str, float]]) -> dict[str, list[float]]:
-    """Median, lowest and highest of each figure."""
-    columns = {name: [one[name] for one in rounds] for name in rounds[0]}
-    return {
-        name: [round(figure, 3) for figure in (median(found), min(found), max(found))]
-        for name, found in columns.items()
-    }
+def rounds_of(rounds: int, ways: dict[str, Sequence[object]]) -> dict[str, list[dict[str, float]]]:
+    """Records of each way by round, each in a separate process with the given arguments."""
+    records: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, arguments in ways.items():
+            one_thread = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+            records[way].append(alone("-m", MODULE, "--way", way, *arguments, **one_thread))
+    return records
 
 
-def stream_part(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def spreads(records: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Spread over the rounds by name of the value."""
+    return {name: spread([record[name] for record in records]) for name in records[0]}
+
+
+def ratios(one: list[dict[str, float]], other: list[dict[str, float]], name: str) -> Any:
+    """Spread of the ratio of two ways, round by round."""
+    return spread([a[name] / b[name] for a, b in zip(one, other, strict=True)])
+
+
+def stream_part(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Rates of the three readers, and ratios to `StreamLoader`."""
     from mtl_seq import Schema
     from mtl_seq.data import Encoding, Source, fit_source
 
     if not (folder / "log").exists():
-        write_log(folder / "log", arguments.rows)
+        write_log(folder / "log", given.rows)
     if not (folder / "codec.json").exists():
         schema = Schema(labels={"click": "click", "conversion": "conversion"}, ids=IDS, dense=DENSE)
         fitted = fit_source(schema, Source.open(folder / "log"), Encoding(target_encoding=None))
         fitted.codec.to_json(folder / "codec.json")
-    ways: dict[str, list[dict[str, float]]] = {"stream": [], "polars": [], "per_row": []}
-    for _ in range(arguments.rounds):
-        ways["stream"].append(apart("stream", folder))
-        ways["polars"].append(apart("polars", folder))
-        ways["per_row"].append(apart("per_row", folder, arguments.part))
-        print(*(f"{way} {found[-1]['rows_per_s']:,.0f}" for way, found in ways.items()), flush=True)
-    figures: dict[str, Any] = {way: summed(found) for way, found in ways.items()}
-    figures["per_row_part"] = arguments.part
-    pairs = zip(*(ways[way] for way in ("stream", "polars", "per_row")), strict=True)
-    ratios = [
-        {"polars": a["rows_per_s"] / b["rows_per_s"], "per_row": a["rows_per_s"] / c["rows_per_s"]}
-        for a, b, c in pairs
-    ]
-    figures["ratio_to"] = summed(ratios)
-    return figures
+    ways = {"stream": (folder,), "polars": (folder,), "per_row": (folder, given.part)}
+    records = rounds_of(given.rounds, ways)
+    return {
+        **{way: spreads(by_round) for way, by_round in records.items()},
+        "per_row_part": given.part,
+        "ratio_to": {
+            way: ratios(records["stream"], records[way], "rows_per_s")
+            for way in ("polars", "per_row")
+        },
+    }
 
 
-def codec_part(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
+def codec_part(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of `fit_source` and of pyarrow, and their ratio, on both columns of ids."""
+    results = {}
     for name in ("as_they_come", "scattered"):
         path = folder / f"ids_{name}.parquet"
         if not path.exists():
-            write_ids(path, arguments.rows, scattered=name == "scattered")
-        rounds = [(apart("codec", path), apart("arrow", path)) for _ in range(arguments.rounds)]
-        ratios = [
-            {
-                "ratio": ours["seconds"] / theirs["seconds"],
-                "cpu_ratio": ours["cpu_seconds"] / theirs["cpu_seconds"],
-            }
-            for ours, theirs in rounds
-        ]
-        figures[name] = {
-            "fit_source": summed([ours for ours, _ in rounds]),
-            "pyarrow": summed([theirs for _, theirs in rounds]),
-            **summed(ratios),
+            write_ids(path, given.rows, scattered=name == "scattered")
+        records = rounds_of(given.rounds, {"codec": (path,), "arrow": (path,)})
+        pair = records["codec"], records["arrow"]
+        results[name] = {
+            "fit_source": spreads(pair[0]),
+            "pyarrow": spreads(pair[1]),
+            "ratio": ratios(*pair, "seconds"),
+            "cpu_ratio": ratios(*pair, "cpu_seconds"),
         }
-        print(name, figures[name]["ratio"], flush=True)
-    return figures
+    return results
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("parts", nargs="*", default=[])
+PARTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
+    "stream": stream_part,
+    "codec": codec_part,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--part", type=int, default=500_000)
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--way", choices=["stream", "polars", "per_row", "codec", "arrow"])
-    arguments = parser.parse_args()
-    if arguments.way:
-        ways = {"stream": stream, "polars": polars, "per_row": per_row}
-        ways |= {"codec": codec, "arrow": arrow}
-        place, *further = arguments.parts
-        print(json.dumps(ways[arguments.way](Path(place), *map(int, further))))
-        return
-    import pyarrow
+    parser.add_argument("--folder", type=Path, help="where the log is written; kept there")
+    parser.add_argument("--out", type=Path, default=path_of("streaming"))
+    parser.add_argument("--way", nargs="+", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.way:
+        way, place, *more = given.way
+        print(json.dumps(WAYS[way](Path(place), *map(int, more))))  # type: ignore[operator]
+        return 0
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no part {sorted(unknown)[0]!r}: known are {', '.join(PARTS)}")
 
-    from mtl_seq.experiments.compare import versions
+    def stated(name: str) -> dict[str, Any]:
+        sizes = f"--rows {given.rows} --rounds {given.rounds}"
+        return {
+            "target": TARGETS[name], "rows": given.rows, "rounds": given.rounds,
+            "command": f"python -m {MODULE} {name} {sizes}", **machine("pyarrow"),
+        }  # fmt: skip
 
-    parts = {"stream": stream_part, "codec": codec_part}
-    with tempfile.TemporaryDirectory() as made:
-        folder = arguments.folder or Path(made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-        for name in arguments.parts or parts:
-            results[name] = {
-                "target": TARGETS[name],
-                "rows": arguments.rows,
-                "rounds": arguments.rounds,
-                **parts[name](folder, arguments),
-                "command": f"python benchmarks/performance/streaming.py {name} --rows {arguments.rows} "
-                f"--rounds {arguments.rounds}",
-                "versions": f"{versions()}, pyarrow {pyarrow.__version__}",
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            }
-            RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        names = given.parts or list(PARTS)
+        run_parts(given.out, {n: partial(PARTS[n], folder, given) for n in names}, stated)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,13 +1,14 @@
-"""Who takes part in benchmarks/performance/training.py, and what each is asked to do."""
+"""Implementations in the training benchmark, and the tasks that each is timed at."""
 
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
-from speed_peers import peer, quiet
-from speed_work import ByHand, Floor, Work, build
 
+from benchmarks.lib.study import quiet
+from benchmarks.performance.training_peers import PEERS
+from benchmarks.performance.training_work import ByHand, LowerBound, Work, build
 from mtl_seq.data import BatchLoader
 from mtl_seq.fit import DenseAdam, OptimizerFactory, RowWiseAdagrad
 from mtl_seq.fit.optim import table_gradients
@@ -21,12 +22,12 @@ TASKS = {
     "inference, end to end": "predict",
     "inference, bare steps": "forward",
 }
-"""Task -> the method that does it."""
+"""Method of a `Case` by task."""
 
-HAND, FLOOR = "by hand, Adam(fused=True)", "floor"
+HAND, BOUND = "by hand, Adam(fused=True)", "lower bound"
 FLOAT32, BFLOAT16 = "mtl_seq, float32", "mtl_seq, bfloat16"
 DENSE = "mtl_seq, dense Adam, float32"
-FLOORS = {f"{FLOOR}, float32": torch.float32, f"{FLOOR}, bfloat16": torch.bfloat16}
+BOUNDS = {f"{BOUND}, float32": torch.float32, f"{BOUND}, bfloat16": torch.bfloat16}
 OURS = {
     FLOAT32: (RowWiseAdagrad(), "float32"),
     BFLOAT16: (RowWiseAdagrad(), "bfloat16"),
@@ -44,19 +45,19 @@ _TRAINER = {
 
 
 class Case(Protocol):
-    """What is timed."""
+    """An implementation of a model."""
 
     def train(self) -> None:
-        """Once over all rows, as its user would."""
+        """Train for one epoch, end to end."""
 
     def step(self) -> None:
-        """One step on a batch that lies ready."""
+        """One step on a batch in memory."""
 
     def predict(self) -> None:
-        """All rows, as its user would."""
+        """Predict all rows, end to end."""
 
     def forward(self) -> None:
-        """One batch that lies ready."""
+        """Predict one batch in memory."""
 
 
 class Ours:
@@ -85,12 +86,12 @@ class Ours:
         self.optimizer = self.optimizer_factory(self.model, lr=_LR, weight_decay=0.0)
 
     def _fastest(self) -> str:
-        """Float32 in whichever library is faster and as accurate."""
+        """Float32 in oneDNN where that is as accurate."""
         onednn = self.device.type == "cpu" and is_float32(Arithmetic.ONEDNN)
         return Arithmetic.ONEDNN.value if onednn else Arithmetic.FLOAT32.value
 
     def train(self) -> None:
-        """Once over all rows."""
+        """Train for one epoch."""
         from lightning import Trainer
 
         from mtl_seq.fit import FunnelModule
@@ -105,7 +106,7 @@ class Ours:
             Trainer(accelerator=self.device.type, **_TRAINER).fit(module, loader)
 
     def step(self) -> None:
-        """One step on a batch that lies ready."""
+        """One step on a batch in memory."""
         labels = self.batch.labels
         assert labels is not None
         with table_gradients(self.model, self.optimizer_factory):
@@ -118,11 +119,11 @@ class Ours:
             self.optimizer.step()
 
     def predict(self) -> None:
-        """All rows."""
+        """Predict all rows."""
         score_rows(self.model.network, self.rows, self.arithmetic)
 
     def forward(self) -> None:
-        """One batch that lies ready, forward."""
+        """Predict one batch in memory."""
         with torch.inference_mode(), self.arithmetic.network(self.device):
             self.model(self.batch.features)
 
@@ -141,12 +142,12 @@ class Hand:
         return {k: x.to(self.device) for k, x in ids.items()}, *(x.to(self.device) for x in labels)
 
     def train(self) -> None:
-        """Once over all rows."""
+        """Train for one epoch."""
         for batch in self.work.batches():
             self._step(*self._moved(batch))
 
     def step(self) -> None:
-        """One step on a batch that lies ready."""
+        """One step on a batch in memory."""
         self._step(*self.batch)
 
     def _step(self, *batch: Any) -> None:
@@ -156,31 +157,31 @@ class Hand:
         self.optimizer.step()
 
     def predict(self) -> None:
-        """All rows."""
+        """Predict all rows."""
         with torch.inference_mode():
             for batch in self.work.batches():
                 self.network(self._moved(batch)[0])
 
     def forward(self) -> None:
-        """One batch that lies ready, forward."""
+        """Predict one batch in memory."""
         with torch.inference_mode():
             self.network(self.batch[0])
 
 
-def contestants(
+def implementations(
     model: str, work: Work, sizes: dict[str, int], device: str
 ) -> Iterator[tuple[str, Callable[[], Case]]]:
-    """Name and constructor of everyone who does this model's work."""
-    if model != "ESMM on MMoE":
-        yield "torch-rechub", lambda: peer("torch-rechub")(model, work, sizes)
-        if device == "cpu":
-            yield "deepctr-torch", lambda: peer("deepctr-torch")(model, work, sizes)
-    else:
+    """Name and constructor of all implementations of a model."""
+    if model == "ESMM on MMoE":
         yield HAND, lambda: Hand(work, sizes, device)
+    else:
+        for name, peer in PEERS.items():
+            if device == "cpu" or name != "deepctr-torch":
+                yield name, lambda peer=peer: peer(model, work, sizes)
     for name, how in OURS.items():
         yield name, lambda how=how: Ours(model, work, sizes, how, device)
 
 
-def floors(model: str, work: Work) -> dict[str, Floor]:
-    """By precision."""
-    return {name: Floor(model, work, dtype) for name, dtype in FLOORS.items()}
+def bounds(model: str, work: Work) -> dict[str, LowerBound]:
+    """Lower bounds by precision."""
+    return {name: LowerBound(model, work, dtype) for name, dtype in BOUNDS.items()}

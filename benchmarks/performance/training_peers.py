@@ -1,29 +1,15 @@
-"""torch-rechub and deepctr-torch on the work of benchmarks/performance/training.py, as their READMEs show them."""
+"""The training benchmark by torch-rechub and deepctr-torch, used as their READMEs show."""
 
-import contextlib
-import io
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from speed_work import EMBEDDING, EXPERT, EXPERTS, TOWER, Work
 
-PEERS = ("torch-rechub", "deepctr-torch")
+from benchmarks.lib.study import quiet
+from benchmarks.performance.training_work import EMBEDDING, EXPERT, EXPERTS, TOWER, Work
+
 _LR = 1e-3
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """They print, draw bars and warn."""
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        yield
 
 
 class Rechub:
@@ -52,24 +38,23 @@ class Rechub:
         y = torch.stack(columns, dim=1).numpy()
         few = {name: column[:1] for name, column in x.items()}
         with quiet():
-            made = DataGenerator(x, y).generate_dataloader(
+            self.loader, *_ = DataGenerator(x, y).generate_dataloader(
                 x_val=few, y_val=y[:1], x_test=few, y_test=y[:1], batch_size=work.batch
             )
-            self.loader = made[0]
             self.rows = torch.utils.data.DataLoader(PredictDataset(x), batch_size=work.batch)
             self.trainer = MTLTrainer(network, ["classification"] * len(columns), n_epoch=1)
         self.batch = next(iter(self.loader))
 
     def train(self) -> None:
-        """Once over all rows."""
+        """Train for one epoch."""
         with quiet():
             self.trainer.train_one_epoch(self.loader)
 
     def step(self) -> None:
-        """The body of its `train_one_epoch`."""
+        """One step, as in its `train_one_epoch`."""
         x, y = self.batch
-        said = self.trainer.model(x)
-        losses = [self.trainer.loss_fns[i](said[:, i], y[:, i]) for i in range(y.shape[1])]
+        scores = self.trainer.model(x)
+        losses = [self.trainer.loss_fns[i](scores[:, i], y[:, i]) for i in range(y.shape[1])]
         loss = sum(losses[1:]) if self.model == "ESMM" else sum(losses) / len(losses)
         loss = loss + self.trainer.reg_loss_fn(self.trainer.model)
         self.trainer.model.zero_grad()
@@ -78,12 +63,12 @@ class Rechub:
         [one.item() for one in losses]
 
     def predict(self) -> None:
-        """All rows."""
+        """Predict all rows."""
         with quiet():
             self.trainer.predict(self.trainer.model, self.rows)
 
     def forward(self) -> None:
-        """One batch that lies ready, forward."""
+        """Predict one batch in memory."""
         self.trainer.model.eval()
         with torch.no_grad():
             self.trainer.model(self.batch[0])
@@ -124,20 +109,20 @@ class Deepctr:
         self.labels = torch.from_numpy(self.y[: work.batch])
 
     def _x(self) -> dict[str, np.ndarray]:
-        # Anew each time: `fit` reshapes the columns it is given.
+        # New each time: `fit` reshapes the columns it is given.
         return {name: column.numpy() for name, column in self.work.ids.items()}
 
     def train(self) -> None:
-        """Once over all rows."""
+        """Train for one epoch."""
         with quiet():
             self.network.fit(self._x(), self.y, batch_size=self.work.batch, epochs=1, verbose=0)
 
     def step(self) -> None:
-        """The body of its `fit`."""
-        said = self.network(self.batch)
+        """One step, as in its `fit`."""
+        scores = self.network(self.batch)
         self.network.optim.zero_grad()
         losses = [
-            self.network.loss_func[i](said[:, i], self.labels[:, i], reduction="sum")
+            self.network.loss_func[i](scores[:, i], self.labels[:, i], reduction="sum")
             for i in range(2)
         ]
         loss = sum(losses)
@@ -147,35 +132,30 @@ class Deepctr:
         self.network.optim.step()
 
     def predict(self) -> None:
-        """All rows."""
+        """Predict all rows."""
         with quiet():
             self.network.predict(self._x(), batch_size=self.work.batch)
 
     def forward(self) -> None:
-        """One batch that lies ready, forward."""
+        """Predict one batch in memory."""
         self.network.eval()
         with torch.no_grad():
             self.network(self.batch)
         self.network.train()
 
 
-Peer = Rechub | Deepctr
+PEERS: dict[str, Callable[[str, Work, dict[str, int]], Rechub | Deepctr]] = {
+    "torch-rechub": Rechub,
+    "deepctr-torch": Deepctr,
+}
 
 
-def peer(name: str) -> Callable[[str, Work, dict[str, int]], Peer]:
-    return {"torch-rechub": Rechub, "deepctr-torch": Deepctr}[name]
-
-
-def main() -> int:
-    """Whether both are installed."""
+def missing() -> bool:
+    """Whether a package is not installed; then says how to install it."""
     try:
         import deepctr_torch  # noqa: F401
         import torch_rechub  # noqa: F401
     except ImportError as error:
         print(f"{error}: pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return True
+    return False

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, part by part."""
+"""Time of a training step, part by part."""
 
 import statistics
 import time
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from speed_cases import Ours
 
+from benchmarks.performance.training_cases import Ours
 from mtl_seq.data import BatchLoader
 from mtl_seq.fit.optim import table_gradients
 
@@ -24,41 +24,43 @@ PARTS = (
 
 
 def parts(case: Ours, rounds: int) -> dict[str, float]:
-    """Median seconds of the processor by part, over steps of one thread.
+    """Median processor seconds by part, over steps of one thread.
 
     Args:
-        case: What is trained.
-        rounds: How many steps, after two that do not count.
+        case: Trained implementation.
+        rounds: Number of steps, after two that do not count.
     """
-    found: dict[str, list[float]] = {name: [] for name in PARTS}
+    seconds: dict[str, list[float]] = {name: [] for name in PARTS}
     generator = torch.Generator().manual_seed(0)
     loader = BatchLoader(case.rows, case.work.batch, generator=generator)
     with table_gradients(case.model, case.optimizer_factory):
         for _ in range(rounds + 2):
-            step(case, loader, found)
-    return {name: round(statistics.median(took[2:]), 6) for name, took in found.items()}
+            step(case, loader, seconds)
+    return {name: round(statistics.median(took[2:]), 6) for name, took in seconds.items()}
 
 
-def step(case: Ours, loader: BatchLoader, found: dict[str, list[float]]) -> None:
+def step(case: Ours, loader: BatchLoader, seconds: dict[str, list[float]]) -> None:
     """One step, each part timed."""
 
     def timed(part: str, run: Callable[[], Any]) -> Any:
         start = time.process_time()
         result = run()
-        found[part].append(time.process_time() - start)
+        seconds[part].append(time.process_time() - start)
         return result
 
     network, optimizer = case.model.network, case.optimizer
     order = torch.randperm(case.work.rows)[: case.work.batch]
     features, labels = timed("gather the batch", lambda: loader.take(order))
     with case.arithmetic.network(case.device):
-        shared, own = timed("embedding", lambda: network.embedding(features))
+        shared, per_tower = timed("embedding", lambda: network.embedding(features))
         if case.precision == "bfloat16":
             shared = shared.bfloat16()
         rows = timed("bottom", lambda: network.bottom.rows(shared))
         prediction = timed(
             "towers",
-            lambda: type(network.head).compose(network.funnel, network.head.read(rows, own), {}),
+            lambda: type(network.head).compose(
+                network.funnel, network.head.read(rows, per_tower), {}
+            ),
         )
     loss = timed("losses", lambda: case.model.objective.total(prediction, labels))
     optimizer.zero_grad()

@@ -1,248 +1,183 @@
-"""Whether what is faster is as good: row-wise optimisers and bfloat16, against dense float32.
+"""Compare the quality of row-wise optimisers and bfloat16 with dense Adam in float32.
 
-    python benchmarks/performance/training_quality.py [--raw RAW] [--rows 200000] [--seeds 5]
+    python -m benchmarks.performance.training_quality [RAW] [--seeds 5]
 
-ESMM on MMoE with the estimator's defaults but for what is compared. Scenarios: `dense`, `sparse` and
-`cvr_blind`, whose truth is known, on all impressions of a fresh test log; and, with the folder RAW
-of its original files, KuaiRand-Pure (`long_view`), on its later days against what was observed.
-Each optimiser has its learning rate chosen first: of those in RATES the one with the least log loss
-of CTR plus that of CTCVR on a seed of its own. Then every variant is fitted under the same seeds,
-and what is compared is the difference to dense Adam in float32, seed by seed.
-
-Fits are kept one at a time in benchmarks/results/speed_quality.json, so that an interrupted run
-goes on where it stopped; `--table` fits nothing and prints what there is.
+ESMM on MMoE with the estimator's defaults but for what is compared. Scenarios: `dense`, `sparse`
+and `cvr_blind`, 200,000 rows, against the truth on all impressions of a new test log; and, with
+the folder RAW of its original files, KuaiRand-Pure (`long_view`), on its later days against what
+was observed. The learning rate of each optimiser is the one in RATES with the least log loss of
+CTR plus that of CTCVR on a separate seed. Then every variant is fitted under the same seeds, and
+differences to dense Adam in float32 are paired.
 """
 
-import argparse
-import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
-from study import passes_of
 
+from benchmarks.lib.metrics import Pair, area, cross_entropy, pair_of
+from benchmarks.lib.results_store import Result, read
+from benchmarks.lib.study import Study, draw, epochs_of, parser_of
+from benchmarks.real_logs import kuairand_rows
 from mtl_seq import FunnelEstimator, Schema, models, simulate
-from mtl_seq._files import atomic_path
-from mtl_seq.data import read_frame
-from mtl_seq.experiments.compare import versions
 from mtl_seq.fit import DenseAdam, RowWiseAdagrad, RowWiseAdam
-from mtl_seq.functional import auc
 
-ROOT = Path(__file__).parents[1]
-CONVERT = ROOT / "datasets" / "kuairand-pure" / "convert.py"
-RESULT = Path(__file__).parent / "results" / "speed_quality.json"
-WORLDS = ("dense", "sparse", "cvr_blind")
+KUAIRAND = "kuairand"
+SCENARIOS = ("dense", "sparse", "cvr_blind", KUAIRAND)
+ROWS, TEST_ROWS = 200_000, 50_000
 TUNING_SEED = 100
 LR = 5e-3
-Settings = dict[str, Any]
-# Dense Adam has one learning rate for all; the others keep it for what is no table.
-RATES: Mapping[str, Mapping[float, Settings]] = {
+# Dense Adam has one learning rate for all; the others have another for the tables.
+RATES: Mapping[str, Mapping[float, Mapping[str, Any]]] = {
     "dense Adam": {lr: {"lr": lr, "optimizer": DenseAdam()} for lr in (2.5e-3, 5e-3, 1e-2)},
     "row-wise Adagrad": {r: {"optimizer": RowWiseAdagrad(rate=r)} for r in (3.0, 10.0, 30.0)},
     "row-wise Adam": {r: {"optimizer": RowWiseAdam(rate=r)} for r in (0.3, 1.0, 3.0)},
 }
 BASE = ("dense Adam", "float32")
-COMPARED = [BASE, ("row-wise Adagrad", "float32"), ("row-wise Adam", "float32")]
-COMPARED += [("dense Adam", "bfloat16"), ("row-wise Adagrad", "bfloat16")]
-HIGHER = ("AUC",)
-Rows = tuple[pd.DataFrame, pd.DataFrame, Schema, Callable[[pd.DataFrame], dict[str, float]]]
+VARIANTS = (
+    ("row-wise Adagrad", "float32"), ("row-wise Adam", "float32"),
+    ("dense Adam", "bfloat16"), ("row-wise Adagrad", "bfloat16"),
+)  # fmt: skip
 
 
-def simulated(name: str, rows: int, seed: int) -> Rows:
-    """A log to fit and one to test on, held to the truth on all impressions."""
-    scenario = simulate.scenario(name, seed=seed)
-    log, _ = scenario.sample(rows, np.random.default_rng([seed, 1]))
-    test, truth = scenario.sample(rows // 4, np.random.default_rng([seed, 2]))
+class Cell(NamedTuple):
+    """A fit."""
+
+    scenario: str
+    optimiser: str
+    precision: str
+    rate: float
+    seed: int
+
+
+class Data(NamedTuple):
+    """Training rows, test rows, and how predictions for the latter are measured."""
+
+    schema: Schema
+    log: pd.DataFrame
+    test: pd.DataFrame
+    measure: Callable[[pd.DataFrame], dict[str, float]]
+
+
+@lru_cache(maxsize=1)
+def simulated(name: str, scale: float, seed: int) -> Data:
+    """Draw a log to fit and one to measure against the truth on all impressions."""
+    simulator = simulate.scenario(name, seed=seed)
+    rows = draw(simulator, int(scale * ROWS), int(scale * TEST_ROWS), seed)
+    truth = rows.test_truth
     targets = {"CTR": truth.pctr, "CVR": truth.pcvr, "CTCVR": truth.pctcvr}
 
     def measure(scores: pd.DataFrame) -> dict[str, float]:
-        figures = {}
+        metrics = {}
         for stage, target in targets.items():
-            figures |= both(f"{stage}, all", scores[f"p{stage.lower()}"].to_numpy(), target)
-        return figures
+            score = scores[f"p{stage.lower()}"].to_numpy()
+            metrics[f"{stage} AUC, all"] = area(score, target)
+            metrics[f"{stage} log loss, all"] = cross_entropy(score, target)
+        return metrics
 
-    return log, test, scenario.schema, measure
-
-
-def kuairand(raw: Path) -> Rows:
-    """The real log, held to what was observed: all impressions, and clicks for CVR."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        command = [sys.executable, str(CONVERT), str(raw), str(out), "--conversion", "long_view"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        schema = Schema.from_json(out / "schema.json")
-        train, test = read_frame(out / "train.parquet"), read_frame(out / "test.parquet")
-    click, conversion = (test[schema.labels[s]].to_numpy() for s in ("click", "conversion"))
-    clicked = click == 1
-
-    def measure(scores: pd.DataFrame) -> dict[str, float]:
-        pctr, pcvr, pctcvr = (scores[name].to_numpy() for name in ("pctr", "pcvr", "pctcvr"))
-        return {
-            **both("CTR, all", pctr, click),
-            **both("CVR, clicks", pcvr[clicked], conversion[clicked]),
-            **both("CTCVR, all", pctcvr, conversion),
-        }
-
-    return train, test, schema, measure
+    return Data(simulator.schema, rows.log, rows.test, measure)
 
 
-def both(name: str, found: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    """AUC and log loss of a probability against labels or true probabilities."""
-    safe = np.clip(found.astype(np.float64), 1e-12, 1 - 1e-12)
-    loss = -(target * np.log(safe) + (1 - target) * np.log1p(-safe))
-    area = auc(torch.from_numpy(safe), torch.from_numpy(target.astype(np.float64)))
-    return {f"AUC, {name}": float(area), f"log loss, {name}": float(loss.mean())}
+@lru_cache(maxsize=1)
+def kuairand(raw: Path) -> Data:
+    """Read the real log, measured on all impressions, CVR on clicks."""
+    part = kuairand_rows.read(raw, "long_view")
+    return Data(*part, lambda scores: kuairand_rows.measure(scores, part.test))
 
 
-def fit(rows: Rows, settings: Settings, seed: int) -> dict[str, float]:
+def fit(raw: Path | None, scale: float, cell: Cell) -> dict[str, float]:
     """Fit, predict and measure."""
-    log, test, schema, measure = rows
+    torch.set_num_threads(1)
+    if cell.scenario == KUAIRAND:
+        assert raw is not None
+        data = kuairand(raw)
+    else:
+        data = simulated(cell.scenario, scale, cell.seed)
+    settings = {"lr": LR, **RATES[cell.optimiser][cell.rate], "precision": cell.precision}
     start = time.process_time()
     estimator = FunnelEstimator(
-        models.esmm, schema, epochs=passes_of(len(log)), seed=seed, **{"lr": LR, **settings}
-    ).fit(log)
+        models.esmm, data.schema, epochs=epochs_of(len(data.log)), seed=cell.seed, **settings
+    ).fit(data.log)
     seconds = time.process_time() - start
-    return {**measure(estimator.predict(test)), "seconds of processor": seconds}
+    return {**data.measure(estimator.predict(data.test)), "seconds of processor": seconds}
 
 
-def choose(cells: Mapping[str, dict[str, float]], scenario: str, optimizer: str) -> float | None:
-    """The rate with the least log loss under the seed for tuning; None while some are not run."""
-    found = {}
-    for rate in RATES[optimizer]:
-        cell = cells.get(key(scenario, optimizer, "float32", rate, TUNING_SEED))
-        if cell is None:
-            return None
-        found[rate] = cell["log loss, CTR, all"] + cell["log loss, CTCVR, all"]
-    return min(found, key=lambda rate: found[rate])
+def chosen_rates(result: Result, scenario: str) -> dict[str, float]:
+    """Learning rate with the least log loss under the tuning seed, by optimiser."""
+    tuned = pd.DataFrame(result.where(scenario=scenario, seed=TUNING_SEED, precision="float32"))
+    loss = tuned["CTR log loss, all"] + tuned["CTCVR log loss, all"]
+    best = tuned.loc[loss.groupby(tuned["optimiser"]).idxmin()]
+    return dict(zip(best["optimiser"], best["rate"], strict=True))
 
 
-def key(scenario: str, optimizer: str, precision: str, rate: float, seed: int) -> str:
-    return f"{scenario} | {optimizer} | {precision} | {rate} | {seed}"
-
-
-def table(cells: Mapping[str, dict[str, float]], scenarios: list[str], seeds: int) -> pd.DataFrame:
-    """Differences to the base, seed by seed: their mean, standard error and a verdict."""
-    lines = []
-    for scenario in scenarios:
-        for optimizer, precision in COMPARED:
-            rate, base_rate = choose(cells, scenario, optimizer), choose(cells, scenario, BASE[0])
-            if rate is None or base_rate is None:
-                continue
-            pairs = [
-                (
-                    cells.get(key(scenario, optimizer, precision, rate, seed)),
-                    cells.get(key(scenario, *BASE, base_rate, seed)),
-                )
-                for seed in range(seeds)
-            ]
-            there = [(one, base) for one, base in pairs if one and base]
-            if len(there) < 2:
-                continue
-            for figure in there[0][0]:
-                if not figure.startswith(("AUC", "log loss")):
-                    continue
-                sign = 1 if figure.startswith(HIGHER) else -1
-                gain = np.array([sign * (one[figure] - base[figure]) for one, base in there])
-                error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-                lines.append(
-                    {
-                        "scenario": scenario,
-                        "optimiser": optimizer,
-                        "precision": precision,
-                        "rate": rate,
-                        "figure": figure,
-                        "value": round(float(np.mean([one[figure] for one, _ in there])), 5),
-                        "better by": round(float(gain.mean()), 6),
-                        "standard error": round(error, 6),
-                        "seeds": len(gain),
-                        "as good": bool(gain.mean() >= -error),
-                    }
-                )
-    return pd.DataFrame(lines)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw", type=Path, help="KuaiRand-Pure's original files")
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--scenarios", nargs="+", default=[*WORLDS, "kuairand"])
-    parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--table", action="store_true", help="fit nothing")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    content = json.loads(given.out.read_text("utf-8")) if given.out.exists() else {"cells": {}}
-    cells: dict[str, dict[str, float]] = content["cells"]
-    scenarios = [w for w in given.scenarios if w != "kuairand" or given.raw or given.table]
-
-    def keep(name: str, run: Callable[[], dict[str, float]]) -> None:
-        if name in cells or given.table:
-            return
-        cells[name] = {k: round(v, 6) for k, v in run().items()}
-        print(name, cells[name], flush=True)
-        write(given, cells, scenarios)
-
-    drawn: dict[tuple[str, int], Rows] = {}
-
-    def rows_of(scenario: str, seed: int) -> Rows:
-        at = (scenario, 0 if scenario == "kuairand" else seed)
-        if at not in drawn:
-            for other in [one for one in drawn if one[0] != "kuairand"]:
-                del drawn[other]
-            made = (
-                kuairand(given.raw)
-                if scenario == "kuairand"
-                else simulated(scenario, given.rows, seed)
-            )
-            drawn[at] = made
-        return drawn[at]
-
-    for scenario in scenarios:
-        for optimizer, rates in RATES.items():
-            for rate, settings in rates.items():
-                name = key(scenario, optimizer, "float32", rate, TUNING_SEED)
-                keep(name, partial(one_fit, rows_of, scenario, settings, TUNING_SEED))
-    for seed in range(given.seeds):
-        for scenario in scenarios:
-            for optimizer, precision in COMPARED:
-                rate = choose(cells, scenario, optimizer)
-                if rate is None:
-                    continue
-                settings = {**RATES[optimizer][rate], "precision": precision}
-                name = key(scenario, optimizer, precision, rate, seed)
-                keep(name, partial(one_fit, rows_of, scenario, settings, seed))
-    write(given, cells, scenarios)
-    print(table(cells, scenarios, given.seeds).to_string(index=False))
-    return 0
-
-
-def one_fit(
-    rows_of: Callable[[str, int], Rows], scenario: str, settings: Settings, seed: int
-) -> dict[str, float]:
-    return fit(rows_of(scenario, seed), settings, seed)
-
-
-def write(given: argparse.Namespace, cells: dict[str, Any], scenarios: list[str]) -> None:
-    compared = table(cells, scenarios, given.seeds)
-    content = {
-        "command": f"python benchmarks/performance/training_quality.py --raw RAW --rows {given.rows} "
-        f"--seeds {given.seeds}",
-        "versions": versions(),
-        "model": "esmm on MMoE, estimator defaults",
-        "tuning seed": TUNING_SEED,
-        "compared": compared.to_dict("records"),
-        "cells": cells,
+def differences(result: Result, scenario: str) -> dict[str, dict[str, Pair]]:
+    """Gains over the base by variant and metric, paired over the seeds; positive is better."""
+    rates = chosen_rates(result, scenario)
+    frame = pd.DataFrame(result.where(scenario=scenario))
+    frame = frame[frame["seed"] != TUNING_SEED]
+    frame = frame.set_index(["optimiser", "precision", "rate", "seed"]).sort_index()
+    metrics = [x for x in frame if " AUC, " in x or " log loss, " in x]
+    by_seed = {
+        (optimiser, precision): frame.loc[(optimiser, precision, rates[optimiser]), metrics]
+        for optimiser, precision in (BASE, *VARIANTS)
     }
-    with atomic_path(given.out) as path:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return {
+        ", ".join(variant): {
+            metric: pair_of((-1 if "log loss" in metric else 1) * gain[metric])
+            for metric in metrics
+        }
+        for variant in VARIANTS
+        for gain in [by_seed[variant] - by_seed[BASE]]
+    }
+
+
+def text(pair: Pair) -> str:
+    """A gain, marked where it is more than one standard error below 0."""
+    return pair.text("+.5f") + ("" if pair.mean >= -pair.error else " **worse**")
+
+
+def table(result: Result, scenario: str) -> pd.DataFrame:
+    """Gains of every variant as text."""
+    return pd.DataFrame(differences(result, scenario)).map(text).T
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = parser_of(__doc__, "training_quality", seeds=5)
+    parser.add_argument("raw", type=Path, nargs="?", help="KuaiRand-Pure's original files")
+    parser.add_argument("--scenarios", nargs="+", default=SCENARIOS, choices=SCENARIOS)
+    given = parser.parse_args(arguments)
+    study = Study(
+        f"python -m benchmarks.performance.training_quality RAW --seeds {given.seeds}",
+        Cell, partial(fit, given.raw, given.scale), {"rows": int(given.scale * ROWS)}, given.out,
+        metadata={"spaces": "all: all impressions; clicks: clicked impressions",
+                  "model": "esmm on MMoE, estimator defaults", "tuning seed": TUNING_SEED},
+        shown=("CTR AUC, all", "CTCVR AUC, all", "seconds of processor"), digits=6,
+    )  # fmt: skip
+    scenarios = [s for s in given.scenarios if s != KUAIRAND or given.raw or given.table]
+    if not given.table:
+        tuning = [
+            Cell(scenario, optimiser, "float32", rate, TUNING_SEED)
+            for scenario in scenarios
+            for optimiser, rates in RATES.items()
+            for rate in rates
+        ]
+        study.run(tuning, given.workers)
+        rates = {scenario: chosen_rates(read(given.out), scenario) for scenario in scenarios}
+        cells = [
+            Cell(scenario, optimiser, precision, rates[scenario][optimiser], seed)
+            for seed in range(given.seeds)
+            for scenario in scenarios
+            for optimiser, precision in (BASE, *VARIANTS)
+        ]
+        study.run(cells, given.workers)
+    for scenario in scenarios:
+        print(f"\n{scenario}\n{table(read(given.out), scenario).to_string()}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""The work of benchmarks/performance/training.py: rows, networks of one shape, and the least time they can take.
+"""Work of the training benchmark: rows, networks of one shape, and a lower bound of their time.
 
 Shapes: B rows a batch, 23 id fields, 16 numbers an id.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -29,7 +28,7 @@ _ZIPF = 1.05
 
 
 class Work(NamedTuple):
-    """Rows that lie in memory, and how many there are to a batch."""
+    """Rows in memory, and the size of a batch."""
 
     ids: dict[str, Tensor]
     click: Tensor
@@ -38,24 +37,24 @@ class Work(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows."""
+        """Number of rows."""
         return len(self.click)
 
     def batches(self) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor]]:
-        """In a random order, by index."""
+        """Batches in a random order."""
         order = torch.randperm(self.rows, generator=torch.Generator().manual_seed(0))
         for index in order.split(self.batch):
             ids = {name: column[index] for name, column in self.ids.items()}
             yield ids, self.click[index], self.conversion[index]
 
     def as_batch(self) -> FunnelBatch:
-        """As our loader takes them."""
+        """The rows as input of our loader."""
         labels = FunnelLabels.of(click=self.click, conversion=self.conversion)
         return FunnelBatch(dict(self.ids), labels)
 
 
 def draw(rows: int, batch: int, sizes: dict[str, int] | None = None, seed: int = 0) -> Work:
-    """Zipf ids, a click in five rows, a conversion in five clicks."""
+    """Draw Zipf ids, a click in five rows, a conversion in five clicks."""
     rng = np.random.default_rng(seed)
     ids = {}
     for name, size in (sizes or SIZES).items():
@@ -68,9 +67,9 @@ def draw(rows: int, batch: int, sizes: dict[str, int] | None = None, seed: int =
 
 
 def build(model: str, sizes: dict[str, int]) -> FunnelModel:
-    """Our network of one of MODELS."""
+    """Build our network of one of MODELS."""
     mixture = partial(nn.MMoE, experts=EXPERTS, hidden=EXPERT)
-    alone = partial(nn.SharedBottom, hidden=())  # the towers of ESMM read the embedding itself
+    identity = partial(nn.SharedBottom, hidden=())  # ESMM's towers take the embedding itself
     losses = joint_losses(CLICK_CONVERSION)
     if model == "MMoE":
         losses = {"ctr": EntireSpace("click"), "cvr": ClickSpace()}
@@ -78,14 +77,14 @@ def build(model: str, sizes: dict[str, int]) -> FunnelModel:
         FeatureSpec(ids=sizes, embedding=EMBEDDING),
         Objective(losses),
         funnel=CLICK_CONVERSION,
-        bottom=alone if model == "ESMM" else mixture,
+        bottom=identity if model == "ESMM" else mixture,
         head=partial(nn.ParallelHead, hidden=TOWER),
         seed=0,
     )
 
 
 class ByHand(torch.nn.Module):
-    """ESMM on MMoE as one writes it down: a table a field, a loop over experts."""
+    """Plain ESMM on MMoE: a table per field, a loop over experts."""
 
     def __init__(self, sizes: dict[str, int]) -> None:
         super().__init__()
@@ -101,7 +100,7 @@ class ByHand(torch.nn.Module):
         )
 
     def forward(self, ids: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Ids to pCTR and pCTCVR."""
+        """Compute pCTR and pCTCVR from ids."""
         x = torch.cat([table(ids[name]) for name, table in self.tables.items()], dim=1)
         outputs = torch.stack([expert(x) for expert in self.experts], dim=1)
         pctr, pcvr = (
@@ -111,25 +110,26 @@ class ByHand(torch.nn.Module):
         return pctr.squeeze(1), (pctr * pcvr).squeeze(1)
 
     def loss(self, ids: dict[str, Tensor], click: Tensor, conversion: Tensor) -> Tensor:
-        """CTR and CTCVR, as products of probabilities."""
+        """Cross entropy of CTR and CTCVR, the latter as a product of probabilities."""
         pctr, pctcvr = self(ids)
         cross_entropy = functional.binary_cross_entropy
         return cross_entropy(pctr, click) + cross_entropy(pctcvr, conversion)
 
 
 def stack(widths: tuple[int, ...]) -> torch.nn.Sequential:
+    """Linear layers with ReLU."""
     layers: list[torch.nn.Module] = []
     for before, after in pairwise(widths):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers)
 
 
-class Floor:
-    """What a step cannot do without: its matrix products, one gather, and the update of its rows.
+class LowerBound:
+    """The least work of a step: its matrix products, one gather, and the update of its rows.
 
-    Products of every layer, forward and the two of backward, on operands that lie ready in the
-    precision at hand; rows are gathered for the batch and written once each. No activation, no
-    loss, no optimiser of anything but the rows.
+    Products of every layer, forward and the two of backward, on operands in memory in the given
+    precision; rows are gathered for the batch and written once each. No activation, no loss, no
+    optimiser of anything but the rows.
     """
 
     def __init__(self, model: str, work: Work, dtype: torch.dtype) -> None:
@@ -156,22 +156,15 @@ class Floor:
         self.moves = torch.randn(len(self.rows), EMBEDDING)
 
     def forward(self) -> None:
-        """The part that inference cannot do without."""
+        """Least work of inference on a batch."""
         self.table.index_select(0, self.index)
         for x, weight, _ in self.operands:
             x @ weight.T
 
     def step(self) -> None:
-        """The part that training cannot do without."""
+        """Least work of a training step."""
         self.forward()
         for x, weight, gradient in self.operands:
             gradient @ weight
             gradient.T @ x
         self.table.index_add_(0, self.rows, self.moves, alpha=-1e-9)
-
-
-def timed(run: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of the processor, and of the clock on the wall."""
-    wall, processor = time.perf_counter(), time.process_time()
-    run()
-    return time.process_time() - processor, time.perf_counter() - wall

@@ -1,100 +1,110 @@
-"""Debiased CVR models on Coat's self-selected ratings.
+"""Compare debiased CVR models on Coat's self-selected ratings.
 
-    python benchmarks/real_logs/coat.py RAW [--seeds 5]
+    python -m benchmarks.real_logs.coat RAW [--seeds 5]
 
-A pair of user and item is the impression, being chosen to be rated the click, a rating of 3 or more
-the conversion. Models make two passes. A fifth of all pairs is held out, anew for each seed and the
-same for every model. Figures are on the held-out ratings: as they are, and weighted by the inverse
-of the propensities that come with the data, which stands for all pairs if those are right. Where
-RAW holds test.ascii, the ratings of random items, the models are measured on these too. See
-datasets/coat/CARD.md. A cell is a model under a seed; finished cells are kept in
-benchmarks/results/coat.json. The figure is docs/coat.png.
+A pair of user and item is the impression, being chosen for rating the click, a rating of 3 or
+more the conversion. Models train for two epochs. A fifth of all pairs is held out, per seed and
+the same for every model. Metrics are on the held-out ratings: as they are, and weighted by the
+inverse of the propensities that come with the data, which stands for all pairs if those are
+right. Where RAW holds test.ascii, the ratings of random items, the models are measured on these
+too. See datasets/coat/CARD.md. A cell is a model under a seed. Draws docs/coat.png.
 """
 
 import argparse
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from cells import keep, kept
 from matplotlib.figure import Figure
 
+from benchmarks.lib.datasets import converted
+from benchmarks.lib.metrics import Pair, area, cross_entropy, paired
+from benchmarks.lib.results_store import read
+from benchmarks.lib.study import Study, parser_of
 from mtl_seq import FunnelEstimator, Schema, models
-from mtl_seq.fit import CHECKPOINT_RULE
-from mtl_seq.functional import auc, ips_auc, snips_log_loss
+from mtl_seq.functional import ips_auc, snips_log_loss
 from mtl_seq.models import Builder
 from mtl_seq.report.render.plot_bias import save
 
-ROOT = Path(__file__).parents[1]
-CONVERT = ROOT / "datasets" / "coat" / "convert.py"
-RESULT = Path(__file__).parent / "results" / "coat.json"
-FIGURE = ROOT / "docs" / "coat.png"
-PASSES = 2
-HELD = 0.2
-# Whether the propensities that come with the data are handed to the loss, else it has pCTR.
+FIGURE = Path(__file__).parents[2] / "docs" / "coat.png"
+EPOCHS = 2
+HELD_OUT = 0.2
+# Whether the loss takes the propensities that come with the data; else it takes pCTR.
 MODELS: Mapping[str, tuple[Builder, bool]] = {
     "click_space": (models.click_space, False),
     "multitask": (models.multitask, False),
     "esmm": (models.esmm, False),
     "ips, given propensities": (models.ips, True),
-    "ips, own": (models.ips, False),
+    "ips, estimated propensities": (models.ips, False),
     "snips, given propensities": (models.snips, True),
     "dr_jl, given propensities": (models.dr_jl, True),
-    "dr_jl, own": (models.dr_jl, False),
+    "dr_jl, estimated propensities": (models.dr_jl, False),
     "mrdr, given propensities": (models.mrdr, True),
-    "mrdr, own": (models.mrdr, False),
+    "mrdr, estimated propensities": (models.mrdr, False),
 }
-CONSTANT = "constant"
+CONSTANT, NAIVE = "constant", "click_space"
 SHOWN = ["AUC, clicks", "log loss, clicks", "AUC, weighted", "log loss, weighted"]
-RANDOM = ["AUC, random", "log loss, random"]
 
 
 class Cell(NamedTuple):
-    """What is fitted once."""
+    """A model under a seed."""
 
     seed: int
     model: str
 
 
-def fit_and_measure(
-    cell: Cell, log: pd.DataFrame, random: pd.DataFrame | None, schema: Schema
-) -> dict[str, Any]:
+class Ratings(NamedTuple):
+    """The log, and the ratings of random items where there are any."""
+
+    schema: Schema
+    log: pd.DataFrame
+    random: pd.DataFrame | None
+
+
+@cache
+def ratings(raw: Path) -> Ratings:
+    """Convert the original files."""
+    with converted("coat", raw) as folder:
+        test = folder / "test.parquet"
+        return Ratings(
+            Schema.from_json(folder / "schema.json"),
+            pd.read_parquet(folder / "log.parquet"),
+            pd.read_parquet(test) if test.exists() else None,
+        )
+
+
+def fit_and_measure(raw: Path, cell: Cell) -> dict[str, float]:
     """Fit on four fifths of the pairs; measure on the ratings among the rest."""
-    held = np.random.default_rng([cell.seed, 1]).random(len(log)) < HELD
-    train, test = log[~held], log[held]
+    schema, log, random = ratings(raw)
+    held_out = np.random.default_rng([cell.seed, 1]).random(len(log)) < HELD_OUT
+    train, test = log[~held_out], log[held_out]
+    parts = {"test": test} if random is None else {"test": test, "random": random}
     if cell.model == CONSTANT:
         rate = train.loc[train["click"] == 1, "conversion"].mean()
-        pcvr = {name: np.full(len(f), rate) for name, f in (("held", test), ("random", random))
-                if f is not None}  # fmt: skip
-        mean = rate
+        pcvr = {name: np.full(len(part), rate) for name, part in parts.items()}
     else:
         builder, given = MODELS[cell.model]
         roles = schema if given else replace(schema, propensity=None)
-        estimator = FunnelEstimator(builder, roles, epochs=PASSES, seed=cell.seed).fit(train)
-        pcvr = {"held": estimator.predict(test)["pcvr"].to_numpy()}
-        if random is not None:
-            pcvr["random"] = estimator.predict(random)["pcvr"].to_numpy()
-        mean = float(pcvr["held"].mean())
-    figures = {**measure(pcvr["held"], test), "mean pCVR, all": mean}
+        estimator = FunnelEstimator(builder, roles, epochs=EPOCHS, seed=cell.seed).fit(train)
+        pcvr = {name: estimator.predict(p)["pcvr"].to_numpy() for name, p in parts.items()}
+    metrics = {**measure(pcvr["test"], test), "mean pCVR, all": float(pcvr["test"].mean())}
     if random is not None:
         label = random["conversion"].to_numpy(dtype=np.float64)
-        figures |= {
+        metrics |= {
             "AUC, random": area(pcvr["random"], label),
-            "log loss, random": log_loss(pcvr["random"], label),
+            "log loss, random": cross_entropy(pcvr["random"], label),
             "relative bias, random": float(pcvr["random"].mean() / label.mean() - 1),
         }
-    return {**cell._asdict(), **{name: round(float(x), 5) for name, x in figures.items()}}
+    return metrics
 
 
 def measure(pcvr: np.ndarray, test: pd.DataFrame) -> dict[str, float]:
-    """On held-out ratings, and weighted by inverse propensities for all pairs."""
+    """Metrics on held-out ratings, and weighted by inverse propensities for all pairs."""
     click, conversion, propensity = (
         test[column].to_numpy(dtype=np.float64) for column in ("click", "conversion", "propensity")
     )
@@ -102,7 +112,7 @@ def measure(pcvr: np.ndarray, test: pd.DataFrame) -> dict[str, float]:
     weight = click / propensity
     return {
         "AUC, clicks": area(pcvr[rated], conversion[rated]),
-        "log loss, clicks": log_loss(pcvr[rated], conversion[rated]),
+        "log loss, clicks": cross_entropy(pcvr[rated], conversion[rated]),
         "AUC, weighted": float(ips_auc(pcvr, conversion, click, propensity)),
         "log loss, weighted": float(snips_log_loss(pcvr, conversion, click, propensity)),
         "mean CVR, clicks": float(conversion[rated].mean()),
@@ -110,49 +120,59 @@ def measure(pcvr: np.ndarray, test: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def area(score: np.ndarray, label: np.ndarray) -> float:
-    return float(auc(torch.from_numpy(score.copy()), torch.from_numpy(label.copy())))
+def means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds by model."""
+    names = [name for name in (CONSTANT, *MODELS) if name in set(frame["model"])]
+    columns = [*SHOWN, "mean pCVR, all", *(name for name in frame if name.endswith(", random"))]
+    return frame.groupby("model")[columns].mean().loc[names]
 
 
-def log_loss(p: np.ndarray, label: np.ndarray) -> float:
-    safe = np.clip(p, 1e-12, 1 - 1e-12)
-    return float(-(label * np.log(safe) + (1 - label) * np.log1p(-safe)).mean())
+def gaps(frame: pd.DataFrame) -> dict[str, dict[str, Pair]]:
+    """Differences to the naive model by metric and model, paired over the seeds."""
+    values = frame.set_index(["model", "seed"]).sort_index()
+    names = [name for name in MODELS if name != NAIVE and name in values.index]
+    return {
+        column: {name: paired(values[column], name, NAIVE) for name in names} for column in SHOWN
+    }
 
 
-def summary(cells: Mapping[Cell, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean over seeds, and the mean difference to the naive model, seed by seed."""
-    frame = pd.DataFrame(cells.values()).set_index("seed")
-    naive = frame[frame["model"] == "click_space"]
-    columns = [*SHOWN, *(column for column in RANDOM if column in frame)]
-    rows = []
-    for name in (CONSTANT, *MODELS):
-        own = frame[frame["model"] == name]
-        row: dict[str, Any] = {"model": name, "seeds": len(own)}
-        for column in columns:
-            gap = own[column] - naive[column]
-            row[column] = round(own[column].mean(), 5)
-            row[f"{column}, minus naive"] = round(gap.mean(), 5)
-            row[f"{column}, minus naive, error"] = round(gap.std() / np.sqrt(len(gap)), 5)
-        row["mean pCVR, all"] = round(own["mean pCVR, all"].mean(), 5)
-        rows.append(row)
-    return rows
+def table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means as text."""
+    return means(frame).map("{:.4f}".format).rename(index=code)
 
 
-def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """What a model gains over the naive one, on ratings as they are and weighted."""
+def gap_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Differences to the naive model as text."""
+    columns = gaps(frame)
+    return pd.DataFrame(columns).map(lambda pair: pair.text()).rename(index=code)
+
+
+def rates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Observed CVR of the held-out ratings by seed, as they are and weighted."""
+    columns = ["mean CVR, clicks", "mean CVR, weighted"]
+    return frame.drop_duplicates("seed").set_index("seed")[columns].map("{:.4f}".format)
+
+
+def code(name: str) -> str:
+    """A model's name as code, its propensities as text."""
+    model, comma, rest = name.partition(",")
+    return name if name == CONSTANT else f"`{model}`{comma}{rest}"
+
+
+def draw(frame: pd.DataFrame, path: Path) -> None:
+    """Draw differences to the naive model, on ratings as they are and weighted."""
     figure = Figure(figsize=(9, 3.6))
     axes = figure.subplots(1, 2, sharey=True)
-    shown = [row for row in rows if row["model"] not in (CONSTANT, "click_space")]
+    columns = gaps(frame)
     for panel, column in zip(axes, ("log loss, clicks", "log loss, weighted"), strict=True):
-        for place, row in enumerate(shown):
-            gap, error = (row[f"{column}, minus naive{end}"] for end in ("", ", error"))
+        for place, (gap, error, _) in enumerate(columns[column].values()):
             panel.plot([gap - 2 * error, gap + 2 * error], [place, place], color="#0072B2")
             panel.plot(gap, place, "o", color="#0072B2")
         panel.axvline(0, color="#5B5B5B", ls=":")
         panel.set_title(column, fontsize=10)
         panel.set_xlabel("minus that of click_space; left is better")
         panel.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks(range(len(shown)), [row["model"] for row in shown])
+    axes[0].set_yticks(range(len(columns[column])), list(columns[column]))
     axes[0].invert_yaxis()
     figure.suptitle(
         "Coat, held-out chosen ratings: mean difference and two standard errors", y=1.04
@@ -160,39 +180,32 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     save(figure, path)
 
 
+def run(given: argparse.Namespace) -> None:
+    """Fit every model under every seed."""
+    study = Study(
+        f"python -m benchmarks.real_logs.coat RAW --seeds {given.seeds}",
+        Cell, partial(fit_and_measure, given.raw),
+        {"random ratings": ratings(given.raw).random is not None}, given.out,
+        metadata={
+            "spaces": "clicks: held-out ratings; weighted: the same, for all pairs, if the "
+            "propensities that come with the data are right; random: ratings of random items",
+        },
+        shown=SHOWN,
+    )  # fmt: skip
+    cells = [Cell(s, model) for s in range(given.seeds) for model in (CONSTANT, *MODELS)]
+    study.run(cells, given.workers)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("raw", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser = parser_of(__doc__, "coat", seeds=5, raw=True)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(CONVERT), str(given.raw), folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        schema = Schema.from_json(Path(folder) / "schema.json")
-        log = pd.read_parquet(Path(folder) / "log.parquet")
-        path = Path(folder) / "test.parquet"
-        random = pd.read_parquet(path) if path.exists() else None
-    settings = {"seeds": given.seeds, "random ratings": random is not None}
-    cells = kept(given.out, Cell, settings)
-    said = {
-        "checkpoint_rule": CHECKPOINT_RULE,
-        "spaces": "clicks: held-out ratings; weighted: the same, for all pairs, if the "
-        "propensities that come with the data are right; random: ratings of random items",
-    }
-    line = f"python benchmarks/real_logs/coat.py RAW --seeds {given.seeds}"
-    for seed in range(given.seeds):
-        for model in (CONSTANT, *MODELS):
-            cell = Cell(seed, model)
-            if cell not in cells:
-                cells[cell] = fit_and_measure(cell, log, random, schema)
-                keep(given.out, line, settings, cells, **said)
-                print(cells[cell], flush=True)
-    rows = summary(cells)
-    keep(given.out, line, settings, cells, rows=rows, **said)
-    print(pd.DataFrame(rows).T.to_string())
-    draw(rows, given.figure)
+    if given.raw and not given.table:
+        run(given)
+    frame = read(given.out).frame()
+    print(table(frame).to_string())
+    print(gap_table(frame).to_string())
+    draw(frame, given.figure)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Other packages on the rows of benchmarks/real_logs/kuairand.py: each a function from rows to scores.
+"""Other packages in the KuaiRand study: each a function from rows to scores.
 
-The networks have the sizes of ours: 16 numbers an id, four experts of widths 64 and 32, towers of
-width 32 behind them. ESMM, which has no experts here, has towers of widths 64 and 32. What they
-optimise, and how, is theirs. torch-rechub's and deepctr-torch's MMoE learn the click and the
-conversion, both over all impressions, as their examples do, so that their pCVR is the quotient.
+The networks have the sizes of ours: embedding size 16, four experts of widths 64 and 32, towers of
+width 32 behind them. ESMM, which has no experts here, has towers of widths 64 and 32. Losses and
+optimisers are theirs. torch-rechub's and deepctr-torch's MMoE learn the click and the conversion,
+both over all impressions, as their examples do, so that their pCVR is the quotient.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from kuairand_rows import Encoded, FloatArray
 from numpy.typing import NDArray
 from scipy import sparse
-from speed_peers import quiet
 from torch import Tensor
+
+from benchmarks.lib.study import quiet
+from benchmarks.real_logs.kuairand_rows import Encoded, FloatArray
 
 __all__ = ["PEERS", "Peer"]
 
@@ -25,7 +26,7 @@ EMBEDDING, EXPERTS, EXPERT, TOWER, ESMM_TOWER = 16, 4, (64, 32), (32,), (64, 32)
 BATCH = 256
 BUCKETS = 10
 FEW = 100
-"""Ids of at most so many values are categories to LightGBM; others it knows by their numbers."""
+"""Ids of at most so many values are categories to LightGBM; of others it gets the encodings."""
 Settings = Mapping[str, Any]
 
 
@@ -33,11 +34,11 @@ class Peer(NamedTuple):
     """A way to score the test rows.
 
     Attributes:
-        fit: Rows, settings of what learns clicks and of what learns conversions, and a seed.
-        settings: Those to choose from on the inner split, by what they are called.
-        target_encodings: Whether the rows have them.
-        apart: Whether clicks and conversions have a model each, whose settings differ.
-        random: Whether the seed makes a difference.
+        fit: Takes rows, settings of the click model and of the conversion model, and a seed.
+        settings: Those to choose from on the inner split, by name.
+        target_encodings: Whether the rows have target encodings.
+        apart: Whether clicks and conversions have separate models, whose settings differ.
+        random: Whether the result depends on the seed.
     """
 
     fit: Callable[[Encoded, Settings, Settings, int], pd.DataFrame]
@@ -56,19 +57,20 @@ def logistic(rows: Encoded, ctr: Settings, cvr: Settings, seed: int) -> pd.DataF
         for ids, dense in zip(rows.ids, rows.dense, strict=True)
     )
     clicked = rows.click == 1
-    found = []
-    for settings, own, label in (
+    scores = []
+    for settings, part, label in (
         (ctr, slice(None), rows.click),
         (cvr, clicked, rows.conversion),
     ):
         model = LogisticRegression(**settings, max_iter=500, random_state=seed)
-        found.append(model.fit(x[own], label[own]).predict_proba(x_test)[:, 1])
-    return product(*found)
+        scores.append(model.fit(x[part], label[part]).predict_proba(x_test)[:, 1])
+    return product(*scores)
 
 
 def one_hot(
     ids: Mapping[str, NDArray[np.int64]], sizes: Mapping[str, int]
 ) -> Iterator[sparse.csr_matrix]:
+    """One-hot matrices of the ids."""
     for name, codes in ids.items():
         place = (np.arange(len(codes)), codes)
         yield sparse.csr_matrix((np.ones(len(codes)), place), shape=(len(codes), sizes[name]))
@@ -85,23 +87,23 @@ def boosted(rows: Encoded, ctr: Settings, cvr: Settings, seed: int) -> pd.DataFr
     )
     categories = list(range(rows.dense[0].shape[1], x.shape[1]))
     clicked = rows.click == 1
-    found = []
-    for settings, own, label in ((ctr, slice(None), rows.click), (cvr, clicked, rows.conversion)):
+    scores = []
+    for settings, part, label in ((ctr, slice(None), rows.click), (cvr, clicked, rows.conversion)):
         model = LGBMClassifier(
             learning_rate=0.05, subsample=0.8, subsample_freq=1, colsample_bytree=0.5,
             min_child_samples=50, n_jobs=1, verbose=-1, random_state=seed, **settings,
         )  # fmt: skip
         with quiet():
-            model.fit(x[own], label[own], categorical_feature=categories)
-            found.append(model.predict_proba(x_test)[:, 1])
-    return product(*found)
+            model.fit(x[part], label[part], categorical_feature=categories)
+            scores.append(model.predict_proba(x_test)[:, 1])
+    return product(*scores)
 
 
 def rechub(kind: str, rows: Encoded, settings: Settings, _: Settings, seed: int) -> pd.DataFrame:
-    """torch-rechub's models, under its `MTLTrainer`, whose loader hands it one row at a time.
+    """Models of torch-rechub under its `MTLTrainer`, whose loader collates row by row.
 
-    It is given batches instead: the same steps in a tenth of the time. Its ESMM takes ids only, so
-    that numbers are its ids too, in quantile buckets.
+    Batches replace that loader: the same steps in a tenth of the time. Its ESMM takes ids only, so
+    that numbers become ids, in quantile buckets.
     """
     from torch_rechub.basic.features import DenseFeature, SparseFeature
     from torch_rechub.models.multi_task import ESMM, MMOE
@@ -133,14 +135,15 @@ def rechub(kind: str, rows: Encoded, settings: Settings, _: Settings, seed: int)
         )
         for _epoch in range(settings["epochs"]):
             order = torch.randperm(len(labels)).split(BATCH)
-            trainer.train_one_epoch([(taken(tensors[0], own), labels[own]) for own in order])
-        ahead = torch.arange(len(rows.dense[1])).split(8192)
-        said = np.array(trainer.predict(network, [taken(tensors[1], own) for own in ahead]))
-    return quotient(said[:, -2], said[:, -1])
+            trainer.train_one_epoch([(taken(tensors[0], index), labels[index]) for index in order])
+        test_order = torch.arange(len(rows.dense[1])).split(8192)
+        batches = [taken(tensors[1], index) for index in test_order]
+        scores = np.array(trainer.predict(network, batches))
+    return quotient(scores[:, -2], scores[:, -1])
 
 
 def deepctr(kind: str, rows: Encoded, settings: Settings, _: Settings, seed: int) -> pd.DataFrame:
-    """deepctr-torch: `compile`, `fit`, `predict`."""
+    """Models of deepctr-torch: `compile`, `fit`, `predict`."""
     with quiet():
         from deepctr_torch.inputs import DenseFeat, SparseFeat
         from deepctr_torch.models import ESMM, MMOE
@@ -168,18 +171,19 @@ def deepctr(kind: str, rows: Encoded, settings: Settings, _: Settings, seed: int
         network.compile(optimizer, loss=["binary_crossentropy"] * 2, metrics=[])
         y = np.stack([rows.click, rows.conversion], axis=1)
         network.fit(train, y, batch_size=BATCH, epochs=settings["epochs"], verbose=0)
-        said = network.predict(test, batch_size=8192)
-    return quotient(said[:, 0], said[:, 1])
+        scores = network.predict(test, batch_size=8192)
+    return quotient(scores[:, 0], scores[:, 1])
 
 
-def taken(features: Mapping[str, Tensor], own: Tensor) -> dict[str, Tensor]:
-    return {name: column[own] for name, column in features.items()}
+def taken(features: Mapping[str, Tensor], index: Tensor) -> dict[str, Tensor]:
+    """Rows of a batch."""
+    return {name: column[index] for name, column in features.items()}
 
 
 def bucketed(
     rows: Encoded,
 ) -> tuple[dict[str, int], tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]]:
-    """Ids, and every number as one: which of the training rows' quantiles it lies between."""
+    """Ids, and every number as an id: its quantile bucket in the training rows."""
     sizes, (train, test) = dict(rows.sizes), (dict(rows.ids[0]), dict(rows.ids[1]))
     for k, numbers in enumerate(rows.dense[0].T):
         cuts = np.unique(np.quantile(numbers, np.linspace(0, 1, BUCKETS + 1)[1:-1]))
@@ -190,6 +194,7 @@ def bucketed(
 
 
 def product(pctr: FloatArray, pcvr: FloatArray) -> pd.DataFrame:
+    """Scores of separate models of clicks and of conversions."""
     return pd.DataFrame({"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr})
 
 

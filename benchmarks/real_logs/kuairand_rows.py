@@ -1,29 +1,25 @@
-"""The rows of benchmarks/real_logs/kuairand.py, the same for every model, and what is measured on them."""
+"""Training and test rows of the KuaiRand study, the same for every model, and their metrics."""
 
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
+from benchmarks.lib.datasets import converted
+from benchmarks.lib.metrics import area, cross_entropy
 from mtl_seq import Schema
 from mtl_seq.data import Codec, Encoding, read_frame
-from mtl_seq.functional import auc
 from mtl_seq.records import FunnelBatch
 
-CONVERT = Path(__file__).parents[1] / "datasets" / "kuairand-pure" / "convert.py"
 DAY = 86_400_000
 """A day in the units of the log's time, milliseconds."""
 FloatArray = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """Rows to train on, and later ones to be measured on."""
+    """Training rows, and later ones to measure on."""
 
     schema: Schema
     train: pd.DataFrame
@@ -31,7 +27,7 @@ class Part(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Both parts as other packages take them.
+    """Both parts as inputs of other packages.
 
     Attributes:
         sizes: How many values each id has; every code is below.
@@ -49,17 +45,15 @@ class Encoded(NamedTuple):
 
 
 def read(raw: Path, conversion: str) -> Part:
-    """Training days to 2022-04-28 and test days 04-29 and 30, by the converter."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        command = [sys.executable, str(CONVERT), str(raw), folder, "--conversion", conversion]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        schema = Schema.from_json(out / "schema.json")
-        return Part(schema, read_frame(out / "train.parquet"), read_frame(out / "test.parquet"))
+    """Training days to 2022-04-28 and test days 04-29 and 30."""
+    with converted("kuairand-pure", raw, "--conversion", conversion) as folder:
+        schema = Schema.from_json(folder / "schema.json")
+        train, test = (read_frame(folder / f"{name}.parquet") for name in ("train", "test"))
+        return Part(schema, train, test)
 
 
 def inner(part: Part) -> Part:
-    """The training rows alone, their last 24 hours to be measured on: for choosing settings."""
+    """The training rows alone, their last 24 hours held out: for choosing settings."""
     assert part.schema.time is not None
     time = part.train[part.schema.time]
     late = (time > time.max() - DAY).to_numpy()
@@ -68,9 +62,9 @@ def inner(part: Part) -> Part:
 
 
 def encoded(part: Part, *, target_encodings: bool) -> Encoded:
-    """Vocabularies, scaling and target encodings of our own codec, fitted to the training rows.
+    """Encode both parts by our codec, fitted to the training rows.
 
-    Target encodings of training rows come from the other folds, as our networks see them.
+    Target encodings of training rows come from the other folds, as for our networks.
     """
     encoding = Encoding() if target_encodings else Encoding(target_encoding=None)
     codec = Codec.fit_with(encoding, part.schema, part.train)
@@ -101,19 +95,16 @@ def measure(scores: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
     """
     click, conversion = (test[name].to_numpy(dtype=np.float64) for name in ("click", "conversion"))
     clicked = click == 1
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, space, label, rows in (
         ("CTR", "all", click, slice(None)),
         ("CVR", "clicks", conversion, clicked),
         ("CTCVR", "all", conversion, slice(None)),
     ):
-        score, seen = scores[f"p{name.lower()}"].to_numpy(dtype=np.float64)[rows], label[rows]
-        safe = np.clip(score, 1e-12, 1 - 1e-12)
-        loss = -(seen * np.log(safe) + (1 - seen) * np.log1p(-safe)).mean()
-        area = auc(torch.from_numpy(score.copy()), torch.from_numpy(seen.copy()))
-        figures |= {
-            f"{name} AUC, {space}": float(area),
-            f"{name} log loss, {space}": float(loss),
-            f"{name} PCOC, {space}": float(score.mean() / seen.mean()),
+        score, target = scores[f"p{name.lower()}"].to_numpy(dtype=np.float64)[rows], label[rows]
+        metrics |= {
+            f"{name} AUC, {space}": area(score, target),
+            f"{name} log loss, {space}": cross_entropy(score, target),
+            f"{name} PCOC, {space}": float(score.mean() / target.mean()),
         }
-    return {name: round(value, 5) for name, value in figures.items()}
+    return metrics

@@ -1,19 +1,15 @@
-"""Estimates of a random policy's CTR from another policy's log, held to the random policy's own.
+"""Estimate a random policy's CTR from another policy's log, beside the CTR that it had.
 
-    python benchmarks/real_logs/open_bandit.py RAW
+    python -m benchmarks.real_logs.open_bandit RAW
 
-Open Bandit has two policies at work at the same time, and the probability with which each item was
-shown. What the CTR would be were items shown at random is estimated from the log of Thompson
+In Open Bandit two policies are at work at the same time, and the log states the probability with
+which each item was shown. The CTR of items shown at random is estimated from the log of Thompson
 sampling alone, and was also measured. RAW is the folder of the original files; see
-datasets/open-bandit/CARD.md. The result is benchmarks/results/open_bandit.json, the figure
-docs/open_bandit.png.
+datasets/open-bandit/CARD.md. Draws docs/open_bandit.png.
 """
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,24 +19,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmarks.lib.datasets import converted
+from benchmarks.lib.results_store import Result, path_of, read, write
 from mtl_seq.experiments.compare import versions
 from mtl_seq.functional import effective_sample_size
 from mtl_seq.report.render.plot_bias import save
 
-ROOT = Path(__file__).parents[1]
-CONVERT = ROOT / "datasets" / "open-bandit" / "convert.py"
-RESULT = Path(__file__).parent / "results" / "open_bandit.json"
-FIGURE = ROOT / "docs" / "open_bandit.png"
+FIGURE = Path(__file__).parents[2] / "docs" / "open_bandit.png"
 SMOOTHING, FOLDS = 100.0, 5
 FloatArray = NDArray[np.float64]
 
 
 class Rows(NamedTuple):
-    """A log as the estimators see it, ``(N,)`` each.
+    """Inputs of the estimators, ``(N,)`` each.
 
     Attributes:
         click: Clicks, 0 or 1.
-        weight: Probability under the random policy over that under the policy that was at work.
+        weight: Probability under the random policy over that under the logging policy.
         imputed: Click probability of the item shown.
         imputed_random: Mean click probability of all items: of one shown at random.
     """
@@ -67,7 +62,7 @@ def rows_of(log: pd.DataFrame, items: int, seed: int) -> Rows:
 
 
 def estimates(rows: Rows) -> dict[str, float]:
-    """The random policy's CTR, by each estimator."""
+    """The random policy's CTR by estimator."""
     click, weight, imputed, random = rows
     residual = weight * (click - imputed)
     return {
@@ -80,8 +75,8 @@ def estimates(rows: Rows) -> dict[str, float]:
     }
 
 
-def study(logs: Mapping[str, pd.DataFrame], replicates: int, seed: int) -> dict[str, Any]:
-    """Estimates with 95% bootstrap intervals, and the truth with its own."""
+def study(logs: Mapping[str, pd.DataFrame], replicates: int, seed: int) -> Result:
+    """Estimates and the measured CTR with 95% bootstrap intervals."""
     items = int(logs["random"]["item_id"].nunique())
     rng = np.random.default_rng(seed)
     truth = logs["random"]["click"].to_numpy(dtype=np.float64)
@@ -93,42 +88,60 @@ def study(logs: Mapping[str, pd.DataFrame], replicates: int, seed: int) -> dict[
             draws[name].append(value)
         draws["truth"].append(float(truth[rng.integers(len(truth), size=len(truth))].mean()))
     point = {**estimates(rows), "truth": float(truth.mean())}
-    table = {}
+    cells = []
     for name, value in point.items():
         low, high = np.quantile(draws[name], [0.025, 0.975])
-        gap = np.array(draws[name]) - draws["truth"]
-        table[name] = {
-            "CTR": round(value, 6),
-            "low": round(float(low), 6),
-            "high": round(float(high), 6),
-            "relative error": round(value / point["truth"] - 1, 4),
-            "gap to the truth in standard errors": round(
-                float((value - point["truth"]) / gap.std()) if name != "truth" else 0.0, 2
-            ),
-        }
-    return {
-        "estimates": table,
+        error = (np.array(draws[name]) - draws["truth"]).std()
+        gap = 0.0 if name == "truth" else float((value - point["truth"]) / error)
+        cells.append(
+            {
+                "estimator": name,
+                "CTR": round(value, 6),
+                "low": round(float(low), 6),
+                "high": round(float(high), 6),
+                "relative error": round(value / point["truth"] - 1, 4),
+                "gap to the truth in standard errors": round(gap, 2),
+            }
+        )
+    metadata = {
         "clicks": {name: int(log["click"].sum()) for name, log in logs.items()},
         "rows": {name: len(log) for name, log in logs.items()},
         "largest weight": round(float(rows.weight.max()), 1),
         "mean weight": round(float(rows.weight.mean()), 4),
         "effective rows": round(float(effective_sample_size(rows.weight)), 1),
     }
+    return Result(metadata, cells)
 
 
-def draw(table: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Estimates and intervals against the truth's."""
+def table(result: Result) -> pd.DataFrame:
+    """Estimates with their intervals as text, the measured CTR last."""
+    rows = {}
+    for cell in result.cells:
+        truth = cell["estimator"] == "truth"
+        gap = cell["gap to the truth in standard errors"]
+        rows["measured" if truth else cell["estimator"]] = {
+            "CTR, %": f"{100 * cell['CTR']:.3f}",
+            "95%": f"{100 * cell['low']:.3f} to {100 * cell['high']:.3f}",
+            "relative error": "" if truth else f"{cell['relative error']:+.0%}",
+            "distance to the truth, standard errors": "" if truth else f"{gap:+.1f}",
+        }
+    return pd.DataFrame(rows).T
+
+
+def draw(result: Result, path: Path) -> None:
+    """Draw estimates and intervals beside the measured CTR."""
+    estimates = result.frame("estimator")
     figure = Figure(figsize=(7, 3.2))
     panel = figure.subplots()
-    truth = table["truth"]
+    truth = estimates.loc["truth"]
     panel.axvspan(
         100 * truth["low"], 100 * truth["high"], color="#E69F00", alpha=0.25, lw=0,
         label="shown at random, measured (95%)",
     )  # fmt: skip
     panel.axvline(100 * truth["CTR"], color="#E69F00")
-    names = [name for name in table if name != "truth"]
+    names = estimates.index.drop("truth")
     for place, name in enumerate(names):
-        row = table[name]
+        row = estimates.loc[name]
         panel.plot([100 * row["low"], 100 * row["high"]], [place, place], color="#0072B2")
         panel.plot(100 * row["CTR"], place, "o", color="#0072B2")
     panel.set_yticks(range(len(names)), names)
@@ -140,29 +153,31 @@ def draw(table: Mapping[str, Mapping[str, float]], path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("raw", type=Path)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("raw", type=Path, nargs="?", help="folder of the original files")
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, default=path_of("open_bandit"))
     parser.add_argument("--figure", type=Path, default=FIGURE)
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(CONVERT), str(given.raw), folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        logs = {name: pd.read_parquet(f"{folder}/{name}.parquet") for name in ("bts", "random")}
-    found = study(logs, given.replicates, given.seed)
-    result = {
-        "command": "python benchmarks/real_logs/open_bandit.py RAW",
-        "versions": versions(),
-        "settings": {"replicates": given.replicates, "seed": given.seed, "smoothing": SMOOTHING},
-        "spaces": "all impressions",
-        **found,
-    }
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(pd.DataFrame(found["estimates"]).T.to_string())
-    print({name: value for name, value in found.items() if name != "estimates"})
-    draw(found["estimates"], given.figure)
+    if given.raw:
+        with converted("open-bandit", given.raw) as folder:
+            logs = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("bts", "random")}
+        estimated = study(logs, given.replicates, given.seed)
+        metadata: dict[str, Any] = {
+            "command": "python -m benchmarks.real_logs.open_bandit RAW",
+            "versions": versions(),
+            "settings": {
+                "replicates": given.replicates,
+                "seed": given.seed,
+                "smoothing": SMOOTHING,
+            },
+            "spaces": "all impressions",
+        }
+        write(given.out, metadata | estimated.metadata, estimated.cells)
+    result = read(given.out)
+    print(table(result).to_string())
+    draw(result, given.figure)
     return 0
 
 

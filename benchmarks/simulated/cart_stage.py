@@ -1,35 +1,33 @@
-"""What a cart stage adds as purchases get rarer: ESM2 beside models that know no cart.
+"""Gain of a cart stage as purchases get rarer: ESM2 beside models without a cart.
 
-    python benchmarks/simulated/cart_stage.py [--seeds 5]
+    python -m benchmarks.simulated.cart_stage [--seeds 5]
 
-Scenario `esm2_cart`: a quarter of the clicks put the item into the cart, which adds 3 to the logit of
-the purchase. Purchases per click are swept; all else stays. ESM2 (Wen et al., SIGIR 2020) sees
+Scenario `esm2_cart`: a quarter of the clicks put the item into the cart, which adds 3 to the logit
+of the purchase. Purchases per click are swept; all else stays. ESM2 (Wen et al., SIGIR 2020) sees
 click, cart and purchase; ESMM, the control (CVR masked to clicks) and the oracle see click and
 purchase of the same rows. Everything on raw ids and with the default target encodings, which are
 one a stage, so that with a cart every network reads each id's cart history too.
 
-Cells are kept one at a time, so that an interrupted run goes on where it stopped; `--table` prints
-what there is and runs nothing.
+Cells are kept one at a time, so that an interrupted run resumes. docs/esm2_cart.png is drawn at the
+end; `--table` fits nothing.
 """
 
 import sys
 import time
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from esm2_cart_page import print_tables, sweep_figure
-from methods import measure
-from study import Draw, draw, finish, parser_of
-
+from benchmarks.lib.metrics import measure
+from benchmarks.lib.pages import ROOT
+from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.simulated.cart_stage_sweep import Sweep, draw_sweep
 from mtl_seq import FunnelEstimator, Schema, models, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.models import Builder
 from mtl_seq.report.render.plot_bias import save
 
-RESULT = Path(__file__).parent / "results" / "esm2_cart.json"
-FIGURE = Path(__file__).parents[1] / "docs" / "esm2_cart.png"
 RATES = (0.1, 0.03, 0.01, 0.003)
 ROWS, TEST_ROWS = 120_000, 100_000
 METHODS: Mapping[str, Builder] = {
@@ -63,8 +61,8 @@ def drawn(rate: float, seed: int, rows: int, test_rows: int) -> Draw:
     return draw(simulate.scenario("esm2_cart", cvr=rate, seed=seed), rows, test_rows, seed)
 
 
-def fit_and_measure(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
-    """Fit, predict, and hold the prediction to the truth."""
+def fit(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
+    """Fit, predict, and compare the prediction with the truth."""
     at = drawn(cell.rate, cell.seed, rows, test_rows)
     schema = at.scenario.schema if cell.method == "esm2" else without_the_cart(at.scenario.schema)
     start = time.perf_counter()
@@ -82,10 +80,13 @@ def fit_and_measure(cell: Cell, rows: int, test_rows: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = parser_of(__doc__, 5, RESULT, FIGURE)
+    parser = parser_of(__doc__, "cart_stage", 5)
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
+    parser.add_argument("--figure", type=Path, default=ROOT / "docs" / "esm2_cart.png")
     given = parser.parse_args(arguments)
-    rows, test_rows = (int(given.scale * n) for n in (ROWS, TEST_ROWS))
+    settings = {"rows": int(given.scale * ROWS), "test_rows": int(given.scale * TEST_ROWS)}
+    command = f"python -m benchmarks.simulated.cart_stage --seeds {given.seeds}"
+    study = Study(command, Cell, partial(fit, **settings), settings, given.out)
     cells = [
         Cell(seed, rate, encoding, method)
         for seed in range(given.seeds)
@@ -93,15 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
         for encoding in ENCODINGS
         for method in METHODS
     ]
-    records = finish(
-        cells,
-        lambda cell: fit_and_measure(cell, rows, test_rows),
-        given,
-        {"rows": rows, "test_rows": test_rows},
-        "python benchmarks/simulated/cart_stage.py",
-    )
-    print_tables(records)
-    save(sweep_figure(records), given.figure)
+    found = study.kept() if given.table else study.run(cells, given.workers)
+    save(draw_sweep(Sweep(list(found.values()))), given.figure)
     return 0
 
 

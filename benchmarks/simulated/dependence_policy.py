@@ -1,6 +1,6 @@
-"""What the moment finds where positions were not given at random: enumerated, without sampling.
+"""The moment where positions are not drawn at random: enumerated, without sampling.
 
-    python benchmarks/simulated/dependence_policy.py    # a second; benchmarks/results/dependence_policy.json
+    python -m benchmarks.simulated.dependence_policy    # a second
 
 Impressions have features x (twelve cells) and a quality u, 0 or 1, that moves both click and
 conversion by `QUALITY` on their logits and is independent of x; position is one of three. Given x
@@ -8,19 +8,16 @@ and u, click and conversion are independent. Four cases: the model sees u or doe
 position is drawn at random or chosen by u.
 """
 
-import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from mtl_seq._files import atomic_path
+from benchmarks.lib.results_store import write
 from mtl_seq.dependence import dependence_moment
 from mtl_seq.experiments.compare import versions
 from mtl_seq.functional import potential_logit
 
-RESULT = Path(__file__).parent / "results" / "dependence_policy.json"
 CELLS, LEVELS, QUALITY, SEED = 12, 3, 1.0, 0
 BY_QUALITY = np.array([[0.2, 0.3, 0.5], [0.5, 0.3, 0.2]])
 
@@ -37,7 +34,7 @@ def case(*, seen: bool, chosen: bool) -> dict[str, float | str | bool]:
     # (x, u, level): P(level, u | x), and of outcomes given them.
     mass = np.broadcast_to(level / 2, click.shape)
     if not seen:
-        # Of what a model knows that lacks u.
+        # Marginal over u, for a model that does not see it.
         total = mass.sum(1, keepdims=True)
         both = (mass * click * cvr).sum(1, keepdims=True) / total
         click = (mass * click).sum(1, keepdims=True) / total
@@ -74,16 +71,13 @@ def case(*, seen: bool, chosen: bool) -> dict[str, float | str | bool]:
 
 def main() -> int:
     cases = [case(seen=seen, chosen=chosen) for seen in (True, False) for chosen in (False, True)]
-    content = {
-        "command": "python benchmarks/simulated/dependence_policy.py",
+    metadata = {
+        "command": "python -m benchmarks.simulated.dependence_policy",
         "settings": {"cells": CELLS, "levels": LEVELS, "quality": QUALITY, "seed": SEED},
         "versions": versions(),
-        "cases": cases,
     }
-    with atomic_path(RESULT) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    for one in cases:
-        print(one)
+    write("dependence_policy", metadata, cases)
+    print(*cases, sep="\n")
     return 0
 
 

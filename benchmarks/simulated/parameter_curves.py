@@ -1,4 +1,4 @@
-"""The scenario of every panel of benchmarks/simulated/parameters.py, and how its curves are drawn."""
+"""The scenario of every panel of benchmarks.simulated.parameters, and how its curves are drawn."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from mtl_seq.simulate import LogisticFunnel
 
 SEED = 0
-# Okabe and Ito's colours; the strokes tell curves apart that lie on each other.
+# Okabe and Ito's colours; strokes distinguish curves that coincide.
 STYLES = [("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", ":"), ("#CC79A7", "-.")]
 BLUE = STYLES[0][0]
 CEILING = "bias of P(conv. | x, click)\nall impressions"
@@ -24,7 +24,7 @@ def set_rows(many: int) -> None:
 
 
 def draw(**parameters):
-    """The scenario of all panels with some parameters turned, a log and its truth."""
+    """The scenario of all panels with some parameters changed, a log and its truth."""
     scenario = LogisticFunnel(**{"users": 2000, "items": 500, "seed": SEED, **parameters})
     return (scenario, *scenario.sample(rows(), np.random.default_rng(SEED + 1)))
 

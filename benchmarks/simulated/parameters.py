@@ -1,32 +1,32 @@
-"""What turning each parameter of the simulator does, as pictures, and the rates of the named scenarios.
+"""Effect of each parameter of the simulator, as figures, and the rates of the named scenarios.
 
-    python benchmarks/simulated/parameters.py [--rows 200000] [--scenario-rows 1000000]
+    python -m benchmarks.simulated.parameters [--rows 200000] [--scenario-rows 1000000]
 
-Draws docs/simulator/*.png and keeps benchmarks/results/scenarios.json; prints the table of
-docs/simulator.md. Every panel turns one parameter of a scenario of 2,000 users and 500 items and leaves the
-others at their defaults (CTR 20%, CVR on clicks 20%, rho 0.4); curves are of the truth, not of
-labels.
+Draws docs/simulator/*.png and keeps benchmarks/results/scenarios.jsonl.gz. Every panel varies one
+parameter of a scenario of 2,000 users and 500 items and leaves the others at their defaults (CTR
+20%, CVR on clicks 20%, rho 0.4); curves are of the truth, not of labels.
 """
 
 import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import parameters_events
-import parameters_exposure
-import parameters_population
-import parameters_selection
 from matplotlib.axes import Axes
-from parameter_curves import SEED, ceiling, effective_share, rows, set_rows
 
+from benchmarks.lib.pages import ROOT
+from benchmarks.lib.results_store import write
+from benchmarks.simulated import (
+    parameters_events,
+    parameters_exposure,
+    parameters_population,
+    parameters_selection,
+)
+from benchmarks.simulated.parameter_curves import SEED, ceiling, effective_share, rows, set_rows
 from mtl_seq import simulate
 from mtl_seq.experiments.compare import versions
 
-ROOT = Path(__file__).parents[1]
-PICTURES, RESULT = ROOT / "docs" / "simulator", ROOT / "benchmarks" / "results" / "scenarios.json"
+FIGURES = ROOT / "docs" / "simulator"
 GRIDS: dict[str, dict[str, Callable[[Axes], None]]] = {
     "selection": parameters_selection.PANELS,
     "population": parameters_population.PANELS,
@@ -35,7 +35,7 @@ GRIDS: dict[str, dict[str, Callable[[Axes], None]]] = {
 }
 
 
-def picture(name: str, panels: dict[str, Callable[[Axes], None]]) -> None:
+def draw_grid(name: str, panels: dict[str, Callable[[Axes], None]]) -> None:
     figure, grid = plt.subplots(2, 4, figsize=(13, 5.6), layout="constrained")
     for axes, (title, panel) in zip(grid.flat, panels.items(), strict=False):
         panel(axes)
@@ -46,13 +46,13 @@ def picture(name: str, panels: dict[str, Callable[[Axes], None]]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
-    PICTURES.mkdir(exist_ok=True)
-    figure.savefig(PICTURES / f"{name}.png", dpi=80)
+    FIGURES.mkdir(exist_ok=True)
+    figure.savefig(FIGURES / f"{name}.png", dpi=80)
     plt.close(figure)
 
 
 def rates(name: str, many: int) -> dict[str, float | int | str]:
-    """What a named scenario's truth comes to in a draw."""
+    """Rates of a named scenario, from the truth of a draw."""
     scenario = simulate.scenario(name)
     log, truth = scenario.sample(many, np.random.default_rng(SEED + 1))
     clicked = truth.pctcvr.mean() / truth.pctr.mean()
@@ -76,20 +76,17 @@ def main() -> None:
     set_rows(given.rows)
     for name, panels in GRIDS.items():
         if given.only in (None, name):
-            picture(name, panels)
+            draw_grid(name, panels)
     if given.only not in (None, "scenarios"):
         return
-    found = {name: rates(name, given.scenario_rows) for name in simulate.scenarios()}
-    result = {
-        "command": f"python benchmarks/simulated/parameters.py --scenario-rows {given.scenario_rows}",
+    metadata = {
+        "command": "python -m benchmarks.simulated.parameters --scenario-rows "
+        f"{given.scenario_rows}",
         "versions": versions(),
         "seed": SEED,
-        "scenarios": found,
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for name, row in found.items():
-        shown = [f"{value:g}" for value in list(row.values())[:6]]
-        print(f"| `{name}` | {simulate.scenarios()[name]} | {' | '.join(shown)} |")
+    cells = [{"scenario": n, **rates(n, given.scenario_rows)} for n in simulate.scenarios()]
+    write("scenarios", metadata, cells)
 
 
 if __name__ == "__main__":

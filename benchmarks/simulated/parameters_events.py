@@ -1,11 +1,19 @@
 """Actions between click and conversion, delays and drift.
 
-Panels of benchmarks/simulated/parameters.py.
+Panels of benchmarks.simulated.parameters.
 """
 
 import numpy as np
-from parameter_curves import SEED, by_group, draw, lines, logit, pair_logits, rows
 
+from benchmarks.simulated.parameter_curves import (
+    SEED,
+    by_group,
+    draw,
+    lines,
+    logit,
+    pair_logits,
+    rows,
+)
 from mtl_seq.simulate import Actions, Delay, Drift, LogisticFunnel
 
 

@@ -1,11 +1,11 @@
-"""Who is shown what, and what the context tells.
+"""Exposure policies, positions, and what the context explains.
 
-Panels of benchmarks/simulated/parameters.py.
+Panels of benchmarks.simulated.parameters.
 """
 
 import numpy as np
-from parameter_curves import STYLES, draw, lines, logit, rows
 
+from benchmarks.simulated.parameter_curves import STYLES, draw, lines, logit, rows
 from mtl_seq.simulate import Context, Exposure
 
 
@@ -79,14 +79,14 @@ def cosine(axes):
 
 def context_share(axes):
     x = np.linspace(0, 1, 6)
-    told = []
+    explained = []
     for share in x:
         _, log, truth = draw(context=Context(features=3, share=float(share)))
         design = np.column_stack([np.ones(rows()), log[["context_0", "context_1", "context_2"]]])
         z = logit(truth.pctr)
         rest = z - design @ np.linalg.lstsq(design, z, rcond=None)[0]
-        told.append(1 - rest.var() / z.var())
-    lines(axes, x, {"": told}, "R2 of the click logit\non the context", xlabel="context.share")
+        explained.append(1 - rest.var() / z.var())
+    lines(axes, x, {"": explained}, "R2 of the click logit\non the context", xlabel="context.share")
 
 
 def sines(axes):

@@ -1,11 +1,11 @@
 """Users, items, their attributes, and the rates asked for.
 
-Panels of benchmarks/simulated/parameters.py.
+Panels of benchmarks.simulated.parameters.
 """
 
 import numpy as np
-from parameter_curves import draw, lines, logit, pair_logits
 
+from benchmarks.simulated.parameter_curves import draw, lines, logit, pair_logits
 from mtl_seq.simulate import LogisticFunnel
 
 
@@ -22,15 +22,15 @@ def zipf(axes):
 
 def id_effects(axes):
     x = np.linspace(0, 1, 6)
-    told = []
+    explained = []
     attributes = ["user_segment", "user_tier", "item_category", "item_brand"]
     for share in x:
         _, log, truth = draw(id_effects=share, interaction=0.0)
         columns = [np.eye(log[a].max() + 1)[log[a]] for a in attributes]
         design, z = np.concatenate(columns, axis=1), logit(truth.pctr)
         rest = z - design @ np.linalg.lstsq(design, z, rcond=None)[0]
-        told.append(1 - rest.var() / z.var())
-    lines(axes, x, {"": told}, "R2 of the click logit\non attributes", xlabel="id_effects")
+        explained.append(1 - rest.var() / z.var())
+    lines(axes, x, {"": explained}, "R2 of the click logit\non attributes", xlabel="id_effects")
 
 
 def interaction(axes):
@@ -73,7 +73,7 @@ def users(axes):
 
 
 def attributes(axes):
-    """Means over eight scenarios: the levels' own effects are drawn, and few levels differ by luck."""
+    """Means over eight scenarios: effects of levels are drawn, and few levels differ by chance."""
     x = np.array([2, 4, 8, 16, 32, 64])
     spread = []
     for levels in x:

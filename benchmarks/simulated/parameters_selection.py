@@ -1,10 +1,19 @@
-"""What moves the selection and the overlap, and what is hidden from whom.
+"""Selection, overlap, and features hidden from a tower.
 
-Panels of benchmarks/simulated/parameters.py.
+Panels of benchmarks.simulated.parameters.
 """
 
 import numpy as np
-from parameter_curves import BLUE, CEILING, by_group, ceiling, draw, effective_share, lines
+
+from benchmarks.simulated.parameter_curves import (
+    BLUE,
+    CEILING,
+    by_group,
+    ceiling,
+    draw,
+    effective_share,
+    lines,
+)
 
 
 def rho(axes):

@@ -1,15 +1,14 @@
-"""The pictures of docs/selection_bias.md: what clicks show, and what they hide, in four scenarios.
+"""Figures of docs/selection_bias.md: what clicks show, and what they hide, in four scenarios.
 
-    python benchmarks/simulated/selection_bias.py [--rows 400000]
+    python -m benchmarks.simulated.selection_bias [--rows 400000]
 
 Nothing is trained. The simulator knows pCTR and pCVR of every impression, so that what a model
 learns from endless clicks can be written down: for what its CVR tower sees, the mean CVR over
 clicks, or over clicks weighted by the inverse of their true propensity. Figures carry the sampling
-of rows and no noise of labels. The numbers are kept in benchmarks/results/selection_bias.json.
+of rows and no noise of labels. The numbers are kept in benchmarks/results/selection_bias.jsonl.gz.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,18 +20,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmarks.lib.pages import ROOT
+from benchmarks.lib.results_store import path_of, write
 from mtl_seq import simulate
 from mtl_seq.experiments.compare import versions
 from mtl_seq.records import FunnelTruth
 from mtl_seq.report.render.plot_bias import save
 
-ROOT = Path(__file__).parents[1]
-RESULT = Path(__file__).parent / "results" / "selection_bias.json"
-FIGURES = ROOT / "docs"
-WORLDS = {
+SCENARIOS = {
     "dense": "nothing is hidden",
     "cvr_blind": "the CVR tower does not see the user",
-    "hidden": "something nobody logs moves both",
+    "hidden": "an unlogged confounder",
     "mnar": "clicks depend on the conversion itself",
 }
 DECILES = 10
@@ -40,11 +38,11 @@ FloatArray = NDArray[np.float64]
 
 
 def learned(truth: FunnelTruth, seen: NDArray[Any] | None, *, weighted: bool) -> FloatArray:
-    """What endless clicks teach a tower that can represent anything of what it sees.
+    """CVR that a tower of unlimited capacity learns from unlimited clicks.
 
     Args:
         truth: The truth of the rows.
-        seen: What the tower sees of each row, as one code; None for all of x.
+        seen: Code of the features that the tower sees; None for all of x.
         weighted: Whether clicks are weighted by the inverse of their propensity.
 
     Returns:
@@ -58,7 +56,7 @@ def learned(truth: FunnelTruth, seen: NDArray[Any] | None, *, weighted: bool) ->
     return np.asarray(sums["wr"] / sums["w"])
 
 
-def look(name: str, rows: int, seed: int) -> dict[str, Any]:
+def measured(name: str, rows: int, seed: int) -> dict[str, Any]:
     """Means over spaces, and by decile of the propensity, of one scenario."""
     scenario = simulate.scenario(name, seed=seed)
     log, truth = scenario.sample(rows, np.random.default_rng(seed))
@@ -74,7 +72,8 @@ def look(name: str, rows: int, seed: int) -> dict[str, Any]:
     off = truth.pctr.size - truth.pctr.sum()
     means["non-clicks"] = (truth.pcvr.sum() - truth.pctcvr.sum()) / off
     return {
-        "what": WORLDS[name],
+        "scenario": name,
+        "what": SCENARIOS[name],
         "hidden from the CVR tower": list(hidden),
         "mean true CVR": {space: round(float(mean), 5) for space, mean in means.items()},
         "relative bias over all impressions": {
@@ -136,17 +135,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--figures", type=Path, default=FIGURES)
+    parser.add_argument("--out", type=Path, default=path_of("selection_bias"))
+    parser.add_argument("--figures", type=Path, default=ROOT / "docs")
     given = parser.parse_args(arguments)
-    scenarios = {name: look(name, given.rows, given.seed) for name in WORLDS}
-    result = {
-        "command": f"python benchmarks/simulated/selection_bias.py --rows {given.rows}",
+    scenarios = {name: measured(name, given.rows, given.seed) for name in SCENARIOS}
+    metadata = {
+        "command": f"python -m benchmarks.simulated.selection_bias --rows {given.rows}",
         "versions": versions(),
         "settings": {"rows": given.rows, "seed": given.seed},
-        "scenarios": scenarios,
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write(given.out, metadata, scenarios.values())
     for name, found in scenarios.items():
         print(name, found["mean true CVR"], found["relative bias over all impressions"])
     draw_means(scenarios, given.figures / "selection_means.png")

@@ -1,23 +1,24 @@
-"""Where the truth lies on the sensitivity curve of a fitted model, in scenarios that hide something.
+"""The truth on the sensitivity curve of a fitted model, in scenarios with hidden confounding.
 
-    python benchmarks/simulated/sensitivity.py [--rows 300000] [--seed 0]
+    python -m benchmarks.simulated.sensitivity [--rows 300000] [--seed 0]
 
 `mnar` is `dense` with clicks that depend on the potential conversion (1.5 on the click logit: the
-true odds ratio is exp(1.5) = 4.48 for every row); `hidden` has a confounder that nobody logs (the
+true odds ratio is exp(1.5) = 4.48 for every row); `hidden` has an unlogged confounder (the
 odds ratio differs from row to row); in `dense` nothing is hidden (it is 1). Multi-task and ESMM are
 fitted on one draw, and the curve is computed from their predictions on another. The result is kept
-in benchmarks/results/sensitivity.json, the figure in docs/sensitivity.png.
+in benchmarks/results/sensitivity.jsonl.gz, the figure in docs/sensitivity.png.
 """
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.lib.pages import ROOT
+from benchmarks.lib.results_store import path_of, write
+from benchmarks.lib.study import draw
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.experiments.compare import versions
 from mtl_seq.functional import mean_odds_ratio_cvr, tipping_point
@@ -26,10 +27,7 @@ from mtl_seq.report.compute.sensitivity import Sensitivity, sensitivity
 from mtl_seq.report.render.plot_bias import save
 from mtl_seq.report.render.plot_sensitivity import draw_sensitivity
 
-ROOT = Path(__file__).parents[1]
-RESULT = Path(__file__).parent / "results" / "sensitivity.json"
-FIGURE = ROOT / "docs" / "sensitivity.png"
-WORLDS = {
+SCENARIOS = {
     "dense": ("dense", {}, 1.0),
     "mnar": ("dense", {"mnar": 1.5}, math.exp(1.5)),
     "hidden": ("hidden", {}, None),
@@ -37,16 +35,15 @@ WORLDS = {
 BUILDERS = (models.multitask, models.esmm)
 TITLES = {
     "mnar": "mnar: who would convert clicks more",
-    "hidden": "hidden: a confounder nobody logs",
+    "hidden": "hidden: an unlogged confounder",
 }
 BASE = "multitask"
 
 
 def study(scenario, parameters, psi, rows, seed) -> tuple[dict, Sensitivity, tuple[float, float]]:
-    """Figures of one scenario, its curve, and where the truth lies."""
+    """Metrics of one scenario, its curve, and the point of the truth."""
     simulator = simulate.scenario(scenario, seed=seed, **parameters)
-    log, _ = simulator.sample(rows, np.random.default_rng([seed, 1]))
-    test, truth = simulator.sample(rows, np.random.default_rng([seed, 2]))
+    _, log, _, test, truth = draw(simulator, rows, rows, seed)
     scores = {}
     for builder in BUILDERS:
         predicted = FunnelEstimator(builder, simulator.schema, seed=seed, progress=True).fit(log)
@@ -66,7 +63,7 @@ def study(scenario, parameters, psi, rows, seed) -> tuple[dict, Sensitivity, tup
         "psi_of_the_true_mean_from_the_model": tipping_point(
             scores[BASE].pctr, scores[BASE].pctcvr, mean
         ).psi,
-        "mean_pcvr": {name: float(own.pcvr.mean()) for name, own in scores.items()},
+        "mean_pcvr": {name: float(score.pcvr.mean()) for name, score in scores.items()},
         "mean_at_the_true_psi": float(
             mean_odds_ratio_cvr(scores[BASE].pctr, scores[BASE].pctcvr, equivalent)
         ),
@@ -80,28 +77,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--figure", type=Path, default=FIGURE)
+    parser.add_argument("--out", type=Path, default=path_of("sensitivity"))
+    parser.add_argument("--figure", type=Path, default=ROOT / "docs" / "sensitivity.png")
     given = parser.parse_args()
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     panels = dict(zip(TITLES, figure.subplots(1, len(TITLES), sharey=True), strict=True))
-    kept = {}
-    for name, (scenario, parameters, psi) in WORLDS.items():
-        kept[name], found, truth = study(scenario, parameters, psi, given.rows, given.seed)
-        print(name, json.dumps(kept[name], indent=1))
+    cells = []
+    for name, (scenario, parameters, psi) in SCENARIOS.items():
+        cell, found, truth = study(scenario, parameters, psi, given.rows, given.seed)
+        cells.append({"name": name, **cell})
+        print(name, cell)
         if name in panels:
             draw_sensitivity(panels[name], found, truth=truth)
             panels[name].set_title(TITLES[name], loc="left", fontsize=10, pad=16)
             panels[name].legend(frameon=False, fontsize=9, loc="upper right")
     save(figure, given.figure)
-    result = {
-        "command": f"python benchmarks/simulated/sensitivity.py --rows {given.rows} --seed {given.seed}",
+    metadata = {
+        "command": f"python -m benchmarks.simulated.sensitivity --rows {given.rows} "
+        f"--seed {given.seed}",
         "versions": versions(),
         "space": "all impressions",
         "base": BASE,
-        "scenarios": kept,
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write(given.out, metadata, cells)
     return 0
 
 

@@ -29,13 +29,13 @@ SCHEMA = Schema.from_json(Path(__file__).with_name("schema.json"))
 FEATURE, FIELD, VALUE = "\x01", "\x02", "\x03"
 SKELETON = ["sample_id", "click", "buy", "common", "count", "features"]
 ABSENT = -1
-"""Stands for a field that an impression does not have; no feature has this number."""
+"""Value of a field that an impression lacks; no feature has this number."""
 
 BLOCK_BYTES = 32 << 20
 
 
 class CommonFeatures:
-    """Rows of a common features file by their key, found by place and never held.
+    """Rows of a common features file by key, read by offset and not held in memory.
 
     Args:
         path: The file: key, number of features, features.
@@ -76,7 +76,7 @@ class CommonFeatures:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the conversion; 0 where it worked, 2 where the input is not what it must be."""
+    """Run the conversion; return 0, or 2 for an invalid input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=Path, help="folder with the original files")
     parser.add_argument("out", type=Path, help="folder to write to")
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(raw: Path, out: Path, part: str, rows: int | None) -> None:
-    """Write one part, a row group for each block, and say what is in it."""
+    """Write one part, a row group for each block, and report its rows."""
     counts = np.zeros(3, dtype=np.int64)
     unclicked = 0
     with atomic_path(out / f"{part}.parquet") as aside:

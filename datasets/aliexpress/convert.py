@@ -24,7 +24,7 @@ CHUNK = 500_000
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the conversion; 0 where it worked, 2 where the input is not what it must be."""
+    """Run the conversion; return 0, or 2 for an invalid input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=Path, help="folder with the CSV files of one country")
     parser.add_argument("out", type=Path, help="folder to write to")
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(raw: Path, out: Path, part: str) -> Schema:
-    """Write one part, a row group for each chunk, and say what is in it."""
+    """Write one part, a row group for each chunk, and report its rows."""
     counts = dict.fromkeys(("rows", "unclicked", *LABELS), 0)
     schema, writer = None, None
     with atomic_path(out / f"{part}.parquet") as aside:

@@ -35,14 +35,14 @@ NUMBERS = [
 ]
 LABELS = {"income": ("income_50k", "50000+"), "never_married": ("marital_stat", "Never-married")}
 WEIGHT = "instance_weight"
-# Their values speak of marriage; see CARD.md.
+# Their values state the marital status; see CARD.md.
 HOUSEHOLD = ["det_hh_fam_stat", "det_hh_summ", "tax_filer_stat"]
 NOMINAL = [c for c in COLUMNS if c not in (*NUMBERS, WEIGHT, "marital_stat", "income_50k")]
 VARIANTS = {"nominal": [], "full": NUMBERS}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the conversion; 0 where it worked, 2 where the input is not what it must be."""
+    """Run the conversion; return 0, or 2 for an invalid input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=Path, help="folder with the original files")
     parser.add_argument("out", type=Path, help="folder to write to")
@@ -79,7 +79,7 @@ def convert(
 
 
 def write(train: pd.DataFrame, test: pd.DataFrame, schema: Schema, out: Path) -> None:
-    """Write the parts and the schema, and say what is in them."""
+    """Write the parts and the schema, and report their rows."""
     for name, part in {"train": train, "test": test}.items():
         write_frame(part, out / f"{name}.parquet")
         rates = ", ".join(f"{label} {part[label].mean():.4f}" for label in LABELS)
@@ -114,7 +114,7 @@ def _find(raw: Path, name: str) -> Path | None:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    # "?" and "NA" are values like any other here.
+    # "?" and "NA" are ordinary values here.
     frame = pd.read_csv(path, header=None, dtype=str, skipinitialspace=True, keep_default_na=False)
     if frame.shape[1] != len(COLUMNS):
         raise ArtifactError(

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 ROWS = 1500
-# The names of the raw file's columns, which has no header, stand in the converter.
+# The converter has the column names of the raw file, which has no header.
 NAMES = runpy.run_path(str(Path(__file__).with_name("convert.py")))["COLUMNS"]
 NUMERIC, WEIGHT, MARITAL, INCOME = (0, 5, 16, 17, 18, 30, 39), 24, 7, 41
 

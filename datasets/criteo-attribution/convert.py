@@ -30,7 +30,7 @@ SCHEMA = Schema.from_json(Path(__file__).with_name("schema.json"))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the conversion; 0 where it worked, 2 where the input is not what it must be."""
+    """Run the conversion; return 0, or 2 for an invalid input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=Path, help="folder with the original file")
     parser.add_argument("out", type=Path, help="folder to write to")

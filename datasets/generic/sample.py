@@ -3,7 +3,7 @@
     python datasets/generic/sample.py RAW
 
 Each kind of column is in it once: ids that are integers, ids that are strings, a bag whose items
-are parted by "|", a number with gaps, a time, and the labels.
+are separated by "|", a number with gaps, a time, and the labels.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from mtl_seq.errors import ArtifactError
 
 KEY = ["user_id", "video_id", "time_ms"]
 LABELS = ["long_view", "is_like"]
-# Known only once the video has played, or labels themselves: never features.
+# Known only after the impression, or labels: never features.
 AFTER_IMPRESSION = [
     "is_like",
     "is_follow",
@@ -48,7 +48,7 @@ VIDEO_IDS = ["author_id", "video_type", "upload_type", "music_id", "music_type",
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the conversion; 0 where it worked, 2 where the input is not what it must be."""
+    """Run the conversion; return 0, or 2 for an invalid input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=Path, help="folder with the original CSV files")
     parser.add_argument("out", type=Path, help="folder to write to")
@@ -97,7 +97,7 @@ def convert(raw: Path, conversion: str) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, out: Path, cut: pd.Timestamp | None) -> None:
-    """Write the parts and the schema, and say what is in them."""
+    """Write the parts and the schema, and report their rows."""
     if cut is None:
         parts = {"log": frame}
     else:

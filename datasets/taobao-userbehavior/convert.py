@@ -23,13 +23,13 @@ from mtl_seq.errors import ArtifactError
 COLUMNS = ["user_id", "item_id", "category_id", "behavior", "timestamp"]
 KEY = ["user_id", "item_id"]
 BEHAVIOURS = ("pv", "cart", "fav", "buy")
-# The days of the log, in China's time; other seconds are faults.
+# The days of the log, in China's time; other seconds are errors.
 FIRST, END = (pd.Timestamp(day, tz="Asia/Shanghai").timestamp() for day in ("20171125", "20171204"))
 CHUNK = 2_000_000
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the conversion; 0 where it worked, 2 where the input is not what it must be."""
+    """Run the conversion; return 0, or 2 for an invalid input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=Path, help="folder with the original file")
     parser.add_argument("out", type=Path, help="folder to write to")

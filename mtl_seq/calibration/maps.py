@@ -75,11 +75,10 @@ def fit_platt(logit: FloatArray, label: FloatArray, weight: FloatArray) -> tuple
 def fit_isotonic(
     logit: FloatArray, label: FloatArray, weight: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The non-decreasing step values closest to the labels, by pooling adjacent violators.
+    """Isotonic regression of the label on the logit, by pooling adjacent violators.
 
     Returns:
-        Logits in ascending order and the value at each: the ends of every block, between which one
-        interpolates.
+        Logits in ascending order and the value at each: the ends of every block, for interpolation.
     """
     from scipy.optimize import isotonic_regression  # slow to import, and only fitting needs it
 

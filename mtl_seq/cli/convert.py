@@ -94,21 +94,21 @@ def convert(
         if over:
             print(f"{over}{rows:,} rows", end="", file=sys.stderr)
 
-    found = convert_csv(
+    result = convert_csv(
         source, roles, out, separators=separators, orphans=orphans, callback=callback
     )
-    for line in found.warnings:
+    for line in result.warnings:
         note(f"{over}warning: {line}", quiet=False)
     if json:
         leaks = {} if inferred is None else inferred.leaks
-        content = {"out": str(out), "schema_file": str(file), **found._asdict()}
+        content = {"out": str(out), "schema_file": str(file), **result._asdict()}
         content |= {"schema": roles.to_dict(), "leaks": leaks}
         print_json(content)
         return
-    said = ", ".join(f"{count:,} of {name}" for name, count in found.labels.items())
-    note(f"{over}{found.rows:,} rows in {found.files} files: {said}", quiet=quiet)
-    for stage, count in found.orphans.items():
-        done = f"{stage} was made 0 in" if orphans == "clear" else "dropped"
+    labels = ", ".join(f"{count:,} of {name}" for name, count in result.labels.items())
+    note(f"{over}{result.rows:,} rows in {result.files} files: {labels}", quiet=quiet)
+    for stage, count in result.orphans.items():
+        done = f"{stage} set to 0 in" if orphans == "clear" else "dropped"
         parent = roles.funnel.parents()[stage]
         note(f"{stage} without {parent}: {done} {count:,} rows", quiet=quiet)
     note(f"written: {out}, and {file}", quiet=quiet)

@@ -51,8 +51,8 @@ def evaluate(
     control: Annotated[
         str | None, typer.Option(help="Model to compare the others with; default: multitask.")
     ] = None,
-    naive: Annotated[str, typer.Option(help="Model at which the gap is open.")] = "click_space",
-    oracle: Annotated[str, typer.Option(help="Model at which the gap is closed.")] = "oracle",
+    naive: Annotated[str, typer.Option(help="Model with 0% of the gap closed.")] = "click_space",
+    oracle: Annotated[str, typer.Option(help="Model with 100% of the gap closed.")] = "oracle",
     checkpoint_rule: Annotated[
         str | None, typer.Option(help="How checkpoints were picked; default: read from the files.")
     ] = None,

@@ -1,4 +1,4 @@
-"""Tensors or NumPy arrays in, checked float64 tensors out."""
+"""Conversion of tensors and NumPy arrays to checked float64 tensors."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Array = Tensor | NDArray[Any]
 
 
 def as_tensor(values: Array) -> Tensor:
-    """The same values as a detached tensor; an array's memory is shared where torch allows it."""
+    """Convert to a detached tensor; an array's memory is shared where torch allows it."""
     if isinstance(values, Tensor):
         return values.detach()
     array = np.ascontiguousarray(values)
@@ -23,10 +23,10 @@ def as_tensor(values: Array) -> Tensor:
 
 
 def float_rows(**columns: Array) -> tuple[Tensor, ...]:
-    """Columns of one length as float64 tensors.
+    """Convert columns of one length to float64 tensors.
 
     Args:
-        **columns: ``(N,)`` each, by the names an error shall use.
+        **columns: ``(N,)`` each, by the names to use in errors.
 
     Returns:
         ``(N,)`` float64 each, in the order given.
@@ -34,11 +34,11 @@ def float_rows(**columns: Array) -> tuple[Tensor, ...]:
     Raises:
         DataError: Another shape than the first column's, or NaN.
     """
-    found: list[Tensor] = []
+    checked: list[Tensor] = []
     for name, values in columns.items():
         column = as_tensor(values).double().contiguous()
-        if column.ndim != 1 or (found and column.shape != found[0].shape):
-            required = f"({len(found[0])},)" if found else "(N,)"
+        if column.ndim != 1 or (checked and column.shape != checked[0].shape):
+            required = f"({len(checked[0])},)" if checked else "(N,)"
             raise DataError(
                 f"`{name}` must have the shape {required}, found {tuple(column.shape)}: one value "
                 "per row"
@@ -49,12 +49,12 @@ def float_rows(**columns: Array) -> tuple[Tensor, ...]:
             raise DataError(
                 f"`{name}` must hold numbers, found NaN in {rows_text(where, len(where))}"
             )
-        found.append(column)
-    return tuple(found)
+        checked.append(column)
+    return tuple(checked)
 
 
 def row_weights(weight: Array | None, like: Tensor) -> Tensor:
-    """Row weights as float64, ones where there are none.
+    """Check row weights and convert them to float64; ones for None.
 
     Raises:
         DataError: Another shape than `like`, or a weight that is negative or not finite.

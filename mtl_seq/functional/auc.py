@@ -62,31 +62,31 @@ def ranked_auc(ranking: Ranking, positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def mass_auc(
-    score: Tensor, positive: Tensor, negative: Tensor, own: Tensor | float = 0.0
+    score: Tensor, positive: Tensor, negative: Tensor, itself: Tensor | float = 0.0
 ) -> Tensor:
-    """AUC from masses that need not be probabilities, as debiased estimates have them.
+    """AUC from masses of either sign, as in debiased estimates.
 
     Args:
         score: ``(N,)`` scores.
         positive: ``(N,)`` mass of positives, of either sign.
         negative: ``(N,)`` mass of negatives, of either sign.
-        own: Mass of the pairs of a row with itself, to be left out.
+        itself: Mass of the pairs of a row with itself, which is excluded.
 
     Returns:
         A scalar in [0, 1]; NaN where the pairs have no positive mass.
     """
     ranking = rank(score)
     positive, negative = positive[ranking.order], negative[ranking.order]
-    total = positive.sum() * negative.sum() - own
-    found = (_won(ranking, positive, negative) - own / 2) / total
-    return torch.where(total > 0, found.clamp(0, 1), torch.nan)
+    total = positive.sum() * negative.sum() - itself
+    share = (_won(ranking, positive, negative) - itself / 2) / total
+    return torch.where(total > 0, share.clamp(0, 1), torch.nan)
 
 
 def auc(score: Array, label: Array, weight: Array | None = None) -> Tensor:
     """Probability that a random positive scores above a random negative, ties counting one half.
 
-    A row with label y is y of a positive and 1 - y of a negative, so that a true probability can
-    stand in for the label and the AUC carries no label noise. Labels of 0 and 1 without weights are
+    A row with label y counts as y of a positive and 1 - y of a negative, so that with a true
+    probability as the label the AUC has no label noise. Labels of 0 and 1 without weights are
     counted from sorted values, which is several times faster and as exact.
 
     Args:

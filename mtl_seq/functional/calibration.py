@@ -70,7 +70,7 @@ def calibration_bins(
 
 
 def _bin_of(key: Tensor, mass: Tensor, bins: int) -> Tensor:
-    """The bin of each row: cut where the mass of lower keys passes i / bins of the whole."""
+    """The bin of each row: cut where the mass of lower keys exceeds i / bins of the total."""
     if bins < 1:
         raise ValueError(f"`bins` must be at least 1, found {bins}")
     if key.numel() == 0:
@@ -103,15 +103,14 @@ def expected_calibration_error(
     Returns:
         A float64 scalar; NaN for no rows.
     """
-    found = calibration_bins(prediction, label, bins=bins, weight=weight)
-    distance = (found.rows * (found.predicted - found.observed).abs()).sum()
-    return ratio(distance, found.rows.sum())
+    rows, predicted, observed = calibration_bins(prediction, label, bins=bins, weight=weight)
+    return ratio((rows * (predicted - observed).abs()).sum(), rows.sum())
 
 
 def expected_null_ece(
     prediction: Array, *, bins: int = 20, weight: Array | None = None, square: Array | None = None
 ) -> Tensor:
-    """What the calibration error would be on average, were every prediction the truth.
+    """Expected calibration error against drawn labels if every prediction is the truth.
 
     Labels drawn from the predictions scatter about them, so that the error of a perfect model is
     not 0. The number of positives of a bin is taken for the binomial of the same mean and variance,

@@ -40,21 +40,21 @@ def logit_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def logit_mixture(log_weights: Sequence[Tensor], logits: Sequence[Tensor]) -> Tensor:
-    """Logit of ``sum_j w_j sigmoid(c_j)``: an event reached through one of several ways.
+    """Logit of the mixture ``sum_j w_j sigmoid(c_j)``: an event reached by one of several paths.
 
-    ESM2's pCVR is the case of two ways: ``y2 y3 + (1 - y2) y4``.
+    ESM2's pCVR has two paths: ``y2 y3 + (1 - y2) y4``.
 
     Args:
-        log_weights: Log-probabilities of the ways; their probabilities add up to 1.
-        logits: Logits of the event given each way.
+        log_weights: Log-probabilities of the paths; their probabilities add up to 1.
+        logits: Logits of the event given each path.
 
     Returns:
         Logits of the event.
     """
     weights = torch.stack(tuple(log_weights))
-    given = torch.stack(tuple(logits))
-    reached = torch.logsumexp(weights + logsigmoid(given), dim=0)
-    missed = torch.logsumexp(weights + logsigmoid(-given), dim=0)
+    paths = torch.stack(tuple(logits))
+    reached = torch.logsumexp(weights + logsigmoid(paths), dim=0)
+    missed = torch.logsumexp(weights + logsigmoid(-paths), dim=0)
     return reached - missed
 
 

@@ -1,4 +1,4 @@
-"""How often scores put a pair of rows in the order of their true probabilities."""
+"""Concordance of scores with true probabilities."""
 
 import torch
 from torch import Tensor
@@ -42,8 +42,8 @@ def concordance(score: Array, truth: Array, weight: Array | None = None) -> Tens
     untied = (mass.sum() ** 2 - _squared_runs(truths, mass)) / 2
     ordered, back = torch.sort(place)
     tied = (_squared_runs(ordered, mass[back]) - _squared_runs(both, mass)) / 2
-    found = (untied - tied / 2 - _inversions(place, mass)) / untied
-    return torch.where(untied > 0, found, torch.nan)
+    concordance = (untied - tied / 2 - _inversions(place, mass)) / untied
+    return torch.where(untied > 0, concordance, torch.nan)
 
 
 def _squared_runs(values: Tensor, mass: Tensor) -> Tensor:
@@ -59,9 +59,9 @@ def _inversions(place: Tensor, mass: Tensor) -> Tensor:
     Digit by digit from the highest: rows that agree so far stand together in their first order, and
     each 0 is inverted with every 1 before it.
     """
-    found = mass.new_zeros(())
+    total = mass.new_zeros(())
     if len(place) == 0:
-        return found
+        return total
     for bit in reversed(range(int(place.max()).bit_length())):
         one = (place >> bit & 1).bool()
         prefix = place >> bit + 1
@@ -69,7 +69,7 @@ def _inversions(place: Tensor, mass: Tensor) -> Tensor:
         new[1:] = prefix[1:] != prefix[:-1]
         first = torch.nonzero(new).flatten()[torch.cumsum(new, 0) - 1]
         ones = torch.cat((mass.new_zeros(1), torch.cumsum(mass * one, 0)))
-        found = found + (mass * ~one * (ones[:-1] - ones[first])).sum()
+        total = total + (mass * ~one * (ones[:-1] - ones[first])).sum()
         order = torch.sort(place >> bit, stable=True).indices
         place, mass = place[order], mass[order]
-    return found
+    return total

@@ -1,11 +1,12 @@
-"""A chain of stages each of which depends on what would follow.
+"""Chain of stages with a log odds ratio between each stage and the next potential stage.
 
 Stage k has a potential outcome R_k: whether it happens if the stage before it does. With s the
 sigmoid, b_k the logit of stage k and lambda_k the log odds ratio of the edge from k to k + 1,
 
     R_K ~ s(b_K),        R_k | R_(k+1) ~ s(b_k + lambda_k R_(k+1)),        k < K,
 
-and stage k is seen where R_1, ..., R_k are all 1. With two stages: `mtl_seq.functional.dependence`.
+and stage k is observed where R_1, ..., R_k are all 1. For two stages with levels of a click-only
+feature see `latent_dependence`.
 
 Shapes: B rows, K stages.
 """
@@ -42,7 +43,7 @@ class DependentChain(NamedTuple):
 def dependent_chain(logits: Tensor) -> DependentChain:
     """Compose the logits of a chain and the log odds ratios of its edges, in log space.
 
-    At lambda = 0 the stages are independent given the features; there is no branch there.
+    At lambda = 0 the stages are independent given the features; no case needs a branch.
 
     Args:
         logits: ``(B, 2 K - 1)``: b_1 .. b_K, then lambda_1 .. lambda_(K-1); K at least 2.
@@ -52,15 +53,14 @@ def dependent_chain(logits: Tensor) -> DependentChain:
     """
     columns = promote(logits).unbind(1)
     stages = (len(columns) + 1) // 2
-    own, log_odds_ratio = columns[:stages], columns[stages:]
-    raised = [b + one for b, one in zip(own, log_odds_ratio, strict=False)]
+    base, log_odds_ratio = columns[:stages], columns[stages:]
+    raised = [b + one for b, one in zip(base, log_odds_ratio, strict=False)]
     # Of R_k alone, whatever follows: log P(R_k = 1), log P(R_k = 0) and the logit.
-    happens, fails, marginal = logsigmoid(own[-1]), logsigmoid(-own[-1]), own[-1]
+    happens, fails, marginal = logsigmoid(base[-1]), logsigmoid(-base[-1]), base[-1]
     log_happens, log_fails, marginals = [happens], [fails], [marginal]
-    for b, up in zip(own[-2::-1], raised[::-1], strict=True):
+    for b, up in zip(base[-2::-1], raised[::-1], strict=True):
         marginal = logit_mixture((happens, fails), (up, b))
-        # From its logit it is at most 1, and it is at least its part: rounding must not say
-        # otherwise.
+        # At most 1 by its logit, and at least its part, also after rounding.
         happens = torch.maximum(logsigmoid(marginal), happens + logsigmoid(up))
         fails = logsigmoid(-marginal)
         log_happens.insert(0, happens)
@@ -69,7 +69,7 @@ def dependent_chain(logits: Tensor) -> DependentChain:
     reach = tuple(_before(raised[:k], log_happens[k]) for k in range(stages))
     leave = [log_fails[0]]
     leave += [
-        _before(raised[: k - 1], logsigmoid(own[k - 1]) + log_fails[k]) for k in range(1, stages)
+        _before(raised[: k - 1], logsigmoid(base[k - 1]) + log_fails[k]) for k in range(1, stages)
     ]
     logit = tuple(_product(raised[:k], marginals[k]) for k in range(stages))
     return DependentChain(

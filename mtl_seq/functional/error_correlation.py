@@ -1,4 +1,4 @@
-"""Whether a model errs on clicks and on conversions alike."""
+"""Correlation of the errors of pCTR and pCVR."""
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ def error_correlation(
 ) -> Tensor:
     """Pearson correlation of ``pCTR - p`` and ``pCVR - q`` over all impressions.
 
-    Methods that divide one prediction by another, or train one through the product of both, pay for
-    errors that move together.
+    Methods that divide one prediction by another, or train one through the product of both, are
+    biased by correlated errors.
 
     Args:
         pctr: ``(N,)`` predicted click probabilities.
@@ -51,7 +51,7 @@ def correlation(sums: Tensor) -> Tensor:
     """The correlation from its sums."""
     mass, a, b, aa, bb, ab = sums.unbind()
     spread_a, spread_b = mass * aa - a**2, mass * bb - b**2
-    # A constant leaves rounding behind, which is no spread.
+    # A constant has a spread of rounding errors only.
     varied = (spread_a > _CONSTANT * mass * aa) & (spread_b > _CONSTANT * mass * bb)
-    found = (mass * ab - a * b) / (spread_a * spread_b).sqrt()
-    return torch.where(varied, found.clamp(-1, 1), torch.nan)
+    coefficient = (mass * ab - a * b) / (spread_a * spread_b).sqrt()
+    return torch.where(varied, coefficient.clamp(-1, 1), torch.nan)

@@ -1,4 +1,4 @@
-"""Estimators of a mean over all impressions from what is seen on clicks, and their moments.
+"""Estimators of a mean over all impressions from clicks, and their moments.
 
 Every one of them has the form
 
@@ -17,7 +17,7 @@ and w a weight:
 
 Clicks and conversions are drawn given the features x: P(click | x) = p and
 P(click and conversion | x) = t, independent between rows. Where t = p q they are independent given
-x; a hidden confounder shows as another t, and no case needs its own formula.
+x; a hidden confounder gives another t, with the same formulas.
 
 Shapes: N rows, R redraws, M estimators.
 """
@@ -48,7 +48,7 @@ class MeanEstimator(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What is averaged, by what a row's conversion would be, ``(N,)`` float64 each.
+    """Values to average, by the potential conversion of the row, ``(N,)`` float64 each.
 
     Attributes:
         converted: v where it converts; 1 for the mean CVR, ``-log q^`` for the log loss of q^.
@@ -60,7 +60,7 @@ class Values(NamedTuple):
 
 
 class ClickLaw(NamedTuple):
-    """The law of click and conversion given the features, ``(N,)`` float64 each.
+    """Distribution of click and conversion given the features, ``(N,)`` float64 each.
 
     Attributes:
         pctr: p = P(click | x).
@@ -90,7 +90,7 @@ class Moments(NamedTuple):
 def estimate_means(
     estimators: Sequence[MeanEstimator], values: Values, clicked: Tensor, converted: Tensor
 ) -> Tensor:
-    """The estimates of some logs of the same rows.
+    """Estimates from several logs of the same rows.
 
     Args:
         estimators: M estimators.
@@ -114,14 +114,14 @@ def redraw(
     replicates: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """The estimates of R logs whose clicks and conversions are drawn anew.
+    """Estimates from R logs with redrawn clicks and conversions.
 
     Rows are visited in blocks, so that memory grows with ``N M + R M`` and not with ``N R``.
 
     Args:
         estimators: M estimators.
         values: What is averaged.
-        law: What is drawn from.
+        law: The distribution to draw from.
         replicates: R.
         generator: The only source of randomness; the same state and number of redraws give the
             same logs, whatever the estimators and values are.
@@ -158,23 +158,23 @@ def moments(estimators: Sequence[MeanEstimator], values: Values, law: ClickLaw) 
     Args:
         estimators: M estimators.
         values: What is averaged.
-        law: The law of click and conversion.
+        law: The distribution of click and conversion.
 
     Returns:
         The moments.
     """
     p, t = law
-    found = []
+    pairs = []
     for weight, imputed, normalised in estimators:
         hit, miss = weight * (values.converted - imputed), weight * (values.unconverted - imputed)
         total = float((t * hit + (p - t) * miss).sum())
         scale = float((p * weight).sum()) if normalised else float(p.numel())
-        if normalised:  # what is left of each row once the ratio itself is taken off
+        if normalised:  # each row's deviation from the ratio
             hit, miss = hit - total / scale * weight, miss - total / scale * weight
         mean = t * hit + (p - t) * miss
         variance = (t * hit**2 + (p - t) * miss**2 - mean**2).sum()
-        found.append((float(imputed.mean()) + total / scale, float(variance.sqrt()) / scale))
-    columns = torch.tensor(found, dtype=torch.float64).reshape(-1, 2)
+        pairs.append((float(imputed.mean()) + total / scale, float(variance.sqrt()) / scale))
+    columns = torch.tensor(pairs, dtype=torch.float64).reshape(-1, 2)
     return Moments(columns[:, 0], columns[:, 1])
 
 

@@ -56,6 +56,6 @@ def field_rce(
 def field_error(
     mass: Tensor, predicted: Tensor, observed: Tensor, *, smoothing: float = 0.01
 ) -> Tensor:
-    """The same from sums over the rows of each value, ``(Z,)`` each."""
+    """Field-level error from sums over the rows of each value, ``(Z,)`` each."""
     error = ratio((observed - predicted).abs(), observed + smoothing * mass)
     return ratio((mass * torch.where(mass > 0, error, 0.0)).sum(), mass.sum())

@@ -20,7 +20,7 @@ from mtl_seq.functional.chain import promote
 __all__ = ["LARGEST_CORRELATION", "GaussianPair", "gaussian_pair"]
 
 LARGEST_CORRELATION = 0.68
-"""Correlations lie within; c^2 = 1/2 leaves room for those below 0.707."""
+"""Bound of the correlation; c^2 = 1/2 allows those below 0.707."""
 
 
 def _quadrature(size: int) -> tuple[list[float], list[float]]:
@@ -28,7 +28,7 @@ def _quadrature(size: int) -> tuple[list[float], list[float]]:
     return nodes.tolist(), np.log(weights / weights.sum()).tolist()
 
 
-# Numbers, and not made anew in every pass: a compiler cannot follow NumPy there.
+# Plain numbers: a compiler cannot trace NumPy in the forward pass.
 _NODES, _LOG_WEIGHTS = _quadrature(48)
 _LOADING = math.sqrt(0.5)
 

@@ -14,7 +14,7 @@ __all__ = ["GroupedAUC", "grouped_auc"]
 
 
 class GroupedAUC(NamedTuple):
-    """AUC within groups and what it stands for.
+    """AUC within groups and its coverage.
 
     Attributes:
         value: Average of the groups' AUCs, by their shares; float64, NaN where no group has one.
@@ -39,9 +39,9 @@ def grouped_auc(
 ) -> GroupedAUC:
     """AUC of each group that has positives and negatives, averaged by the groups' shares.
 
-    A group of one class has no AUC; how much is left out that way is the complement of `coverage`.
-    GAUC by impressions (Zhu et al., KDD 2017) takes the mass of a user's rows for her share, which
-    is the default; for GAUC by clicks hand in the clicks as `share`.
+    A group of one class has no AUC; the share excluded for that reason is ``1 - coverage``.
+    GAUC by impressions (Zhu et al., KDD 2017) takes the mass of a user's rows as the share, which
+    is the default; for GAUC by clicks pass the clicks as `share`.
 
     Args:
         score: ``(N,)`` scores.

@@ -1,8 +1,8 @@
-"""Click and potential conversion that depend on each other, given the features.
+"""Click and potential conversion with a log odds ratio given the features.
 
 Given x and the level k of what moves clicks only, let p be P(click), q = P(conversion if clicked)
 over ALL impressions, and lambda the log odds ratio of the two. With a the logit of a click by
-someone who would not convert, s the sigmoid and F its logarithm:
+a row without a potential conversion, s the sigmoid and F its logarithm:
 
     P(click, conversion) = q s(a + lambda)      P(click, no conversion) = (1 - q) s(a)
 
@@ -24,7 +24,7 @@ _TOLERANCE = 1e-10
 
 
 def logit_click(p: Tensor, b: Tensor, log_odds_ratio: Tensor | float) -> Tensor:
-    """The logit a of a click by someone who would not convert, from the click's own probability.
+    """The logit a of a click without a potential conversion, from P(click).
 
     It solves ``p = q s(a + lambda) + (1 - q) s(a)`` with ``q = s(b)``: a quadratic in exp(a), of
     which one root is positive.
@@ -48,15 +48,15 @@ def logit_click(p: Tensor, b: Tensor, log_odds_ratio: Tensor | float) -> Tensor:
 
 
 class DependentCells(NamedTuple):
-    """What a log odds ratio says of every row and level; ``(N, K)`` but for `b`.
+    """Quantities that a log odds ratio implies for every row and level; ``(N, K)`` except `b`.
 
     Attributes:
         b: ``(N,)`` logit of the conversion if clicked, over all impressions.
-        a: Logit of a click by someone who would not convert.
+        a: Logit of a click without a potential conversion.
         gain: g, log odds of conversion among clicks minus b.
         conversion: P(conversion | click) at each level, ``s(b + g)``.
         instrument: ``s(-a - lambda)``, the derivative of g by lambda at fixed a.
-        tilt: ``1 + dg/db``, with a moving along so that p stays.
+        tilt: ``1 + dg/db``, with a adjusted so that p stays.
     """
 
     b: Tensor
@@ -118,7 +118,7 @@ def potential_logit(
 def _excess(
     p: Tensor, share: Tensor, clicked_rate: Tensor, b: Tensor, log_odds_ratio: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """By how much b gives too many conversions, and the derivative of that by b."""
+    """Excess of the conversions at b, and its derivative by b."""
     a = logit_click(p, b[:, None], log_odds_ratio)
     joint = torch.sigmoid(b)[:, None] * torch.sigmoid(a + log_odds_ratio)
     excess = (share * joint).sum(1) - clicked_rate * (share * p).sum(1)
@@ -134,7 +134,7 @@ def dependent_cells(
     *,
     start: Tensor | None = None,
 ) -> DependentCells:
-    """Everything that a log odds ratio implies; see `DependentCells`.
+    """Compute the quantities of `DependentCells` from a log odds ratio.
 
     Args:
         p: ``(N, K)`` P(click) at every level, in (0, 1).

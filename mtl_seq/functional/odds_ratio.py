@@ -1,9 +1,9 @@
 """The CVR over the entire space at an assumed odds ratio of click and potential conversion.
 
-Notation: o click, r the conversion there would be after a click, p = P(o = 1 | x) and
+Notation: o click, r the potential conversion, p = P(o = 1 | x) and
 t = P(o = 1, r = 1 | x), which a log identifies, and q = P(r = 1 | x), which it does not. psi is the
 odds ratio between click and potential conversion given the features: 1 where nothing hidden moves
-both. Whatever psi is assumed, p and t stay as they are, so no model is fitted again.
+both. p and t do not depend on psi, so no model is refitted.
 
 Marginal sensitivity models bound the propensity instead and need an inner maximisation; the odds
 ratio gives a closed form. The worst case is that of Manski (American Economic Review, 1990).
@@ -11,23 +11,19 @@ ratio gives a closed form. The worst case is that of Manski (American Economic R
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.errors import DataError, rows_text
+from mtl_seq.functional.arrays import Array, as_tensor
 
 __all__ = [
-    "Array",
     "Bounds",
     "checked_odds_ratio",
     "checked_probabilities",
     "odds_ratio_cvr",
     "worst_case_bounds",
 ]
-
-Array = Tensor | NDArray[np.floating]
 
 # Float32 probabilities of a row agree to about 1e-7; beyond ten times that, pctcvr is no joint.
 _ROUNDING = 1e-6
@@ -48,9 +44,9 @@ class Bounds(NamedTuple):
 def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
     """The CVR over the entire space at an assumed odds ratio: ``t + t(1 - p) / (t + psi(p - t))``.
 
-    Off the clicks the odds of a conversion are those on the clicks, divided by psi; on the clicks
-    they are as the log shows them. So psi above 1 says that clicks pick out those who would
-    convert, and the CVR over all impressions is lower than t / p. At psi = 1 it is t / p.
+    On non-clicks the odds of a conversion are those on clicks divided by psi; on clicks they are
+    observed. So with psi above 1 clicks select the rows that convert, and the CVR over all
+    impressions is below t / p. At psi = 1 it is t / p.
 
     Args:
         pctr: ``(N,)`` P(click | x) in (0, 1].
@@ -61,8 +57,8 @@ def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
         ``(N,)`` float64, falling in psi; within `worst_case_bounds`.
 
     Raises:
-        DataError: Values that are no probabilities, a pctcvr above its pctr, a pctr of 0 (nothing
-            is known of that row's CVR), or an odds ratio that is not above 0.
+        DataError: Values that are no probabilities, a pctcvr above its pctr, a pctr of 0 (that
+            row's CVR is not identified), or an odds ratio that is not above 0.
 
     >>> odds_ratio_cvr(torch.tensor([0.5]), torch.tensor([0.25]), psi=3.0)
     tensor([0.3750], dtype=torch.float64)
@@ -72,7 +68,7 @@ def odds_ratio_cvr(pctr: Array, pctcvr: Array, psi: Tensor | float) -> Tensor:
 
 
 def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
-    """What q can be if nothing is assumed of those who did not click: ``t <= q <= t + 1 - p``.
+    """Bounds of q without any assumption on non-clicks: ``t <= q <= t + 1 - p``.
 
     Args:
         pctr: ``(N,)`` P(click | x) in [0, 1].
@@ -90,7 +86,7 @@ def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
 
 
 def checked_odds_ratio(psi: Tensor | float) -> Tensor:
-    """An odds ratio, or many, as float64.
+    """Check odds ratios and convert them to float64.
 
     Raises:
         DataError: One is not above 0, or not finite.
@@ -106,12 +102,12 @@ def checked_odds_ratio(psi: Tensor | float) -> Tensor:
 
 
 def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[Tensor, Tensor]:
-    """Both as float64, the joint cut to its click where rounding lifted it above.
+    """Check both and convert them to float64; a joint above its click by rounding is cut to it.
 
     Args:
         pctr: ``(N,)`` P(click | x).
         pctcvr: ``(N,)`` P(click and conversion | x).
-        known: Whether every row's CVR on clicks must be known, so that no pctr may be 0.
+        known: Whether every row's CVR on clicks must be identified, so that no pctr may be 0.
 
     Raises:
         DataError: Values that are no probabilities, or a pctcvr above its pctr.
@@ -129,27 +125,25 @@ def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[T
         )
     if known and bool((p == 0).any()):
         raise DataError(
-            f"`pctr` must be above 0, found 0 in {_where(p == 0)}: nothing is known of the CVR "
-            "where nobody clicks; leave those rows out, or raise their pctr to a floor"
+            f"`pctr` must be above 0, found 0 in {_where(p == 0)}: the CVR is not "
+            "identified where nobody clicks; leave those rows out, or raise their pctr to a floor"
         )
     return p, torch.minimum(t, p)
 
 
 def _probabilities(name: str, values: Array) -> Tensor:
-    # A copy, since a column of a frame may be read-only, which torch would warn of.
-    given = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    if given.dim() != 1:
-        raise DataError(f"`{name}` must be (N,), found {tuple(given.shape)}")
-    given = given.detach().double()
-    outside = ~((given >= 0) & (given <= 1))
+    column = as_tensor(values).double()
+    if column.dim() != 1:
+        raise DataError(f"`{name}` must be (N,), found {tuple(column.shape)}")
+    outside = ~((column >= 0) & (column <= 1))
     if bool(outside.any()):
         raise DataError(
-            f"`{name}` must lie in [0, 1], found {float(given[outside][0]):.4g} in "
+            f"`{name}` must lie in [0, 1], found {float(column[outside][0]):.4g} in "
             f"{_where(outside)}: pass probabilities, not logits"
         )
-    return given
+    return column
 
 
 def _where(rows: Tensor) -> str:
-    found = rows.nonzero()[:, 0]
-    return rows_text(found.tolist(), int(found.numel()))
+    index = rows.nonzero()[:, 0].tolist()
+    return rows_text(index, len(index))

@@ -1,8 +1,8 @@
 """AUC and log loss of pCVR over all impressions, estimated from a log with clicks alone.
 
-Notation: o click, r conversion there would be after a click (seen on clicks), p the propensity
-P(o = 1 | x), r~ an imputed conversion probability, w = o / p. The estimates stand for all
-impressions where the propensity is right and nothing hidden moves click and conversion (IPS,
+Notation: o click, r potential conversion (observed on clicks), p the propensity P(o = 1 | x), r~ an
+imputed conversion probability, w = o / p. The estimates are consistent for all impressions where
+the propensity is right and nothing hidden moves click and conversion (IPS,
 SNIPS, DR), or where the imputation is right (DR).
 """
 
@@ -72,7 +72,7 @@ def snips_log_loss(
     propensity: Array,
     weight: Array | None = None,
 ) -> Tensor:
-    """Self-normalised IPS: the same over the sum of the weights, NaN without clicks.
+    """Self-normalised IPS: the weighted loss over the sum of the weights, NaN without clicks.
 
     A factor common to all propensities has no influence.
     """

@@ -32,7 +32,7 @@ def probability_loss(prediction: Tensor, target: Tensor) -> Tensor:
     Args:
         prediction: ``(N,)`` probabilities.
         target: ``(N,)`` labels or probabilities; the loss is linear in them, so that a debiased
-            pseudo-label outside [0, 1] may stand here.
+            pseudo-label outside [0, 1] is allowed.
 
     Returns:
         ``(N,)`` float64 losses.

@@ -19,7 +19,7 @@ __all__ = [
 
 
 def propensity_quantile(propensity: Tensor, quantile: float) -> Tensor:
-    """The propensity below which a share `quantile` of the rows lies.
+    """Quantile of the propensities: the smallest value that reaches the share.
 
     Args:
         propensity: ``(B,)`` propensities.
@@ -101,7 +101,7 @@ def ips(error: Tensor, weight: Tensor) -> Tensor:
     (conditional on x); bias otherwise ``mean((p - p_hat) / p_hat * e)``.
 
     Args:
-        error: ``(B,)`` errors; what stands off the clicks has no influence.
+        error: ``(B,)`` errors; values off the clicks have no influence.
         weight: ``(B,)`` weights from `inverse_propensity`.
 
     Returns:
@@ -117,7 +117,7 @@ def dr(error: Tensor, imputed: Tensor, weight: Tensor) -> Tensor:
     conditional mean; bias otherwise ``mean((p - p_hat) / p_hat * (e - e_hat))``.
 
     Args:
-        error: ``(B,)`` errors; what stands off the clicks has no influence.
+        error: ``(B,)`` errors; values off the clicks have no influence.
         imputed: ``(B,)`` imputed errors on all impressions.
         weight: ``(B,)`` weights from `inverse_propensity`.
 

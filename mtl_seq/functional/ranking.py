@@ -34,7 +34,7 @@ class Pairs(NamedTuple):
 
 
 class PairIndex(NamedTuple):
-    """All pairs of some rows, numbered from 0 without being written down.
+    """All pairs of some rows, numbered from 0 without being listed.
 
     Attributes:
         order: ``(N,)`` positions of the rows, by group and within it by rising grade.
@@ -89,7 +89,7 @@ def pairs_at(index: PairIndex, number: Tensor) -> Pairs:
 
 
 def draw_pairs(index: PairIndex, per_group: int, generator: torch.Generator) -> Pairs:
-    """As many pairs of every group, drawn evenly from its own with replacement.
+    """Draw the same number of pairs of every group, uniformly with replacement.
 
     A loss averaged over them has the mean over groups of their mean over pairs as its expectation:
     a user of a thousand impressions counts as much as one of ten.
@@ -104,7 +104,7 @@ def draw_pairs(index: PairIndex, per_group: int, generator: torch.Generator) -> 
 
 
 def draw_pool(index: PairIndex, pairs: int, generator: torch.Generator) -> Pairs:
-    """Pairs drawn evenly from all, with replacement: a group counts by the square of its size.
+    """Draw pairs uniformly from all with replacement: a group counts by the square of its size.
 
     Args:
         index: The pairs, at least one.
@@ -125,7 +125,7 @@ def ranknet(score: Tensor, pairs: Pairs) -> Tensor:
 
 
 def lambda_weights(score: Tensor, grade: Tensor, group: Tensor, pairs: Pairs) -> Tensor:
-    """How much NDCG would change if the rows of a pair changed places (LambdaRank, 2006).
+    """Change of NDCG if the rows of a pair are swapped (LambdaRank, 2006).
 
     ``|(2^g_i - 2^g_j) (1 / log2(1 + rank_i) - 1 / log2(1 + rank_j))| / IDCG``, with ranks by score
     within the group from 1, and IDCG the ideal ``sum (2^g - 1) / log2(1 + rank)`` of the group.

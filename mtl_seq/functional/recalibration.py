@@ -11,7 +11,7 @@ __all__ = ["Recalibrated", "recalibration"]
 
 _TINY = 1e-12
 _STEPS = 50
-_FARTHEST = 1e4  # labels that a threshold parts have no finite slope
+_FARTHEST = 1e4  # labels that a threshold separates have no finite slope
 
 
 class Recalibrated(NamedTuple):
@@ -36,7 +36,7 @@ def recalibration(prediction: Array, label: Array, weight: Array | None = None) 
 
     Returns:
         Intercept and slope; NaN where there are not two different predictions, not both labels, or
-        where a threshold parts the labels, so that no slope is finite.
+        where a threshold separates the labels, so that no slope is finite.
 
     Raises:
         DataError: NaN, or columns of different lengths.
@@ -45,32 +45,32 @@ def recalibration(prediction: Array, label: Array, weight: Array | None = None) 
     mass = row_weights(weight, predicted)
     logit = torch.logit(predicted.clamp(_TINY, 1 - _TINY))
     design = torch.stack((torch.ones_like(logit), logit), dim=1)
-    found = torch.tensor([0.0, 1.0], dtype=torch.float64, device=logit.device)
+    fit = torch.tensor([0.0, 1.0], dtype=torch.float64, device=logit.device)
     undefined = Recalibrated(*torch.full((2,), torch.nan, dtype=torch.float64).unbind())
     kept = logit[mass > 0]
     positive, negative = (mass * labels).sum(), (mass * (1 - labels)).sum()
     if not (positive > 0 and negative > 0 and bool(kept.max() > kept.min())):
         return undefined
-    value = _likelihood(design, labels, mass, found)
+    value = _likelihood(design, labels, mass, fit)
     for _ in range(_STEPS):
-        chance = torch.sigmoid(design @ found)
+        chance = torch.sigmoid(design @ fit)
         gradient = design.T @ (mass * (labels - chance))
         curvature = design.T @ (design * (mass * chance * (1 - chance)).unsqueeze(1))
         step, singular = torch.linalg.solve_ex(curvature, gradient)
         if bool(singular) or not bool(torch.isfinite(step).all()):
             return undefined
-        # Halve a step that overshoots: far from the optimum Newton's is no ascent.
-        while (new := _likelihood(design, labels, mass, found + step)) < value - 1e-12 * abs(value):
+        # Halve a step that overshoots: far from the optimum Newton's step may not ascend.
+        while (new := _likelihood(design, labels, mass, fit + step)) < value - 1e-12 * abs(value):
             step = step / 2
-        found, value = found + step, new
-        if bool(found.abs().max() > _FARTHEST):
+        fit, value = fit + step, new
+        if bool(fit.abs().max() > _FARTHEST):
             return undefined
-        if bool(step.abs().max() <= 1e-12 * (1 + found.abs().max())):
+        if bool(step.abs().max() <= 1e-12 * (1 + fit.abs().max())):
             break
     else:
         if bool(step.abs().max() > 1e-6):
             return undefined
-    return Recalibrated(found[0], found[1])
+    return Recalibrated(fit[0], fit[1])
 
 
 def _likelihood(design: Tensor, label: Tensor, mass: Tensor, at: Tensor) -> float:

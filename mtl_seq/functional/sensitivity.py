@@ -1,4 +1,4 @@
-"""How the mean CVR over all impressions moves with what is assumed of hidden things.
+"""Sensitivity of the mean CVR over all impressions to hidden confounding.
 
 Notation as in `mtl_seq.functional.odds_ratio`: psi is the odds ratio between click and potential
 conversion given the features.
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mtl_seq.errors import DataError
+from mtl_seq.functional.arrays import Array
 from mtl_seq.functional.odds_ratio import (
-    Array,
     Bounds,
     checked_odds_ratio,
     checked_probabilities,
@@ -45,7 +45,7 @@ class SensitivityCurve(NamedTuple):
 
 
 class TippingPoint(NamedTuple):
-    """The odds ratio at which a conclusion turns.
+    """The odds ratio at which a conclusion reverses.
 
     Attributes:
         psi: The odds ratio; NaN where there is none.
@@ -101,7 +101,7 @@ def sensitivity_curve(
 
 
 def sensitivity_interval(pctr: Array, pctcvr: Array, gamma: float) -> Bounds:
-    """What the mean CVR over all impressions can be if psi lies in [1 / gamma, gamma].
+    """Bounds of the mean CVR over all impressions if psi lies in [1 / gamma, gamma].
 
     Args:
         pctr: ``(N,)`` P(click | x) in (0, 1], at least one row.
@@ -167,7 +167,7 @@ def tipping_point(pctr: Array, pctcvr: Array, target: float) -> TippingPoint:
 
 
 class _Rows(NamedTuple):
-    """What the mean of q needs of each row: ``q = t + gain / (t + psi miss)``."""
+    """Row terms of the mean of q: ``q = t + gain / (t + psi miss)``."""
 
     t: Tensor
     miss: Tensor
@@ -182,7 +182,7 @@ class _Rows(NamedTuple):
     def mean(self, log_psi: float) -> tuple[float, float]:
         """The mean at an odds ratio, and its derivative by the odds ratio's logarithm."""
         psi, total, slope = math.exp(log_psi), 0.0, 0.0
-        # In blocks that stay in the cache: a large log is else bound by memory.
+        # In blocks that fit the cache: a large log is otherwise bound by memory.
         for start in range(0, self.t.numel(), _BLOCK):
             t, miss, gain = (column[start : start + _BLOCK] for column in self)
             odds = psi * miss
@@ -193,15 +193,15 @@ class _Rows(NamedTuple):
         return total / self.t.numel(), slope / self.t.numel()
 
     def worst(self) -> tuple[float, float]:
-        """What the mean can be if nothing is assumed."""
+        """Bounds of the mean without any assumption."""
         return float(self.t.mean()), float((1 - self.miss).mean())
 
     def unreached(self, target: float) -> str:
-        """Why no odds ratio makes the mean `target`."""
+        """Why no odds ratio gives the mean `target`."""
         low, high = self.worst()
-        why = "nothing but the worst case reaches it" if low <= target <= high else "it is outside"
+        why = "only the worst case reaches it" if low <= target <= high else "it is outside"
         return (
-            f"no odds ratio makes the mean CVR {target:.4g}: {why}; the log leaves open {low:.4g} "
+            f"no odds ratio makes the mean CVR {target:.4g}: {why}; the bounds are {low:.4g} "
             f"to {high:.4g}"
         )
 

@@ -1,4 +1,4 @@
-"""What inverse propensity weights are worth: effective sample size, largest share, balance."""
+"""Diagnostics of inverse propensity weights: effective sample size, largest share, balance."""
 
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class Balanced(NamedTuple):
 
 
 def effective_sample_size(weight: Array) -> Tensor:
-    """``(sum w)^2 / sum w^2`` (Kish, 1965): how many equal weights are as good as these.
+    """``(sum w)^2 / sum w^2`` (Kish, 1965): the equivalent number of equal weights.
 
     Args:
         weight: ``(N,)`` weights, for example `inverse_propensity`.
@@ -42,7 +42,7 @@ def effective_sample_size(weight: Array) -> Tensor:
 
 
 def largest_weight_share(weight: Array) -> Tensor:
-    """``max w / sum w``: how much of an estimate hangs on a single row.
+    """``max w / sum w``: how much an estimate depends on a single row.
 
     Args:
         weight: ``(N,)`` weights, for example `inverse_propensity`.
@@ -117,7 +117,7 @@ def balance_sums(
 def balanced(
     mass: Tensor, weighted: Tensor, chosen: Tensor, plain: Tensor, squared: Tensor
 ) -> Balanced:
-    """`balance` from its sums."""
+    """Covariate balance from its sums."""
     mean = ratio(plain, mass)
     difference = ratio(chosen, mass) - mean
     variance = ratio(squared, mass) - mean**2

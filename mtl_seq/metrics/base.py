@@ -18,12 +18,12 @@ __all__ = ["Reasoned", "SpaceMetric"]
 class Reasoned(Metric):
     """Base of the metrics here: ``compute()`` is NaN where undefined, and `reason` says why.
 
-    A metric collection lets metrics whose states agree after the first batch share one state from
-    then on. Two spaces agree on a batch of clicks alone and must not, so what a metric adds up is
-    part of its state.
+    A metric collection lets metrics whose states are equal after the first batch share one state
+    from then on. Two spaces agree on a batch of clicks alone but must not share, so a code of what
+    a metric adds up is part of its state.
 
     Args:
-        adds: What is added up; metrics with equal states and equal `adds` may share them.
+        adds: What is added up; metrics with equal states and equal `adds` may share a state.
     """
 
     is_differentiable = False

@@ -38,7 +38,8 @@ class BiasCurve(NamedTuple):
 class BiasByPropensity(SpaceMetric, KeptRows):
     """Mean and relative bias by deciles of the propensity: a `BiasCurve`, not a number.
 
-    Selection bias shows as a trend: a model trained on clicks is right where clicks are likely.
+    Selection bias shows as a trend: a model trained on clicks is least biased where clicks are
+    likely.
 
     Args:
         space: ``"all"`` impressions, ``"clicks"`` or ``"non-clicks"``.

@@ -14,8 +14,9 @@ _TINY = 1e-12
 class ClickedLogLoss(Metric):
     """Log loss of pCTCVR / pCTR against the conversions of clicked rows.
 
-    Space: clicks. pCTCVR / pCTR is what a model says of clicked impressions; where clicks carry
-    further information that is not pCVR, and pCVR would lose by being right.
+    Space: clicks. pCTCVR / pCTR is the model's conversion rate of clicked impressions. Where click
+    and conversion depend on each other that differs from pCVR, and the loss of a right pCVR would
+    be higher.
 
     ``compute()`` is NaN without clicks, and `reason` says so.
     """

@@ -1,4 +1,4 @@
-"""Whether a model errs on clicks and on conversions alike."""
+"""Correlation of the errors of pCTR and pCVR, streamed."""
 
 from torch import Tensor
 
@@ -53,8 +53,8 @@ class ErrorCorrelation(Reasoned):
 
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.error_correlation`."""
-        found = correlation(self.sums)
-        if bool(found.isfinite()):
-            return found, None
+        coefficient = correlation(self.sums)
+        if bool(coefficient.isfinite()):
+            return coefficient, None
         constant = "an error is the same for every row"
-        return found, constant if self.sums[0] > 0 else empty_reason("all")
+        return coefficient, constant if self.sums[0] > 0 else empty_reason("all")

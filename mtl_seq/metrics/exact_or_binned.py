@@ -1,4 +1,4 @@
-"""Rows that are kept as they are up to a limit, and binned by a logit beyond it."""
+"""Base of the metrics that keep rows up to a limit, and bin them by a logit beyond it."""
 
 from typing import Any, NamedTuple
 
@@ -11,11 +11,11 @@ from mtl_seq.metrics.base import Reasoned
 __all__ = ["EXACT_ROWS", "KeptRows", "Table"]
 
 EXACT_ROWS = 1_000_000
-"""How many rows are kept by default before bins take their place."""
+"""Number of rows kept by default before bins replace them."""
 
 
 class Table(NamedTuple):
-    """Rows, or bins that stand for several: ``(M,)`` each, float64.
+    """Rows, or bins of several rows: ``(M,)`` each, float64.
 
     Attributes:
         weight: Sum of the weights.
@@ -32,9 +32,8 @@ class KeptRows(Reasoned):
     """Base of metrics that need the order of rows and not only sums over them.
 
     Sums within 2^16 bins of a logit are kept from the first row on; beside them the rows
-    themselves, until there are more than `exact_rows`. Whether rows or bins are read depends on how
-    many rows there were in all, hence not on the order or the size of batches. Processes exchange
-    the bins alone.
+    themselves, until there are more than `exact_rows`. Whether rows or bins are read depends on the
+    total number of rows, not on the order or the size of batches. Processes exchange the bins only.
 
     Args:
         adds: What is added up, see `Reasoned`.
@@ -67,7 +66,7 @@ class KeptRows(Reasoned):
             self.kept.append(torch.stack((weight, *values)).T)
 
     def table(self) -> Table:
-        """The rows if all of them are at hand, else the bins."""
+        """The rows if all of them were kept, else the bins."""
         kept = torch.cat(self.kept) if isinstance(self.kept, list) and self.kept else self.kept
         if isinstance(kept, Tensor) and len(kept) == self.rows:
             weight, *values = kept.T

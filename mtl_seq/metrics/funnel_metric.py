@@ -1,4 +1,4 @@
-"""Any metric here, fed with a network's prediction and its labels."""
+"""Wrapper that updates a metric from a network's prediction and labels."""
 
 import inspect
 from typing import Any, Literal
@@ -18,17 +18,17 @@ Quantity = Literal["pctr", "pcvr", "pctcvr"]
 class OnRecords(WrapperMetric):
     """A metric whose ``update`` takes a `FunnelPrediction` and `FunnelLabels`.
 
-    It picks the columns that the metric's own ``update`` names:
+    It selects the columns that the metric's ``update`` names:
 
     * ``prediction``: the quantity, its probability in float64.
     * ``target``: clicks for pCTR, conversions for pCTCVR and for pCVR on clicks. pCVR on other
-      rows has no label in a log: there it is ``labels.potential``, which a simulation alone knows.
-    * ``click``, ``conversion``, ``weight``, ``group`` and ``propensity`` of the labels; without a
-      propensity there, the prediction's own pCTR.
+      rows has no label in a log: there it is ``labels.potential``, of simulations only.
+    * ``click``, ``conversion``, ``weight``, ``group`` and ``propensity`` of the labels; without
+      such a propensity, the prediction's pCTR.
     * ``pctr`` and ``pcvr`` of the prediction.
 
     Args:
-        metric: The metric to feed.
+        metric: The metric to update.
         quantity: ``"pctr"``, ``"pcvr"`` or ``"pctcvr"``.
 
     Example:
@@ -46,7 +46,7 @@ class OnRecords(WrapperMetric):
         unknown = names - known - {"pctr", "pcvr"}
         if unknown:
             raise DataError(
-                f"`metric` must ask for what records hold, {type(metric).__name__} asks for "
+                f"`metric` must take columns of the records, {type(metric).__name__} takes "
                 f"{sorted(unknown)}: update it with tensors"
             )
         self._names = names
@@ -55,11 +55,14 @@ class OnRecords(WrapperMetric):
         """Add a batch.
 
         Raises:
-            DataError: pCVR off the clicks is asked for and the labels know no potential
-                conversions, or a group is and they know none.
+            DataError: The metric needs potential conversions, or a group, which the labels lack.
         """
-        found = {name: self._column(name, prediction, labels) for name in self._names}
-        self.metric.update(**found)
+        self.metric.update(**self._columns(prediction, labels))
+
+    def _columns(
+        self, prediction: FunnelPrediction, labels: FunnelLabels
+    ) -> dict[str, Tensor | None]:
+        return {name: self._column(name, prediction, labels) for name in self._names}
 
     def _column(
         self, name: str, prediction: FunnelPrediction, labels: FunnelLabels
@@ -75,8 +78,8 @@ class OnRecords(WrapperMetric):
                 column: Tensor | None = getattr(labels, name)
                 return column
             case "propensity":
-                own = labels.propensity
-                return _probability(prediction, "pctr") if own is None else own
+                logged = labels.propensity
+                return _probability(prediction, "pctr") if logged is None else logged
             case _:
                 if labels.group is None:
                     raise DataError("`labels.group` must hold the users' ids, found None")
@@ -99,9 +102,8 @@ class OnRecords(WrapperMetric):
         return self.metric.compute()
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Any:
-        """Add a batch and give the metric's value on it alone."""
-        found = {name: self._column(name, prediction, labels) for name in self._names}
-        return self.metric(**found)
+        """Add a batch and return the metric's value on it alone."""
+        return self.metric(**self._columns(prediction, labels))
 
     def reset(self) -> None:
         """Forget every batch."""

@@ -1,4 +1,4 @@
-"""How often a score has a conversion below another impression: the checkpoint rule of rankers."""
+"""Share of pairs that a score misranks: the checkpoint rule of rankers."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ class MisrankedShare(Metric):
     """One minus the AUC of the logit of pCTCVR for the conversion; ties count one half.
 
     Space: all impressions. It keeps every score until `compute`, which is NaN without a conversion
-    or without anything else, and `reason` says so.
+    or without another row, and `reason` says so.
     """
 
     is_differentiable = False

@@ -108,8 +108,8 @@ class NormalisedEntropy(_Loss):
     def measured(self) -> tuple[Tensor, str | None]:
         """See `mtl_seq.functional.normalised_entropy`."""
         mass, target, loss = self.sums
-        found = ratio(ratio(loss, mass), binary_entropy(ratio(target, mass)))
-        return found, one_class_reason(self.space, target, mass - target)
+        entropy = ratio(ratio(loss, mass), binary_entropy(ratio(target, mass)))
+        return entropy, one_class_reason(self.space, target, mass - target)
 
 
 class RMSE(_Sums):

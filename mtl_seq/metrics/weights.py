@@ -1,4 +1,4 @@
-"""What inverse propensity weights are worth, streamed."""
+"""Diagnostics of inverse propensity weights, streamed."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ _NO_CLICK = "no clicked rows of positive weight"
 
 
 def _clicked(click: Array, propensity: Array, weight: Array | None, **others: Array) -> Rows:
-    """Rows whose `target` is the click, with ``o / p`` in place of the prediction."""
+    """Checked rows whose `target` is the click and whose `prediction` is ``o / p``."""
     rows = rows_in(
         "all",
         torch.zeros_like(as_tensor(click), dtype=torch.float32),
@@ -59,12 +59,12 @@ class _Weights(Reasoned):
             self.top = torch.maximum(self.top, weights.max())
 
     def no_click(self) -> str | None:
-        """Why there is no weight, if there is none."""
+        """Why there is no weight; None where there is one."""
         return None if self.sums[0] > 0 else _NO_CLICK
 
 
 class EffectiveSampleSize(_Weights):
-    """``(sum w)^2 / sum w^2``: how many equal weights are as good as these."""
+    """``(sum w)^2 / sum w^2``: the equivalent number of equal weights."""
 
     higher_is_better = True
 
@@ -74,7 +74,7 @@ class EffectiveSampleSize(_Weights):
 
 
 class LargestWeightShare(_Weights):
-    """``max w / sum w``: how much of an estimate hangs on a single row."""
+    """``max w / sum w``: how much an estimate depends on a single row."""
 
     higher_is_better = False
 

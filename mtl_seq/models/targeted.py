@@ -42,7 +42,7 @@ def targeted(
     propensities enter after training only.
 
     `FunnelEstimator` does the second step, as `calibration` says, None for not at all; a
-    user-defined training loop has to (docs/default.md). On a longer funnel the constant is that of
+    user-defined training loop has to (docs/targeted.md). On a longer funnel the constant is that of
     the last stage given the first.
     """
     objective = Objective(

@@ -34,22 +34,22 @@ def draw_scenario(cells=40, seed=0):
     }
 
 
-def population(loss, simulator, *, propensity=None, aux=None, logits=None):
+def population(loss, scenario, *, propensity=None, aux=None, logits=None):
     """The loss on infinitely many impressions.
 
     Every cell stands there with every outcome, weighted by its probability. A self-normalised loss
     is then its ratio of expectations, any other its expectation.
     """
-    logits = simulator["logits"] if logits is None else logits
-    cells = len(simulator["p"])
+    logits = scenario["logits"] if logits is None else logits
+    cells = len(scenario["p"])
     ones = torch.ones(cells, dtype=torch.float64)
     clicks, conversions, potentials, chances = [], [], [], []
     for o, r in product((0.0, 1.0), (0.0, 1.0)):
         clicks.append(o * ones)
         potentials.append(r * ones)
         conversions.append(o * r * ones)
-        chance = simulator["p"] if o else 1 - simulator["p"]
-        chances.append(chance * (simulator["q"] if r else 1 - simulator["q"]))
+        chance = scenario["p"] if o else 1 - scenario["p"]
+        chances.append(chance * (scenario["q"] if r else 1 - scenario["q"]))
     labels = FunnelLabels(
         torch.stack((torch.cat(clicks), torch.cat(conversions)), dim=1),
         weight=4 * torch.cat(chances),
@@ -61,6 +61,6 @@ def population(loss, simulator, *, propensity=None, aux=None, logits=None):
     return Objective({"loss": loss})(prediction, labels)["loss"]
 
 
-def ideal(simulator):
+def ideal(scenario):
     """The loss everyone wants: expected error of pCVR over all impressions."""
-    return binary_cross_entropy(simulator["logits"][:, 1], simulator["q"]).mean()
+    return binary_cross_entropy(scenario["logits"][:, 1], scenario["q"]).mean()

@@ -11,12 +11,12 @@ from mtl_seq.functional import binary_cross_entropy
 from mtl_seq.losses import Objective, PropensityPolicy
 from mtl_seq.nn import compose_conditionals
 
-WORLD = draw_scenario()
-ERROR = binary_cross_entropy(WORLD["logits"][:, 1], WORLD["q"])
-IMPUTED = torch.logit(WORLD["wrong_r"])
-RIGHT = torch.logit(WORLD["q"])
-TRUE = {"propensity": WORLD["p"]}
-WRONG = {"propensity": WORLD["wrong_p"]}
+SCENARIO = draw_scenario()
+ERROR = binary_cross_entropy(SCENARIO["logits"][:, 1], SCENARIO["q"])
+IMPUTED = torch.logit(SCENARIO["wrong_r"])
+RIGHT = torch.logit(SCENARIO["q"])
+TRUE = {"propensity": SCENARIO["p"]}
+WRONG = {"propensity": SCENARIO["wrong_p"]}
 
 
 def near(found, expected):
@@ -37,46 +37,46 @@ def near(found, expected):
     ids=["IPS", "SNIPS", "DR, p", "DR, e", "SNDR, p", "SNDR, e", "oracle"],
 )
 def test_it_is_the_ideal_loss_at_its_nuisances(loss, nuisances):
-    near(population(loss, WORLD, **nuisances), ideal(WORLD))
+    near(population(loss, SCENARIO, **nuisances), ideal(SCENARIO))
 
 
 def test_the_bias_of_the_naive_loss_is_a_covariance():
     """As a ratio of expectations: per click, not per impression."""
-    per_click = population(losses.ClickSpace(), WORLD) / WORLD["p"].mean()
-    p, e = WORLD["p"], ERROR
+    per_click = population(losses.ClickSpace(), SCENARIO) / SCENARIO["p"].mean()
+    p, e = SCENARIO["p"], ERROR
     covariance = (p * e).mean() - p.mean() * e.mean()
-    near(per_click - ideal(WORLD), covariance / p.mean())
+    near(per_click - ideal(SCENARIO), covariance / p.mean())
     assert abs(covariance / p.mean()) > 1e-3
 
 
 def test_the_bias_of_ips():
-    form = ((WORLD["p"] - WORLD["wrong_p"]) / WORLD["wrong_p"] * ERROR).mean()
-    near(population(losses.IPS(UNCLIPPED), WORLD, **WRONG) - ideal(WORLD), form)
+    form = ((SCENARIO["p"] - SCENARIO["wrong_p"]) / SCENARIO["wrong_p"] * ERROR).mean()
+    near(population(losses.IPS(UNCLIPPED), SCENARIO, **WRONG) - ideal(SCENARIO), form)
     assert abs(form) > 1e-2
 
 
 def test_the_bias_of_dr():
-    imputed = binary_cross_entropy(WORLD["logits"][:, 1], WORLD["wrong_r"])
-    form = ((WORLD["p"] - WORLD["wrong_p"]) / WORLD["wrong_p"] * (ERROR - imputed)).mean()
-    found = population(losses.DoublyRobust(UNCLIPPED), WORLD, **WRONG, aux=IMPUTED)
-    near(found - ideal(WORLD), form)
+    imputed = binary_cross_entropy(SCENARIO["logits"][:, 1], SCENARIO["wrong_r"])
+    form = ((SCENARIO["p"] - SCENARIO["wrong_p"]) / SCENARIO["wrong_p"] * (ERROR - imputed)).mean()
+    found = population(losses.DoublyRobust(UNCLIPPED), SCENARIO, **WRONG, aux=IMPUTED)
+    near(found - ideal(SCENARIO), form)
     assert abs(form) > 1e-2
 
 
 def test_the_bias_of_snips():
     """That of a mean over all impressions tilted by p / p_hat."""
-    tilt = WORLD["p"] / WORLD["wrong_p"]
+    tilt = SCENARIO["p"] / SCENARIO["wrong_p"]
     form = ((tilt * ERROR).mean() - tilt.mean() * ERROR.mean()) / tilt.mean()
-    near(population(losses.IPS(SCALED), WORLD, **WRONG) - ideal(WORLD), form)
+    near(population(losses.IPS(SCALED), SCENARIO, **WRONG) - ideal(SCENARIO), form)
     assert abs(form) > 1e-2
 
 
 def expected_squares():
     """``E[(e - e_hat)^2]`` of every cell, over the potential conversion."""
-    z = WORLD["logits"][:, 1]
-    imputed = binary_cross_entropy(z, WORLD["wrong_r"])
+    z = SCENARIO["logits"][:, 1]
+    imputed = binary_cross_entropy(z, SCENARIO["wrong_r"])
     no, yes = (binary_cross_entropy(z, torch.full_like(z, y)) for y in (0.0, 1.0))
-    return (1 - WORLD["q"]) * (no - imputed) ** 2 + WORLD["q"] * (yes - imputed) ** 2
+    return (1 - SCENARIO["q"]) * (no - imputed) ** 2 + SCENARIO["q"] * (yes - imputed) ** 2
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def expected_squares():
     ids=["DR-JL", "MRDR", "DR-BIAS", "DR-MSE"],
 )
 def test_an_imputation_is_a_weighted_square_over_all_impressions(loss, form):
-    expected = (form(WORLD["p"]) * expected_squares()).mean()
-    near(population(loss, WORLD, **TRUE, aux=IMPUTED) / expected, 1)
+    expected = (form(SCENARIO["p"]) * expected_squares()).mean()
+    near(population(loss, SCENARIO, **TRUE, aux=IMPUTED) / expected, 1)
 
 
 def test_mrdrs_loss_is_the_variance_of_dr():
     """N times the variance over the clicks of three rows, whose conversions are given."""
-    simulator = draw_scenario(cells=3, seed=1)
-    p = simulator["p"]
-    logits, aux = simulator["logits"], torch.logit(simulator["wrong_r"])
+    scenario = draw_scenario(cells=3, seed=1)
+    p = scenario["p"]
+    logits, aux = scenario["logits"], torch.logit(scenario["wrong_r"])
     r = torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
     values, chances, mrdr = [], [], 0.0
     for clicks in product((0.0, 1.0), repeat=3):
@@ -119,71 +119,73 @@ def test_mrdrs_loss_is_the_variance_of_dr():
 
 @pytest.mark.parametrize("policy", [UNCLIPPED, SCALED], ids=["IPS form", "SNIPS form"])
 def test_dcmt_is_the_ideal_loss_and_a_twin_that_does_not_read_it(policy):
-    twin = torch.logit(WORLD["wrong_r"])
-    prior = (1 - (WORLD["logits"][:, 1].sigmoid() + WORLD["wrong_r"])).abs().mean()
-    counterfactual = binary_cross_entropy(twin, torch.ones_like(twin)).mean()
-    found = population(losses.DCMT(policy, prior=0.3), WORLD, **TRUE, aux=twin)
-    near(found, ideal(WORLD) + counterfactual + 0.3 * prior)
+    counterfactual_logit = torch.logit(SCENARIO["wrong_r"])
+    prior = (1 - (SCENARIO["logits"][:, 1].sigmoid() + SCENARIO["wrong_r"])).abs().mean()
+    counterfactual = binary_cross_entropy(
+        counterfactual_logit, torch.ones_like(counterfactual_logit)
+    ).mean()
+    found = population(losses.DCMT(policy, prior=0.3), SCENARIO, **TRUE, aux=counterfactual_logit)
+    near(found, ideal(SCENARIO) + counterfactual + 0.3 * prior)
 
 
 @pytest.mark.parametrize("policy", [UNCLIPPED, SCALED], ids=["IPS form", "SNIPS form"])
 @pytest.mark.parametrize("soft", [True, False])
 def test_ddpo_learns_from_labels_of_a_known_mean(policy, soft):
     """On clicks ``q + (1 - q) q_c``, or q; off them q_c; each over all impressions."""
-    teacher = WORLD["wrong_r"]
-    clicked = WORLD["q"] + (1 - WORLD["q"]) * teacher if soft else WORLD["q"]
-    z = WORLD["logits"][:, 1]
+    teacher = SCENARIO["wrong_r"]
+    clicked = SCENARIO["q"] + (1 - SCENARIO["q"]) * teacher if soft else SCENARIO["q"]
+    z = SCENARIO["logits"][:, 1]
     expected = (binary_cross_entropy(z, clicked) + binary_cross_entropy(z, teacher)).mean()
     loss = losses.DDPO(policy, soft_labels=soft)
-    near(population(loss, WORLD, **TRUE, aux=torch.logit(teacher)), expected)
+    near(population(loss, SCENARIO, **TRUE, aux=torch.logit(teacher)), expected)
 
 
 def test_nise_is_the_naive_loss_and_an_entropy_times_a_constant():
-    z = WORLD["logits"][:, 1]
-    p = WORLD["p"]
+    z = SCENARIO["logits"][:, 1]
+    p = SCENARIO["p"]
     entropy = binary_cross_entropy(z, z.sigmoid())
     expected = (p * ERROR + (1 - p) * entropy).mean()
-    near(population(losses.NISE(alpha=0.5, beta=1e-3), WORLD), 0.5e-3 * expected)
+    near(population(losses.NISE(alpha=0.5, beta=1e-3), SCENARIO), 0.5e-3 * expected)
 
 
 def test_the_losses_of_chorus():
-    u = WORLD["wrong_r"]
+    u = SCENARIO["wrong_r"]
     aux = torch.logit(u)
-    z = WORLD["logits"][:, 1]
-    unconverted = binary_cross_entropy(aux, 1 - WORLD["q"]).mean()
-    near(population(losses.UnconvertedIPS(UNCLIPPED), WORLD, **TRUE, aux=aux), unconverted)
-    both = WORLD["logits"][:, 0].sigmoid() * u
-    share = WORLD["p"] * (1 - WORLD["q"])
+    z = SCENARIO["logits"][:, 1]
+    unconverted = binary_cross_entropy(aux, 1 - SCENARIO["q"]).mean()
+    near(population(losses.UnconvertedIPS(UNCLIPPED), SCENARIO, **TRUE, aux=aux), unconverted)
+    both = SCENARIO["logits"][:, 0].sigmoid() * u
+    share = SCENARIO["p"] * (1 - SCENARIO["q"])
     expected = -(share * both.log() + (1 - share) * torch.log1p(-both)).mean()
-    near(population(losses.ClickUnconverted(), WORLD, aux=aux), expected)
+    near(population(losses.ClickUnconverted(), SCENARIO, aux=aux), expected)
     terms = binary_cross_entropy(z, 1 - u) + binary_cross_entropy(aux, 1 - z.sigmoid())
-    found = population(losses.SoftAlignment(UNCLIPPED), WORLD, **TRUE, aux=aux)
+    found = population(losses.SoftAlignment(UNCLIPPED), SCENARIO, **TRUE, aux=aux)
     near(found, 2 * terms.mean())
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.3, 1.5])
 @pytest.mark.parametrize("seed", range(3))
 def test_snips_does_not_notice_the_scale_of_unclipped_propensities(scale, seed):
-    p = {"propensity": WORLD["p"]}
-    scaled = {"propensity": scale * WORLD["p"]}
-    before = population(losses.IPS(SCALED), WORLD, **p)
-    near(population(losses.IPS(SCALED), WORLD, **scaled) / before, 1)
-    plain = population(losses.IPS(UNCLIPPED), WORLD, **scaled)
-    near(plain * scale / population(losses.IPS(UNCLIPPED), WORLD, **p), 1)
+    p = {"propensity": SCENARIO["p"]}
+    scaled = {"propensity": scale * SCENARIO["p"]}
+    before = population(losses.IPS(SCALED), SCENARIO, **p)
+    near(population(losses.IPS(SCALED), SCENARIO, **scaled) / before, 1)
+    plain = population(losses.IPS(UNCLIPPED), SCENARIO, **scaled)
+    near(plain * scale / population(losses.IPS(UNCLIPPED), SCENARIO, **p), 1)
 
 
 def test_clipped_snips_does_notice_it():
     policy = PropensityPolicy(floor=0.1, self_normalise=True)
-    before = population(losses.IPS(policy), WORLD, propensity=WORLD["p"])
-    after = population(losses.IPS(policy), WORLD, propensity=0.3 * WORLD["p"])
+    before = population(losses.IPS(policy), SCENARIO, propensity=SCENARIO["p"])
+    after = population(losses.IPS(policy), SCENARIO, propensity=0.3 * SCENARIO["p"])
     assert abs(float(after / before - 1)) > 1e-3
 
 
 def mean_over_draws(policy, copies):
     """Expected value of the loss on a few rows: a sum over all that the log can show of them."""
-    simulator = draw_scenario(cells=3, seed=2)
-    p, q = (simulator[name].repeat(copies) for name in ("p", "q"))
-    logits = simulator["logits"].repeat(copies, 1)
+    scenario = draw_scenario(cells=3, seed=2)
+    p, q = (scenario[name].repeat(copies) for name in ("p", "q"))
+    logits = scenario["logits"].repeat(copies, 1)
     prediction = compose_conditionals(FUNNEL, logits, {})
     objective = Objective({"loss": losses.IPS(policy)})
     expected = 0.0
@@ -193,7 +195,7 @@ def mean_over_draws(policy, copies):
         chance = torch.where(o > 0, p * torch.where(r > 0, q, 1 - q), 1 - p).prod()
         labels = FunnelLabels(torch.stack((o, r), dim=1), propensity=p)
         expected += float(chance * objective(prediction, labels)["loss"])
-    return expected - float(ideal(simulator))
+    return expected - float(ideal(scenario))
 
 
 def test_ips_is_unbiased_on_any_number_of_rows_and_snips_on_none():
@@ -207,7 +209,7 @@ def test_ips_is_unbiased_on_any_number_of_rows_and_snips_on_none():
 @pytest.mark.parametrize("name", ["p", "wrong_p"])
 def test_a_propensity_of_the_network_is_that_of_its_labels(name):
     """The model's own pCTR and one handed in are one and the same formula."""
-    logits = torch.stack((torch.logit(WORLD[name]), WORLD["logits"][:, 1]), dim=1)
-    handed = population(losses.DDPO(), WORLD, propensity=WORLD[name], aux=IMPUTED)
-    own = population(losses.DDPO(), WORLD, aux=IMPUTED, logits=logits)
+    logits = torch.stack((torch.logit(SCENARIO[name]), SCENARIO["logits"][:, 1]), dim=1)
+    handed = population(losses.DDPO(), SCENARIO, propensity=SCENARIO[name], aux=IMPUTED)
+    own = population(losses.DDPO(), SCENARIO, aux=IMPUTED, logits=logits)
     near(handed / own, 1)

@@ -15,7 +15,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def simulator(log_odds_ratio, seed=0):
+def population(log_odds_ratio, seed=0):
     """Probabilities of x, level, click and conversion, each cell a row with its mass."""
     rng = np.random.default_rng(seed)
     q = rng.uniform(0.02, 0.6, CELLS)
@@ -40,7 +40,7 @@ def simulator(log_odds_ratio, seed=0):
 
 @pytest.mark.parametrize("log_odds_ratio", [-3.0, -1.0, 0.0, 1.5, 3.0])
 def test_the_population_recovers_lambda_and_every_cvr(log_odds_ratio):
-    rows, q, p, rate, share, _ = simulator(log_odds_ratio)
+    rows, q, p, rate, share, _ = population(log_odds_ratio)
     found = dependence_moment(**rows)
     assert abs(found.log_odds_ratio - log_odds_ratio) <= 1e-6
     arrays = (torch.from_numpy(x) for x in (p, share, rate))
@@ -49,17 +49,17 @@ def test_the_population_recovers_lambda_and_every_cvr(log_odds_ratio):
 
 
 def test_the_test_of_no_dependence_is_zero_where_there_is_none():
-    rows, *_ = simulator(0.0)
+    rows, *_ = population(0.0)
     assert abs(dependence_moment(**rows).t) <= 1e-9
-    rows, *_ = simulator(1.0)
+    rows, *_ = population(1.0)
     assert dependence_moment(**rows).t > 0.1
-    rows, *_ = simulator(-1.0)
+    rows, *_ = population(-1.0)
     assert dependence_moment(**rows).t < -0.1
 
 
 @pytest.mark.parametrize(("log_odds_ratio", "order"), [(0.0, None), (1.0, 2)])
 def test_an_error_of_the_clicked_rate_moves_lambda_to_second_order_only(log_odds_ratio, order):
-    rows, *_ = simulator(log_odds_ratio)
+    rows, *_ = population(log_odds_ratio)
     rate = rows["clicked_rate"]
     direction = np.random.default_rng(1).normal(size=CELLS)[np.unique(rate, return_inverse=True)[1]]
 
@@ -77,21 +77,21 @@ def test_an_error_of_the_clicked_rate_moves_lambda_to_second_order_only(log_odds
 
 
 def test_an_intercept_error_of_each_level_is_recalibrated():
-    rows, *_ = simulator(1.0)
+    rows, *_ = population(1.0)
     shift = np.array([0.4, -0.3, 0.2, 0.1])
     logit = np.log(rows["p"] / (1 - rows["p"])) + shift
     found = dependence_moment(**{**rows, "p": sigmoid(logit)})
     assert abs(found.log_odds_ratio - 1.0) <= 1e-6
 
 
-def test_levels_that_move_no_click_identify_nothing():
-    rows, *_ = simulator(1.0)
+def test_levels_that_move_no_click_do_not_identify_lambda():
+    rows, *_ = population(1.0)
     flat = np.repeat(rows["p"][:, :1], LEVELS, axis=1)
     assert dependence_moment(**{**rows, "p": flat}).verdict == "not identified"
 
 
 def test_the_standard_error_falls_with_the_root_of_the_rows():
-    rows, *_ = simulator(1.0)
+    rows, *_ = population(1.0)
     few = dependence_moment(**{**rows, "weight": None, "group": None} | tile(rows, 2000))
     many = dependence_moment(**{**rows, "weight": None, "group": None} | tile(rows, 8000))
     assert few.standard_error / many.standard_error == pytest.approx(2.0, rel=0.02)
@@ -114,7 +114,7 @@ def with_standard_error(rows, size):
     [(0.199, "identified"), (0.201, "weak"), (0.999, "weak"), (1.001, "not identified")],
 )
 def test_the_verdict_goes_by_the_standard_error(size, verdict):
-    rows, *_ = simulator(1.0)
+    rows, *_ = population(1.0)
     found = dependence_moment(**with_standard_error(rows, size))
     assert found.standard_error == pytest.approx(size, rel=1e-6)
     assert found.log_odds_ratio == pytest.approx(1.0, abs=1e-6)
@@ -128,7 +128,7 @@ def tile(rows, n):
 
 
 def test_repeated_rows_of_a_user_count_once():
-    rows, *_ = simulator(1.0)
+    rows, *_ = population(1.0)
     once = tile(rows, 3000)
     n = len(once["level"])
     twice = {name: np.concatenate([x, x]) for name, x in once.items()}
@@ -148,8 +148,8 @@ def test_the_closed_form_inverts_the_mixture(log_odds_ratio):
     np.testing.assert_allclose(logit_click(p, b, log_odds_ratio)[kept], a[kept], atol=1e-5)
 
 
-def test_more_conversions_among_clicks_than_over_all_where_lambda_is_positive():
-    _, _, p, rate, share, _ = simulator(1.0)
+def test_the_cvr_over_all_is_below_that_on_clicks_where_lambda_is_positive():
+    _, _, p, rate, share, _ = population(1.0)
     p, share, rate = (torch.from_numpy(x) for x in (p, share, rate))
     over_all = [
         torch.sigmoid(potential_logit(p, share, rate, log_odds_ratio))
@@ -169,7 +169,7 @@ def test_more_conversions_among_clicks_than_over_all_where_lambda_is_positive():
     ],
 )
 def test_bad_input_is_named(change, message):
-    rows, *_ = simulator(0.0)
+    rows, *_ = population(0.0)
     for name, value in change.items():
         if value is None:
             value = np.where(rows["level"] == 2, 0.0, rows[name])

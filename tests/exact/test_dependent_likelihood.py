@@ -152,7 +152,7 @@ def test_a_prediction_without_lambda_is_refused():
         DependentLikelihood()(said, labels(0, 0, 3))
 
 
-def test_a_click_tells_of_the_conversion_where_they_depend():
+def test_a_click_is_predictive_of_the_conversion_where_they_depend():
     logits = torch.tensor([[-1.0, -2.0, 1.5], [-1.0, -2.0, -1.5]])
     said = nn.compose_dependent(TWO, logits, {})
     among_clicks = said.pctcvr / said.pctr

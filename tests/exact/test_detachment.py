@@ -73,7 +73,7 @@ def all_zero(gradients):
 
 
 @pytest.mark.parametrize("name", TEACHES)
-def test_a_loss_teaches_its_towers_and_the_others_exactly_nothing(name):
+def test_a_loss_has_a_gradient_at_its_towers_only(name):
     loss, taught = TEACHES[name]
     net = network(loss.aux)
     features, labels = batch()
@@ -83,7 +83,7 @@ def test_a_loss_teaches_its_towers_and_the_others_exactly_nothing(name):
 
 
 @pytest.mark.parametrize("name", TEACHES)
-def test_what_it_says_of_itself_is_what_is_measured(name):
+def test_the_stated_detachment_is_the_measured_one(name):
     loss, taught = TEACHES[name]
     assert loss.detaches_pctr == (CTR not in taught)
 

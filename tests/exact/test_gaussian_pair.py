@@ -1,4 +1,4 @@
-"""The bivariate probit: against its closed forms, at its extremes, and recovered from a scenario."""
+"""Bivariate probit: closed forms, extremes, and recovery from a scenario."""
 
 import math
 
@@ -57,8 +57,8 @@ def test_the_correlation_has_a_gradient_where_it_is_zero():
 
 def test_heckmans_scenario_gives_back_its_correlation():
     """Linear indices by maximum likelihood, with a variable that moves clicks only."""
-    simulator = simulate.ProbitFunnel(error_correlation=0.5, instrument=0.4, seed=3)
-    log, truth = simulator.sample(10_000, np.random.default_rng(0))
+    scenario = simulate.ProbitFunnel(error_correlation=0.5, instrument=0.4, seed=3)
+    log, truth = scenario.sample(10_000, np.random.default_rng(0))
     x = torch.from_numpy(log[[f"x_{k}" for k in range(8)]].to_numpy(dtype=np.float64, copy=True))
     w = torch.from_numpy(log["instrument"].to_numpy(dtype=np.float64, copy=True))
     one = torch.ones(len(x), 1, dtype=torch.float64)

@@ -61,7 +61,7 @@ def test_the_optimum_is_the_one_stated(name):
     assert (expected_gradient(loss, odds_times(optimum, 0.9)) < -1e-6).all()
 
 
-def simulator(seed=1, rows=512, dtype=torch.float32):
+def scenario(seed=1, rows=512, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn((rows, 2), generator=generator, dtype=torch.float64).to(dtype)
     click = (torch.rand(rows, generator=generator) < 0.3).float()
@@ -97,13 +97,13 @@ def numpy_terms(name, logits, labels):
 @pytest.mark.parametrize("name", OPTIMA)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_terms_are_those_of_the_formula(name, seed):
-    logits, labels = simulator(seed, dtype=torch.float64)
+    logits, labels = scenario(seed, dtype=torch.float64)
     found = OPTIMA[name][0].eval()(predict(logits), labels).numpy()
     np.testing.assert_allclose(found, numpy_terms(name, logits, labels), rtol=1e-6, atol=1e-12)
 
 
 def test_corrected_aman_on_every_impression_is_ctcvr_with_a_detached_pctr():
-    logits, labels = simulator(dtype=torch.float64)
+    logits, labels = scenario(dtype=torch.float64)
     found = losses.AMAN(1.0, corrected=True).eval()(predict(logits), labels)
     a, b = logits.unbind(1)
     expected = binary_cross_entropy(logit_product(a, b), labels.conversion.double())
@@ -126,7 +126,7 @@ DRAWN = {"AMAN": lambda: losses.AMAN(RATE, seed=3), "UNBIAS": lambda: losses.Unb
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_draws_average_to_what_eval_mode_gives(name):
-    logits, labels = simulator()
+    logits, labels = scenario()
     prediction = predict(logits)
     loss = DRAWN[name]()
     drawn = torch.stack([loss(prediction, labels) for _ in range(2000)]).double()
@@ -141,7 +141,7 @@ def test_draws_average_to_what_eval_mode_gives(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_one_seed_draws_the_same_rows_and_a_restored_state_goes_on(name):
-    logits, labels = simulator()
+    logits, labels = scenario()
     prediction = predict(logits)
     one, other = DRAWN[name](), DRAWN[name]()
     first, second = one(prediction, labels), one(prediction, labels)
@@ -154,8 +154,8 @@ def test_one_seed_draws_the_same_rows_and_a_restored_state_goes_on(name):
     assert torch.equal(resumed(prediction, labels), second)
 
 
-def test_unbias_says_how_many_clicks_it_accepted():
-    logits, labels = simulator(rows=4000)
+def test_unbias_reports_how_many_clicks_it_accepted():
+    logits, labels = scenario(rows=4000)
     prediction = predict(logits)
     loss = losses.Unbias(quantile=0.1, seed=0)
     terms = [loss(prediction, labels) for _ in range(3)]
@@ -178,7 +178,7 @@ def test_with_the_least_propensity_the_share_accepted_is_c_over_the_ctr():
 
 
 def test_unbias_takes_the_propensity_of_the_labels():
-    logits, labels = simulator()
+    logits, labels = scenario()
     logged = torch.linspace(0.05, 0.9, len(logits))
     loss = losses.Unbias(quantile=0.2)
     chance = loss.chance(predict(logits), labels._replace(propensity=logged))
@@ -190,7 +190,7 @@ def test_unbias_takes_the_propensity_of_the_labels():
 
 @pytest.mark.parametrize("name", [*DRAWN, "oversampling"])
 def test_labels_of_rows_that_were_not_clicked_never_matter(name):
-    logits, labels = simulator()
+    logits, labels = scenario()
     stages = labels.stages.clone()
     stages[labels.click == 0, 1] = 1
     make = DRAWN.get(name, losses.Oversampling)

@@ -124,7 +124,7 @@ def on_clicks(prediction, labels):
 
 def relative_bias(method, rho, *, blind):
     """Bias of the mean pCVR over all impressions at the method's stationary point."""
-    simulator = Scenario(rho)
+    scenario = Scenario(rho)
     parts = OBJECTIVES[method.partition(",")[0]]
     objective = Objective({"ctr": losses.EntireSpace("click"), **parts}, WEIGHTS.get(method))
     spec = FeatureSpec(dense=["x1", "x2"], hidden_from={"conversion": ["x1"]} if blind else {})
@@ -136,7 +136,7 @@ def relative_bias(method, rho, *, blind):
         aux=objective.aux,
         aux_hidden=(),
     ).double()
-    features, labels = simulator.rows()
+    features, labels = scenario.rows()
     parameters = list(net.parameters())
 
     def gradient(values, loss):
@@ -150,8 +150,8 @@ def relative_bias(method, rho, *, blind):
     end = solve(lambda x: gradient(x, objective.total), start)
     assert np.abs(gradient(end, objective.total)).max() <= 1e-9
     with torch.no_grad():
-        predicted = net(features).pcvr[: len(simulator.p)].numpy()
-    return float(simulator.mass @ predicted / (simulator.mass @ simulator.q) - 1)
+        predicted = net(features).pcvr[: len(scenario.p)].numpy()
+    return float(scenario.mass @ predicted / (scenario.mass @ scenario.q) - 1)
 
 
 @pytest.mark.parametrize("rho", [0.4, 0.8, -0.8])

@@ -19,13 +19,13 @@ def cell(p, q):
     return {name: torch.tensor([v], dtype=torch.float64) for name, v in (("p", p), ("q", q))}
 
 
-def slope(loss, simulator, z, aux):
+def slope(loss, scenario, z, aux):
     """Derivative of the infinite-data loss at CVR logit z, with the true propensity."""
     logit = torch.tensor(z, dtype=torch.float64, requires_grad=True)
-    click = torch.logit(simulator["p"])[0]
+    click = torch.logit(scenario["p"])[0]
     logits = torch.stack((click, logit)).unsqueeze(0)
     extra = torch.tensor([aux], dtype=torch.float64)
-    population(loss, simulator, logits=logits, aux=extra).backward()
+    population(loss, scenario, logits=logits, aux=extra).backward()
     return float(logit.grad)
 
 
@@ -59,11 +59,11 @@ def test_the_twin_of_dcmt_is_certain_in_the_end():
     z = torch.zeros(1, dtype=torch.float64)
     for twin in (0.0, 4.0, 8.0):
         prediction = torch.tensor([twin], dtype=torch.float64, requires_grad=True)
-        simulator = cell(0.2, 0.2)
+        scenario = cell(0.2, 0.2)
         population(
             losses.DCMT(UNCLIPPED, prior=0.0),
-            simulator,
-            logits=torch.stack((torch.logit(simulator["p"]), z), dim=1),
+            scenario,
+            logits=torch.stack((torch.logit(scenario["p"]), z), dim=1),
             aux=prediction,
         ).backward()
         assert float(prediction.grad) < 0
@@ -114,13 +114,13 @@ def nise_by_hand(p, q):
 
 
 @pytest.mark.parametrize(("p", "q"), RATES[:2])
-def test_nise_drives_rare_conversions_to_nothing(p, q):
+def test_nise_drives_rare_conversions_towards_zero(p, q):
     found = optimum(losses.NISE(), p, q)
     assert found == pytest.approx(nise_by_hand(p, q), rel=1e-6)
     assert found < 0.1 * q
 
 
-def test_nise_with_a_detached_pseudo_label_would_learn_nothing_off_the_clicks():
+def test_nise_with_a_detached_pseudo_label_has_no_gradient_off_the_clicks():
     """``s(z) - s(z)``; as published it is ``-z s(z) s(-z)``."""
     z = torch.linspace(-8, 8, 33, dtype=torch.float64).requires_grad_()
     (detached,) = torch.autograd.grad(binary_cross_entropy(z, z.sigmoid().detach()).sum(), z)
@@ -150,9 +150,9 @@ def test_the_naive_loss_too_where_the_model_can_represent_the_truth(p, q):
 
 @rates
 def test_every_loss_of_chorus_rests_at_the_truth(p, q):
-    simulator = cell(p, q)
-    logits = torch.logit(torch.stack((simulator["p"], simulator["q"]), dim=1)).requires_grad_()
-    twin = torch.logit(1 - simulator["q"]).requires_grad_()
+    scenario = cell(p, q)
+    logits = torch.logit(torch.stack((scenario["p"], scenario["q"]), dim=1)).requires_grad_()
+    twin = torch.logit(1 - scenario["q"]).requires_grad_()
     for loss in (
         losses.EntireSpace("conversion"),
         losses.IPS(UNCLIPPED),
@@ -160,7 +160,7 @@ def test_every_loss_of_chorus_rests_at_the_truth(p, q):
         losses.ClickUnconverted(),
         losses.SoftAlignment(UNCLIPPED),
     ):
-        value = population(loss, simulator, logits=logits, aux=twin)
+        value = population(loss, scenario, logits=logits, aux=twin)
         for gradient in torch.autograd.grad(value, [logits, twin], allow_unused=True):
             assert gradient is None or float(gradient.abs().max()) <= 1e-12
 
@@ -177,12 +177,12 @@ def test_every_loss_of_chorus_rests_at_the_truth(p, q):
 @pytest.mark.parametrize("q", [0.05, 0.4])
 def test_every_imputation_of_one_cell_leads_to_the_truth(loss, q):
     """The weights tell methods apart only where the imputed label cannot follow x."""
-    simulator = cell(0.2, q)
+    scenario = cell(0.2, q)
     logits = torch.tensor([[logit(0.2), -1.0]], dtype=torch.float64)
 
     def gradient(z):
         aux = torch.tensor([z], dtype=torch.float64, requires_grad=True)
-        population(loss, simulator, logits=logits, aux=aux).backward()
+        population(loss, scenario, logits=logits, aux=aux).backward()
         return float(aux.grad)
 
     z = brentq(gradient, -12, 12, xtol=1e-13)

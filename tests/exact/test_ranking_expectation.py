@@ -61,7 +61,7 @@ def batch_gradient(loss, batch, beta):
     return torch.autograd.grad(value, beta)[0].numpy()
 
 
-def simulator():
+def scenario():
     return FunnelBatch({"row": torch.arange(ROWS)}, LABELS)
 
 
@@ -82,7 +82,7 @@ def within(found, expected, sigmas=5):
 def test_with_fixed_pairs_the_expected_gradient_is_the_mean_over_users(by_user):
     beta, users = by_user
     loader = PairLoader(
-        simulator(),
+        scenario(),
         torch.from_numpy(GRADE),
         32,
         per_group=4,
@@ -100,7 +100,7 @@ def test_with_fixed_pairs_the_expected_gradient_is_the_mean_over_users(by_user):
 def test_the_pool_is_dominated_by_the_heavy_user(by_user):
     beta, users = by_user
     loader = PairLoader(
-        simulator(),
+        scenario(),
         torch.from_numpy(GRADE),
         32,
         per_group=4,
@@ -119,7 +119,7 @@ def test_the_pool_is_dominated_by_the_heavy_user(by_user):
 def test_whole_lists_give_the_mean_over_users_without_a_draw(by_user):
     """One batch with every user: RankNet's gradient is that of the mean over users, exactly."""
     beta, users = by_user
-    found = batch_gradient(losses.RankNet(), simulator(), beta)
+    found = batch_gradient(losses.RankNet(), scenario(), beta)
     by_users = np.mean([g for g, _ in users.values()], axis=0)
     # A pair counts in both of its rows, and the mean is over rows.
     np.testing.assert_allclose(found, 2 * len(users) / ROWS * by_users, rtol=1e-12)
@@ -127,7 +127,7 @@ def test_whole_lists_give_the_mean_over_users_without_a_draw(by_user):
 
 def test_every_user_has_his_pairs_in_every_epoch():
     loader = PairLoader(
-        simulator(),
+        scenario(),
         torch.from_numpy(GRADE),
         10,
         per_group=7,
@@ -152,7 +152,7 @@ def test_by_default_a_better_row_is_met_about_once_an_epoch():
     better = [int((GRADE[rows] > GRADE[rows].min()).sum()) for rows in users]
     graded = sum(count > 0 for count in better)
     loader = PairLoader(
-        simulator(), torch.from_numpy(GRADE), 10, generator=torch.Generator().manual_seed(0)
+        scenario(), torch.from_numpy(GRADE), 10, generator=torch.Generator().manual_seed(0)
     )
     assert loader.per_group == round(sum(better) / graded)
     assert loader.pairs == loader.per_group * graded
@@ -161,7 +161,7 @@ def test_by_default_a_better_row_is_met_about_once_an_epoch():
 
 def test_lists_are_whole_and_each_comes_once_an_epoch():
     loader = ListLoader(
-        simulator(),
+        scenario(),
         torch.from_numpy(GRADE),
         16,
         longest=20,
@@ -194,7 +194,7 @@ def test_only_the_order_matters_within_a_user(loss):
 
 
 def test_a_pair_counts_in_both_of_its_rows():
-    """A row's term, written out: over its pairs, the value divided by the user's number of pairs."""
+    """A row's term: the sum over its pairs, divided by the user's number of pairs."""
     prediction = scores(torch.zeros(2, dtype=torch.float64))
     z = prediction.joint_logit["conversion"].numpy()
     expected = np.zeros(ROWS)
@@ -207,7 +207,7 @@ def test_a_pair_counts_in_both_of_its_rows():
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_a_row_that_was_not_clicked_has_grade_0_whatever_its_other_columns_say():
+def test_a_row_that_was_not_clicked_has_grade_0():
     stages = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     grade = losses.RankNet().grade(FunnelLabels(stages), FUNNEL.names)
     assert grade.tolist() == [0, 1, 3]

@@ -121,14 +121,14 @@ METHODS = {
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_is_what_its_paper_says(method, seed):
+def test_a_method_equals_the_formula_of_its_paper(method, seed):
     loss, reference = METHODS[method]
     batch = Batch(seed)
     assert batch.value(loss) == pytest.approx(reference(batch), rel=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_references_tell_the_methods_apart(method):
+def test_the_references_differ_between_methods(method):
     """No two rows of the table have the same value, so none can pass in another's place."""
     batch = Batch(0)
     others = [form(batch) for name, (_, form) in METHODS.items() if name != method]
@@ -136,7 +136,7 @@ def test_the_references_tell_the_methods_apart(method):
     assert min(abs(own - other) for other in others) > 1e-4
 
 
-def test_every_loss_with_a_formula_of_its_own_has_a_reference():
+def test_every_loss_with_a_formula_has_a_reference():
     named = {getattr(losses, name) for name in losses.__all__}
     counterfactual = {
         part for part in named if isinstance(part, type) and issubclass(part, losses.PropensityLoss)

@@ -80,7 +80,7 @@ def test_predicted_over_observed_clicks_is_k_at_a_low_ctr(ctr, k):
     assert pcoc(scaled, p) == pytest.approx(1, rel=1e-12)
 
 
-def test_scaling_mends_the_average_and_not_the_cells():
+def test_scaling_corrects_the_average_but_not_the_cells():
     """At a CTR of about 1%: raw weights are off by k, scaled ones by k(x) / k cell by cell."""
     p = P / 20
     odds, mean = p / (1 - p), p @ K / p.sum()

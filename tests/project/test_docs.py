@@ -1,7 +1,6 @@
-"""The guide builds without a warning, runs as it stands, and states kept figures."""
+"""The guide builds without a warning and runs as it stands."""
 
 import importlib.util
-import json
 import os
 import re
 import shlex
@@ -22,7 +21,6 @@ from mtl_seq.records import FunnelLabels
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RESULTS = ROOT / "benchmarks" / "results"
 # A page's sizes are those one would use; here they are these.
 SMALLER = {"50_000_000": "6_000", "200_000": "6_000", "20_000": "8_000", "100_000": "3_000"}
 
@@ -99,8 +97,11 @@ def test_every_python_block_runs(page, assumed, tmp_path, monkeypatch):
             block = block.replace(size, smaller)
         code = compile(block, page.name, "exec")
         needed = re.findall(r"^ *(?:from|import) (\w+)", block, flags=re.MULTILINE)
-        # Such as dask, which is where a cluster is.
-        if all(importlib.util.find_spec(name) for name in needed):
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        # Only a package that the block tells to install, such as dask, may be missing.
+        documented = " ".join(re.findall(r"# pip install (.*)", block))
+        assert not [name for name in missing if not re.search(rf"\b{name}\b", documented)]
+        if not missing:
             exec(code, assumed)
 
 
@@ -133,52 +134,3 @@ def test_the_methods_page_has_every_model():
     bottoms = {"mmoe", "omoe", "ple", "shared_bottom", "single_task"}  # the control's others
     for name in {*ALL, "esm2", "esmm_dependent"} - bottoms:
         assert f"[mtl_seq.models.{name}]" in page, name
-
-
-def test_the_figures_of_selection_bias_are_the_kept_ones():
-    kept = json.loads((RESULTS / "selection_bias.json").read_text())["scenarios"]
-    page = (DOCS / "selection_bias.md").read_text(encoding="utf-8")
-    for name, found in kept.items():
-        means = " | ".join(f"{value:.1%}" for value in (
-            found["mean true CVR"][space] for space in ("clicks", "all", "non-clicks")
-        ))  # fmt: skip
-        assert f"| `{name}` | {means} |" in page
-        bias = found["relative bias over all impressions"]
-        shown = [signed(bias[f"learned on {which}"]) for which in ("clicks", "weighted clicks")]
-        assert f"| `{name}` | {found['what']} | {' | '.join(shown)} |" in page
-
-
-def signed(share):
-    return "0.0%" if abs(share) < 5e-4 else f"{share:+.1%}"
-
-
-def test_the_figures_of_open_bandit_are_the_kept_ones():
-    kept = json.loads((RESULTS / "open_bandit.json").read_text())
-    page = (DOCS / "open_bandit.md").read_text(encoding="utf-8")
-    for name, row in kept["estimates"].items():
-        cells = f"{100 * row['CTR']:.3f} | {100 * row['low']:.3f} to {100 * row['high']:.3f} |"
-        label = "measured" if name == "truth" else name
-        (line,) = [line for line in page.splitlines() if line.startswith(f"| {label} |")]
-        assert cells in line
-        if name != "truth":
-            distance = row["gap to the truth in standard errors"]
-            assert line.endswith(f"{row['relative error']:+.0%} | {distance:+.1f} |")
-    assert f"{kept['clicks']['bts']} clicks" in page
-    assert f"up to {kept['largest weight']:.0f}" in page
-    assert f"effective {kept['effective rows']:.0f} of" in " ".join(page.split())
-
-
-def test_the_figures_of_serving_are_the_kept_ones():
-    kept = json.loads((RESULTS / "serving.json").read_text())
-    page = (DOCS / "serving.md").read_text(encoding="utf-8")
-    for name, cost in kept["cost"].items():
-        cells = [name, *(f"{value:,}" for value in cost.values())]
-        for found in kept["latency by rows in a batch"].values():
-            row = found[name]
-            spread = f" [{row['first quartile']:.2f}, {row['third quartile']:.2f}]"
-            cells.append(f"{row['ratio']:.2f}{'' if name == kept['reference'] else spread}")
-        assert f"| {' | '.join(cells)} |" in page
-    names = ("two networks: click_space on MMoE", "multi-task: esmm on MMoE")
-    latency = kept["latency by rows in a batch"].values()
-    times = [found[names[0]]["ratio"] / found[names[1]]["ratio"] for found in latency]
-    assert f"take {min(times):.1f} to {max(times):.1f} times as long" in page

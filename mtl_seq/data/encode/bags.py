@@ -11,7 +11,7 @@ from torch import Tensor
 from mtl_seq.data.encode.vocabulary import AnyVocabulary
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["encode_bag", "encode_bag_weights", "exploded"]
+__all__ = ["encode_bag", "encode_bag_weights", "exploded", "padded_codes"]
 
 
 def exploded(column: str, values: pd.Series) -> pd.Series:
@@ -35,10 +35,21 @@ def exploded(column: str, values: pd.Series) -> pd.Series:
     return values.reset_index(drop=True).explode().dropna().infer_objects()
 
 
-def encode_bag(column: str, values: pd.Series, vocabulary: AnyVocabulary) -> Tensor:
+def encode_bag(column: str, values: pd.Series, vocabulary: AnyVocabulary) -> NDArray[np.int64]:
     """``(N, L)`` rows of the vocabulary, padded with -1."""
     items = exploded(column, values)
-    return torch.from_numpy(_padded(items, vocabulary.encode(items), len(values), -1))
+    return padded_codes(items, vocabulary.encode(items), len(values))
+
+
+def padded_codes(items: pd.Series, codes: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """``(N, L)`` rows of the vocabulary, padded with -1.
+
+    Args:
+        items: The items that `exploded` gives.
+        codes: Their rows of the vocabulary.
+        rows: N.
+    """
+    return _padded(items, codes, rows, -1)
 
 
 def encode_bag_weights(column: str, weights: str, log: pd.DataFrame) -> Tensor:

@@ -1,6 +1,6 @@
 """Codec: the columns of a log as tensors, fitted once on training rows and then frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,32 +9,24 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mtl_seq._files import read_json, write_json
-from mtl_seq.data.encode.bags import encode_bag, encode_bag_weights, exploded
+from mtl_seq.data.encode.bags import encode_bag
+from mtl_seq.data.encode.columns import encode_features
 from mtl_seq.data.encode.labels import encode_labels
+from mtl_seq.data.encode.learn import Codes, learn
 from mtl_seq.data.encode.scaling import Scale
 from mtl_seq.data.encode.settings import Encoding, Impute
 from mtl_seq.data.encode.target_encoding import (
-    FOLDS,
     FloatTable,
+    FoldCounts,
     TargetEncoding,
     count_folds,
     encoding_names,
+    out_of_fold,
 )
-from mtl_seq.data.encode.vocabulary import (
-    AnyVocabulary,
-    Vocabulary,
-    hashed_vocabularies,
-    vocabulary_from,
-)
-from mtl_seq.data.validate.checks import (
-    check_columns,
-    check_dense,
-    needed_columns,
-)
-from mtl_seq.errors import DataError
+from mtl_seq.data.encode.vocabulary import AnyVocabulary, vocabulary_from
+from mtl_seq.data.validate.checks import check_values, needed_columns
 from mtl_seq.records import FunnelBatch
 from mtl_seq.schema import FeatureSpec, Schema
 
@@ -106,45 +98,48 @@ class Codec:
             DataError: No rows, ids that are neither integers nor strings, or dense values that are
                 not finite.
         """
-        check_columns(schema, log, labels=False)
-        check_dense(schema, log, impute=impute is not None)
-        vocabularies: dict[str, AnyVocabulary] = hashed_vocabularies(schema, hashed or {})
-        for column in (*schema.ids, *schema.bags):
-            if column not in vocabularies:
-                bag = column in schema.bags
-                values = exploded(column, log[column]) if bag else log[column]
-                vocabularies[column] = Vocabulary.fit(column, values, min_count=min_count)
-        scales, edges = {}, {}
-        for column in schema.dense:
-            numbers = log[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            scales[column] = Scale.fit(column, numbers)
-            if buckets:
-                cuts = np.nanquantile(numbers, np.linspace(0, 1, buckets + 1)[1:-1])
-                edges[column] = np.unique(cuts)
-        codec = cls(schema, vocabularies, scales, impute, edges)
-        if target_encoding is not None:
-            codec._fit_encodings(log, target_encoding)
-        return codec
+        encoding = Encoding(
+            min_count=min_count,
+            impute=impute,
+            buckets=buckets,
+            target_encoding=target_encoding,
+            hashed=hashed or {},
+        )
+        return cls.fit_with(encoding, schema, log)
 
     @classmethod
     def fit_with(cls, encoding: Encoding, schema: Schema, log: pd.DataFrame) -> "Codec":
         """`fit` with the settings of an `Encoding`."""
-        return cls.fit(
-            schema,
-            log,
-            min_count=encoding.min_count,
-            impute=encoding.impute,
-            buckets=encoding.buckets,
-            target_encoding=encoding.target_encoding,
-            hashed=encoding.hashed,
-        )
+        impute = encoding.impute is not None
+        check_values(schema, log, labels=encoding.target_encoding is not None, impute=impute)
+        return cls(schema, **learn(encoding, schema, log).parts)
 
-    def _fit_encodings(self, log: pd.DataFrame, smoothing: float) -> None:
-        if not smoothing > 0:
-            raise DataError(f"`target_encoding` must be above 0, found {smoothing}")
-        known = {column: self.vocabularies[column] for column in self.schema.ids}
-        for column, folds in count_folds(self.schema, log, known).items():
-            self.encodings[column] = TargetEncoding.from_counts(folds, smoothing=smoothing)
+    @classmethod
+    def fit_encode(
+        cls, encoding: Encoding, schema: Schema, log: pd.DataFrame, *, checked: bool = False
+    ) -> tuple["Codec", FunnelBatch]:
+        """Fit a codec and encode its training rows: `fit_with` and `encode_training` in one.
+
+        Every id is looked up once.
+
+        Args:
+            encoding: The settings.
+            schema: The roles of the columns.
+            log: Training rows with labels.
+            checked: Whether `check_values` has been called for the rows.
+
+        Returns:
+            The codec and all rows as one batch, with labels.
+
+        Raises:
+            SchemaError: A declared column is absent.
+            DataError: No rows, or values that cannot be used.
+        """
+        if not checked:
+            check_values(schema, log, labels=True, impute=encoding.impute is not None)
+        learned = learn(encoding, schema, log)
+        codec = cls(schema, **learned.parts)
+        return codec, codec._training_batch(log, learned.codes, learned.folds)
 
     @property
     def spec(self) -> FeatureSpec:
@@ -173,12 +168,15 @@ class Codec:
         """The columns that `encode` reads."""
         return needed_columns(self.schema, labels=labels)
 
-    def encode(self, log: pd.DataFrame, *, labels: bool = True) -> FunnelBatch:
+    def encode(
+        self, log: pd.DataFrame, *, labels: bool = True, checked: bool = False
+    ) -> FunnelBatch:
         """Encode rows as tensors.
 
         Args:
             log: The rows; it is not changed.
             labels: Whether to encode the labels too.
+            checked: Whether `check_values` has been called for the rows.
 
         Returns:
             All rows as one batch.
@@ -187,28 +185,29 @@ class Codec:
             SchemaError: A declared column is absent.
             DataError: No rows, or values that cannot be used.
         """
-        features = self._features(log, labels=labels)
-        for column, table in self._tables.items():
-            features.update(self._named(column, table.take(features[column].numpy(), axis=0)))
-        return FunnelBatch(features, encode_labels(self.schema, log) if labels else None)
+        if not checked:
+            self._check(log, labels=labels)
+        codes = self._codes(log)
+        encoded = ((c, table.take(codes[c], axis=0)) for c, table in self._tables.items())
+        return self._batch(log, codes, encoded, labels=labels)
 
-    def encode_training(self, log: pd.DataFrame) -> FunnelBatch:
+    def encode_training(self, log: pd.DataFrame, *, checked: bool = False) -> FunnelBatch:
         """Encode the training rows, with target encodings from the other folds.
 
         With `encode`, a training row's own label would leak into its features.
 
         Args:
             log: The training rows, in the order in which `fit` saw them.
+            checked: Whether `check_values` has been called for the rows.
 
         Returns:
             All rows as one batch, with labels.
         """
-        known = {column: self.vocabularies[column] for column in self.encodings}
-        tables = {
-            column: self.encodings[column].fold_tables(folds)
-            for column, folds in count_folds(self.schema, log, known).items()
-        }
-        return self.encode_out_of_fold(log, np.arange(len(log)), tables)
+        if not checked:
+            self._check(log, labels=True)
+        codes = self._codes(log)
+        vocabularies = {column: self.vocabularies[column] for column in self.encodings}
+        return self._training_batch(log, codes, count_folds(self.schema, log, codes, vocabularies))
 
     def encode_out_of_fold(
         self, log: pd.DataFrame, positions: NDArray[np.int64], tables: Mapping[str, FloatTable]
@@ -220,40 +219,45 @@ class Codec:
             positions: ``(N,)`` their positions among the training rows.
             tables: Result of `TargetEncoding.fold_tables`, by column.
         """
-        features = self._features(log, labels=True)
-        for column, table in tables.items():
-            # One index into all folds' rows: several times as fast as one for each axis.
-            place = positions % FOLDS * table.shape[1] + features[column].numpy()
-            values = table.reshape(-1, table.shape[2]).take(place, axis=0)
-            features.update(self._named(column, values))
-        return FunnelBatch(features, encode_labels(self.schema, log))
+        self._check(log, labels=True)
+        codes = self._codes(log)
+        encoded = ((c, out_of_fold(t, codes[c], positions)) for c, t in tables.items())
+        return self._batch(log, codes, encoded)
+
+    def _training_batch(
+        self, log: pd.DataFrame, codes: Codes, folds: Mapping[str, FoldCounts]
+    ) -> FunnelBatch:
+        encoded = (
+            (c, out_of_fold(self.encodings[c].fold_tables(counts), codes[c]))
+            for c, counts in folds.items()
+        )
+        return self._batch(log, codes, encoded)
+
+    def _batch(
+        self,
+        log: pd.DataFrame,
+        codes: Codes,
+        encoded: Iterable[tuple[str, FloatTable]],
+        *,
+        labels: bool = True,
+    ) -> FunnelBatch:
+        """Checked rows as tensors, with ``(N, S + 1)`` target encodings by column."""
+        features = encode_features(self.schema, log, codes, self.scales, self.edges)
+        for column, values in encoded:
+            names = encoding_names(column, self.schema.funnel.names)
+            features.update(zip(names, torch.from_numpy(values).unbind(1), strict=True))
+        return FunnelBatch(features, encode_labels(self.schema, log) if labels else None)
+
+    def _check(self, log: pd.DataFrame, *, labels: bool) -> None:
+        check_values(self.schema, log, labels=labels, impute=self.impute is not None)
+
+    def _codes(self, log: pd.DataFrame) -> Codes:
+        codes = {c: self.vocabularies[c].encode(log[c]) for c in self.schema.ids}
+        return codes | {c: encode_bag(c, log[c], self.vocabularies[c]) for c in self.schema.bags}
 
     @cached_property
     def _tables(self) -> dict[str, FloatTable]:
         return {column: encoding.table() for column, encoding in self.encodings.items()}
-
-    def _features(self, log: pd.DataFrame, *, labels: bool) -> dict[str, Tensor]:
-        check_columns(self.schema, log, labels=labels)
-        check_dense(self.schema, log, impute=self.impute is not None)
-        features = {
-            c: torch.from_numpy(self.vocabularies[c].encode(log[c])) for c in self.schema.ids
-        }
-        for column in self.schema.bags:
-            features[column] = encode_bag(column, log[column], self.vocabularies[column])
-        for column, weights in self.schema.bag_weights.items():
-            features[f"{column}:weight"] = encode_bag_weights(column, weights, log)
-        for column, scale in self.scales.items():
-            numbers = log[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            features[column] = torch.from_numpy(scale.encode(numbers))
-            if column in self.edges:
-                bucket = np.searchsorted(self.edges[column], numbers, side="right") + 1
-                bucket = np.where(np.isnan(numbers), 0, bucket).astype(np.int64)
-                features[f"{column}:bucket"] = torch.from_numpy(bucket)
-        return features
-
-    def _named(self, column: str, values: FloatTable) -> dict[str, Tensor]:
-        names = encoding_names(column, self.schema.funnel.names)
-        return dict(zip(names, torch.from_numpy(values).unbind(1), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form; `from_dict` reads it."""

@@ -5,7 +5,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mtl_seq.data.validate.checks import check_labels, check_row_values
 from mtl_seq.records import FunnelLabels
 from mtl_seq.schema import Schema
 
@@ -15,15 +14,10 @@ _MISSING = np.iinfo(np.int64).min
 
 
 def encode_labels(schema: Schema, log: pd.DataFrame) -> FunnelLabels:
-    """Encode stages, weights, users and propensities of some rows.
+    """Encode stages, weights, users and propensities of rows that are checked.
 
     Users are numbered in the order of their first row.
-
-    Raises:
-        DataError: Values that cannot be used.
     """
-    check_labels(schema, log)
-    check_row_values(schema, log)
     stages = np.stack(
         [log[column].to_numpy(dtype=np.float32) for column in schema.labels.values()], axis=1
     )

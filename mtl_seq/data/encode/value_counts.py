@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_seq.data.encode.vocabulary import normalised
+from mtl_seq.data.encode.id_values import normalised
 from mtl_seq.data.parquet.arrow import series_of
 
 if TYPE_CHECKING:

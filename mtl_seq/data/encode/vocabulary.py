@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtl_seq.data.encode.id_values import distinct, normalised
 from mtl_seq.errors import DataError
 from mtl_seq.schema import Schema
 
@@ -16,12 +17,8 @@ __all__ = [
     "HashedVocabulary",
     "Vocabulary",
     "hashed_vocabularies",
-    "normalised",
     "vocabulary_from",
 ]
-
-_MANTISSA = {2: 11, 4: 24, 8: 53}
-"""Significand bits of a float by its bytes; above 2 to that power integers are not exact."""
 
 _SPARSEST = 8
 """Keys are looked up in a dense table of at most so many entries per key."""
@@ -52,14 +49,51 @@ class Vocabulary:
         Args:
             column: Name of the column.
             values: Its values.
-            min_count: Ids seen less often share the row of unseen ids.
+            min_count: Ids seen less often have no row to themselves.
 
         Raises:
             DataError: The values are neither integers nor strings.
         """
+        return cls.fit_encode(column, values, min_count=min_count)[0]
+
+    @classmethod
+    def fit_encode(
+        cls, column: str, values: pd.Series, *, min_count: int = 1
+    ) -> tuple["Vocabulary", NDArray[np.int64]]:
+        """Learn the ids of a column and encode it: `fit` and `encode`, faster than both.
+
+        Different values are counted and sorted once, not the rows.
+
+        Args:
+            column: Name of the column.
+            values: Its values.
+            min_count: Ids seen less often have no row to themselves.
+
+        Returns:
+            The vocabulary and the rows of the values.
+
+        Raises:
+            DataError: The values are neither integers nor strings.
+        """
+        if isinstance(values.dtype, pd.StringDtype):
+            # Arrow finds the different texts ten times as fast as Python.
+            place, texts = pd.factorize(values, use_na_sentinel=False)
+            kept, null = normalised(column, pd.Series(texts, dtype=object))
+            counts = np.bincount(place, minlength=len(texts))[~null]
+            order = np.argsort(kept)
+            keys = kept[order][counts[order] >= min_count]
+            vocabulary = cls(column, keys, missing=bool(null.any()))
+            return vocabulary, vocabulary._with_missing(kept, null)[place]
         kept, null = normalised(column, values)
-        keys, counts = np.unique(kept, return_counts=True)
-        return cls(column, keys[counts >= min_count], missing=bool(null.any()))
+        different, counts, place = distinct(kept)
+        vocabulary = cls(column, different[counts >= min_count], missing=bool(null.any()))
+        if place is None:
+            return vocabulary, vocabulary._with_missing(kept, null)
+        rows = np.zeros(len(values), dtype=np.int64)
+        rows[~null] = vocabulary.rows_of(different)[place]
+        if vocabulary.missing:
+            rows[null] = vocabulary.rows - 1
+        return vocabulary, rows
 
     @property
     def keys(self) -> NDArray[Any]:
@@ -102,12 +136,16 @@ class Vocabulary:
                 f"column {self.column!r} held {_PLURAL[self.kind]} when the codec was fitted, "
                 f"found {_PLURAL[kind]}: convert it to the same type"
             )
-        if len(kept) == len(values):
+        return self._with_missing(kept, null)
+
+    def _with_missing(self, kept: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Rows of a column from the parts that `normalised` gives."""
+        if len(kept) == len(null):
             return self.rows_of(kept)
-        codes = np.zeros(len(values), dtype=np.int64)
+        codes = np.zeros(len(null), dtype=np.int64)
         codes[~null] = self.rows_of(kept)
         if self.missing:
-            codes[null] = len(self._index) + 1
+            codes[null] = self.rows - 1
         return codes
 
     def rows_of(self, kept: NDArray[Any]) -> NDArray[np.int64]:
@@ -210,51 +248,3 @@ def hashed_vocabularies(schema: Schema, hashed: Mapping[str, int]) -> dict[str, 
 
 
 _PLURAL = {"int": "integers", "str": "strings"}
-
-
-def normalised(column: str, values: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The values that are not missing, as int64 or strings, and a mask of the missing ones.
-
-    Raises:
-        DataError: Fractions, integers beyond the precision of a float, or integers beyond int64.
-    """
-    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "bi":
-        return values.to_numpy(dtype=np.int64), np.zeros(len(values), dtype=bool)
-    null = values.isna().to_numpy()
-    kept = values[~null]
-    if isinstance(kept.dtype, pd.CategoricalDtype):
-        kept = kept.astype(kept.dtype.categories.dtype)
-    if pd.api.types.is_bool_dtype(kept.dtype) or pd.api.types.is_signed_integer_dtype(kept.dtype):
-        return kept.to_numpy(dtype=np.int64), null
-    if pd.api.types.is_unsigned_integer_dtype(kept.dtype):
-        if len(kept) and int(kept.max()) > np.iinfo(np.int64).max:
-            raise DataError(
-                f"id column {column!r} must fit int64, found {kept.max()}: convert it to strings"
-            )
-        return kept.to_numpy(dtype=np.int64), null
-    if pd.api.types.is_float_dtype(kept.dtype):
-        return _whole(column, kept), null
-    if len(kept) and all(isinstance(value, (int, np.integer)) for value in kept):
-        beyond = [value for value in kept if not -(2**63) <= int(value) < 2**63]
-        if beyond:
-            raise DataError(
-                f"id column {column!r} must fit int64, found {beyond[0]}: convert it to strings"
-            )
-        return kept.to_numpy(dtype=np.int64), null
-    return kept.map(str).to_numpy(dtype=object), null
-
-
-def _whole(column: str, kept: pd.Series) -> NDArray[np.int64]:
-    values = kept.to_numpy(dtype=np.float64)
-    bad = (
-        ~np.isfinite(values)
-        | (values != np.floor(values))
-        | (np.abs(values) >= 2.0 ** _MANTISSA[kept.dtype.itemsize])
-    )
-    if bad.any():
-        raise DataError(
-            f"id column {column!r} must hold integers or strings, found {values[bad][0]}: "
-            "declare it as `dense`, or convert it to integers or strings where it is read"
-        )
-    whole: NDArray[np.int64] = values.astype(np.int64)
-    return whole

@@ -9,8 +9,9 @@ from mtl_seq.data.encode.codec import Codec
 from mtl_seq.data.encode.target_encoding import (
     FloatTable,
     FoldCounts,
+    StageRows,
     TargetEncoding,
-    count_folds,
+    fold_cells,
     unseen_of,
 )
 from mtl_seq.data.encode.vocabulary import AnyVocabulary, Vocabulary
@@ -88,18 +89,19 @@ def fold_tables(codec: Codec, source: Source) -> Mapping[str, FloatTable] | None
     """
     if not codec.encodings:
         return None
-    known = {column: codec.vocabularies[column] for column in codec.encodings}
-    schema = codec.schema
     sums: dict[str, FoldCounts] = {}
     for chunk in source.select(codec.columns()).chunks():
-        for column, counts in count_folds(schema, chunk.frame(), known).items():
-            # A fold is a position among all rows modulo the folds; these start at `position`.
-            rolled = [np.roll(part, chunk.position, axis=0) for part in counts]
+        frame = chunk.frame()
+        stages = StageRows.of(codec.schema, frame)
+        positions = np.arange(chunk.position, chunk.position + len(frame))
+        for column in codec.encodings:
+            vocabulary = codec.vocabularies[column]
+            cells = fold_cells(vocabulary.encode(frame[column]), vocabulary.rows, positions)
+            counts = FoldCounts.fit(cells, vocabulary.rows, stages)
             before = sums.get(column)
-            parts = (
-                rolled if before is None else [a + b for a, b in zip(before, rolled, strict=True)]
-            )
-            sums[column] = FoldCounts(*parts)
+            if before is not None:
+                counts = FoldCounts(*(a + b for a, b in zip(before, counts, strict=True)))
+            sums[column] = counts
     return {column: codec.encodings[column].fold_tables(parts) for column, parts in sums.items()}
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtl_seq._files import UNFINISHED, atomic_path
-from mtl_seq.data.csv.reader import not_csv
+from mtl_seq._files import atomic_path
 from mtl_seq.data.parquet.arrow import frame_of
+from mtl_seq.data.parquet.files import find_files
 from mtl_seq.errors import ArtifactError, rows_text
 from mtl_seq.records import ROW_ID, TRUTH_PREFIX, FunnelTruth
 
@@ -18,53 +18,25 @@ def read_frame(log: "pd.DataFrame | str | Path") -> pd.DataFrame:
     """Return a frame unchanged, or read it from a parquet file or a folder of such files.
 
     Args:
-        log: The frame, or its file or folder. The files of a folder are read in the order of
-            their names and must have the same columns; its subfolders are not read.
+        log: The frame, or its file, folder, glob or URL. Several files are read in the order of
+            their names and must have the same columns; subfolders are not read.
 
     Raises:
         ArtifactError: A missing file, no parquet, or a folder whose files differ in columns.
     """
     if isinstance(log, pd.DataFrame):
         return log
-    path = Path(log)
-    if path.is_dir():
-        return _read_folder(path)
-    if not path.is_file():
-        raise ArtifactError(f"no parquet file {path}")
-    return _read_file(path)
-
-
-def _read_folder(folder: Path) -> pd.DataFrame:
-    if (folder / UNFINISHED).exists():
-        raise ArtifactError(
-            f"the folder {folder} is unfinished, so it lacks rows: run the command that writes it "
-            "again, which resumes it"
-        )
-    parts = sorted(part for part in folder.glob("*.parquet") if not part.name.startswith("."))
-    if not parts:
-        raise ArtifactError(
-            f"there is no parquet file in the folder {folder}: name the file, or the folder that "
-            "holds the files"
-        )
-    frames = [_read_file(part) for part in parts]
-    for part, frame in zip(parts, frames, strict=True):
-        if list(frame.columns) != list(frames[0].columns):
+    files = find_files(log)
+    frames = []
+    for file in files:
+        with file.open() as reader, file.guarded():
+            frames.append(frame_of(reader.read()))
+        if list(frames[-1].columns) != list(frames[0].columns):
             raise ArtifactError(
-                f"the parquet files in {folder} must have the same columns, found others in "
-                f"{part.name}: name one of the files"
+                f"the parquet files in {log} must have the same columns, found others in "
+                f"{file.name}: name one of the files"
             )
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    from pyarrow import parquet as pq
-
-    try:
-        return frame_of(pq.read_table(path, partitioning=None))
-    except (OSError, ValueError) as error:
-        if csv := not_csv(str(path)):
-            raise ArtifactError(csv) from error
-        raise ArtifactError(f"{path} is no parquet file: {error}") from error
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:

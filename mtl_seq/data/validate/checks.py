@@ -13,6 +13,7 @@ __all__ = [
     "check_labels",
     "check_population",
     "check_row_values",
+    "check_values",
     "needed_columns",
 ]
 
@@ -134,6 +135,26 @@ def check_row_values(schema: Schema, log: pd.DataFrame) -> None:
         propensity = _numbers(log, schema.propensity, "propensity").astype(np.float32)
         bad = ~((propensity > 0) & (propensity < 1))
         _refuse(bad, log, f"propensity {schema.propensity!r} is outside (0, 1)", "fix or drop")
+
+
+def check_values(schema: Schema, log: pd.DataFrame, *, labels: bool, impute: bool) -> None:
+    """Check that rows can be encoded: columns, dense values and, if asked for, labels and weights.
+
+    Args:
+        schema: The roles of the columns.
+        log: The rows.
+        labels: Whether labels, weights and propensities must be there too.
+        impute: Whether missing dense values are imputed.
+
+    Raises:
+        SchemaError: A declared column is absent or duplicated.
+        DataError: No rows, or values that cannot be used.
+    """
+    check_columns(schema, log, labels=labels)
+    if labels:
+        check_labels(schema, log)
+        check_row_values(schema, log)
+    check_dense(schema, log, impute=impute)
 
 
 def _is_number(values: pd.Series) -> bool:

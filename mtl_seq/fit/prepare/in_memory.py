@@ -58,22 +58,35 @@ def prepare(
     check_rows(schema, frame, encoding, config.allow_leak)
     if validation is None:
         fitted, held = split_frame(schema, frame, config.validation, config.seed)
-        rows, held_rows = frame.iloc[fitted], frame.iloc[held]
+        rows, held_rows = _rows_at(frame, fitted), _rows_at(frame, held)
     else:
         fitted, rows, held_rows = np.arange(len(frame)), frame, read_frame(validation)
         check_rows(schema, held_rows, encoding, config.allow_leak)
-    if codec is None:
-        codec = Codec.fit_with(encoding, schema, rows)
-        codec = codec if start is None else extend_codec(start.codec, codec)
+    if codec is None and start is None:
+        codec, batch = Codec.fit_encode(encoding, schema, rows, checked=True)
+    else:
+        if codec is None:
+            assert start is not None
+            codec = extend_codec(start.codec, Codec.fit_with(encoding, schema, rows))
+        batch = codec.encode_training(rows, checked=True)
     model = build_model(config, codec)
-    batch = codec.encode_training(rows)
     assert batch.labels is not None
     initialise(model, codec, start, batch.labels.stages)
     # Validation metrics of weighted rows cannot be compared with unweighted rates.
     rates = {} if schema.weight else quantity_rates(schema.funnel, batch.labels.stages)
     if model.objective.needs_potential:
         batch = with_potential(batch, truth, len(frame), fitted)
-    return TrainingData(codec, model, batch, codec.encode(held_rows), len(rows), rates)
+    return TrainingData(
+        codec, model, batch, codec.encode(held_rows, checked=True), len(rows), rates
+    )
+
+
+def _rows_at(frame: pd.DataFrame, positions: NDArray[np.int64]) -> pd.DataFrame:
+    """The rows at sorted positions; a view where these follow one another."""
+    first, last = positions[0], positions[-1]
+    if last - first + 1 == len(positions):
+        return frame.iloc[first : last + 1]
+    return frame.iloc[positions]
 
 
 def with_potential(

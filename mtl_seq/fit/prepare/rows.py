@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mtl_seq.data import BatchLoader, Codec, Source, StreamLoader
 from mtl_seq.data.encode.labels import encode_labels
+from mtl_seq.data.validate.checks import check_labels, check_row_values
 from mtl_seq.errors import ArtifactError
 from mtl_seq.records import FunnelBatch, FunnelLabels
 from mtl_seq.schema import Schema
@@ -136,7 +137,10 @@ def _labels(rows: Rows) -> Iterable[FunnelLabels]:
         return
     schema = rows.codec.schema
     for chunk in rows.source.select(_label_columns(schema)).chunks():
-        yield encode_labels(schema, chunk.frame())
+        frame = chunk.frame()
+        check_labels(schema, frame)
+        check_row_values(schema, frame)
+        yield encode_labels(schema, frame)
 
 
 def _label_columns(schema: Schema) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ def prepare_stream(
 ) -> TrainingData:
     """Split a log on disk, check it and fit its codec in one read, and build the model.
 
-    Rows are held out by the rule of `split_source`.
-    Features that predict a label almost perfectly are searched in a sample.
+    Rows are held out by the rule of `split_source`. Features that predict a label almost perfectly
+    are searched in a sample.
 
     Args:
         config: The settings.

@@ -6,13 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mtl_seq.data import Codec, Encoding, check_leaks
-from mtl_seq.data.validate.checks import (
-    check_columns,
-    check_dense,
-    check_labels,
-    check_population,
-    check_row_values,
-)
+from mtl_seq.data.validate.checks import check_population, check_values
 from mtl_seq.fit.prepare.rows import Rows
 from mtl_seq.models import FunnelModel
 from mtl_seq.schema import Schema
@@ -41,7 +35,7 @@ class TrainingData(NamedTuple):
 
 
 def check_rows(
-    schema: Schema, frame: pd.DataFrame, encoding: Encoding, allow_leak: Collection[str]
+    schema: Schema, log: pd.DataFrame, encoding: Encoding, allow_leak: Collection[str]
 ) -> None:
     """Refuse rows in memory that cannot be trained on.
 
@@ -49,9 +43,6 @@ def check_rows(
         SchemaError: A declared column is absent.
         DataError: Rows that cannot be trained on; see `mtl_seq.data`.
     """
-    check_columns(schema, frame, labels=True)
-    check_labels(schema, frame)
-    check_population(schema, frame)
-    check_dense(schema, frame, impute=encoding.impute is not None)
-    check_row_values(schema, frame)
-    check_leaks(schema, frame, allow_leak)
+    check_values(schema, log, labels=True, impute=encoding.impute is not None)
+    check_population(schema, log)
+    check_leaks(schema, log, allow_leak)

@@ -1,6 +1,5 @@
 """Calibration as the estimator does it: on which rows, in which weights, and what is refused."""
 
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -17,16 +16,16 @@ from mtl_seq.models import CalibrationConfig
 from mtl_seq.records import Scores
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
-HELD, _ = WORLD.sample(3000, np.random.default_rng(6))
-FRESH, _ = WORLD.sample(500, np.random.default_rng(7))
+SIMULATOR = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SIMULATOR.sample(3000, np.random.default_rng(5))
+HELD, _ = SIMULATOR.sample(3000, np.random.default_rng(6))
+FRESH, _ = SIMULATOR.sample(500, np.random.default_rng(7))
 METHODS = ("shift", "platt", "isotonic")
 
 
 def estimator(model=models.esmm, **settings):
     build = partial(model, bottom=partial(nn.SharedBottom, hidden=(8,)))
-    return FunnelEstimator(build, WORLD.schema, **{"epochs": 1, "batch_size": 128, **settings})
+    return FunnelEstimator(build, SIMULATOR.schema, **{"epochs": 1, "batch_size": 128, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_the_mean_on_clicked_validation_rows_is_right(plain, calibrated):
     assert abs(before - 1) > 1e-3
 
 
-def test_only_the_map_is_new(plain, calibrated):
+def test_calibration_changes_pcvr_only(plain, calibrated):
     """The same network; pCTR stays, pCVR keeps its order, pCTCVR is their product."""
     before, after = plain.predict(FRESH), calibrated.predict(FRESH)
     pd.testing.assert_series_equal(after["pctr"], before["pctr"])
@@ -60,7 +59,7 @@ def test_only_the_map_is_new(plain, calibrated):
     assert (after["pctcvr"] <= after["pcvr"]).all()
 
 
-def test_it_is_stated_with_what_it_was_fitted_to(calibrated):
+def test_the_calibration_states_its_rows_and_weights(calibrated):
     found = calibrated.calibration_
     clicks = int(HELD["click"].sum())
     assert (found.rows, found.weighted, found.effective_size) == (clicks, False, clicks)
@@ -108,7 +107,7 @@ def test_any_model_can_be_weighted():
     assert one.calibration_.effective_size < one.calibration_.rows - 1
 
 
-def test_training_rows_are_scored_as_they_were_trained_on():
+def test_training_rows_are_scored_with_their_training_encodings():
     """Their target encodings are those of the other folds, and their clicks set the mean."""
     one = estimator(calibrate=CalibrationConfig(on="training")).fit(LOG, validation=HELD)
     clicks = int(LOG["click"].sum())
@@ -149,7 +148,7 @@ def test_logged_propensities_and_row_weights_count():
     )
 
 
-def test_recalibrated_propensities_are_those_of_the_log_whatever_pctr_was():
+def test_recalibrated_propensities_do_not_depend_on_slope_and_intercept_of_pctr():
     """A slope and an intercept on pCTR's logit change nothing; its mean is that of the clicks."""
     scores, labels = scored()
     how = CalibrationConfig("platt", recalibrated=True)
@@ -174,7 +173,7 @@ def test_recalibrated_propensities_are_those_of_the_log_whatever_pctr_was():
     )
 
 
-def test_rows_that_were_not_clicked_do_not_matter():
+def test_rows_that_were_not_clicked_have_no_influence():
     scores, labels = scored()
     off = labels.click.numpy() == 0
     other = np.where(off, 0.123, scores.pcvr)
@@ -183,7 +182,7 @@ def test_rows_that_were_not_clicked_do_not_matter():
     assert fit_calibration(CalibrationConfig("platt"), moved, labels, weighted=False) == expected
 
 
-def test_an_isotonic_block_without_conversions_promises_no_certainty():
+def test_an_isotonic_block_without_conversions_is_kept_above_zero():
     scores, labels = scored()
     stages = labels.stages.clone()
     stages[scores.pcvr < 0.5, 1] = 0
@@ -195,7 +194,7 @@ def test_an_isotonic_block_without_conversions_promises_no_certainty():
 
 
 @pytest.mark.parametrize("converted", [0.0, 1.0])
-def test_clicks_that_all_end_alike_are_an_error(converted):
+def test_clicks_with_one_outcome_only_are_an_error(converted):
     scores, labels = scored()
     stages = torch.stack((labels.click, labels.click * converted), dim=1)
     with pytest.raises(DataError, match=r"with and without a conversion, found .* enlarge"):
@@ -214,14 +213,14 @@ def test_platt_scaling_that_would_reverse_the_order_is_an_error():
         )
 
 
-def test_a_pcvr_that_is_not_the_cvr_among_clicks_is_refused():
+def test_a_pcvr_that_differs_from_pctcvr_over_pctr_is_refused():
     scores, labels = scored()
     apart = scores._replace(pcvr=np.clip(scores.pcvr * 1.2, 0, 1))
     with pytest.raises(CompositionError, match=r"pCVR of this model is not pCTCVR / pCTR"):
         fit_calibration(CalibrationConfig(), apart, labels, weighted=False)
 
 
-def test_joints_that_are_the_wrong_way_round_are_calibrated():
+def test_joints_with_pctcvr_above_pctr_are_calibrated():
     one = estimator(models.division, calibrate=CalibrationConfig()).fit(LOG, validation=HELD)
     clicked = HELD[HELD["click"] == 1]
     assert one.predict(clicked)["pcvr"].mean() == pytest.approx(
@@ -234,25 +233,13 @@ def test_another_method_is_refused():
         CalibrationConfig("beta")
 
 
-def test_a_folder_from_before_calibration_is_still_read(plain, tmp_path):
-    plain.save(tmp_path / "model")
-    file = tmp_path / "model" / "estimator.json"
-
-    content = json.loads(file.read_text())
-    del content["calibration"], content["settings"]["calibrate"]
-    file.write_text(json.dumps({**content, "format": 1}))
-    loaded = FunnelEstimator.load(tmp_path / "model")
-    assert loaded.calibration_ is None
-    pd.testing.assert_frame_equal(loaded.predict(FRESH), plain.predict(FRESH))
-
-
-def test_a_refit_forgets_the_map():
+def test_a_refit_drops_the_calibration():
     one = estimator(calibrate=CalibrationConfig()).fit(LOG)
     one.calibrate = None
     assert one.fit(LOG).calibration_ is None
 
 
-def test_the_map_reads_itself_back():
+def test_the_calibration_survives_json():
     found = Calibration("isotonic", True, 10, 7.5, 1.0, 0.0, (-1.0, 2.0), (0.1, 0.4), 1.1)
     assert Calibration.from_dict(found.to_dict()) == found
     assert replace(found, rows=11) != found

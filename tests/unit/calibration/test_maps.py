@@ -28,7 +28,7 @@ def test_after_a_shift_the_mean_prediction_is_the_mean_label(seed, soft):
     assert weight @ expit(logit + shift) == pytest.approx(weight @ label, rel=1e-12)
 
 
-def test_a_shift_that_was_put_in_is_found():
+def test_a_known_shift_is_recovered():
     logit, _, weight = draw(0)
     for shift in (-20.0, -0.3, 0.0, 2.5):
         assert fit_shift(logit, expit(logit + shift), weight) == pytest.approx(shift, abs=1e-9)

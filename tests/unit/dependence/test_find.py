@@ -68,7 +68,7 @@ def test_the_network_with_lambda_fixed_at_zero_is_the_control(fitted):
     np.testing.assert_allclose(ours.pcvr, theirs.pcvr, rtol=2e-4)
 
 
-def test_a_dependence_is_found_and_taken_out(fitted):
+def test_a_dependence_is_estimated_and_corrected(fitted):
     test = fitted.dependence_.test
     assert abs(test.log_odds_ratio - 1.5) < 3 * test.standard_error
     assert test.t > 3
@@ -82,7 +82,7 @@ def test_a_dependence_is_found_and_taken_out(fitted):
     assert abs(after) < before / 3
 
 
-def test_predictions_are_the_cells_of_the_note(fitted):
+def test_predictions_equal_the_closed_form(fitted):
     rows, found = LOG.iloc[:500], fitted.dependence_
     scores = fitted.predict(rows)
     features = fitted.codec_.encode(rows, labels=False).features
@@ -109,7 +109,7 @@ def test_rows_without_their_level_are_averaged(fitted):
     np.testing.assert_allclose(absent["pcvr"], each[0]["pcvr"])
 
 
-def test_predictions_are_marked(fitted):
+def test_predictions_carry_the_estimate(fitted):
     mark = fitted.predict(LOG.iloc[:5]).attrs["dependence"]
     assert mark["log_odds_ratio"] == fitted.dependence_.test.log_odds_ratio
     assert mark["verdict"] == fitted.dependence_.test.verdict
@@ -121,7 +121,7 @@ def test_a_correction_behind_the_network_is_not_exported(fitted, tmp_path):
         export_model(fitted, tmp_path / "served")
 
 
-def test_what_was_saved_says_the_same(fitted, tmp_path):
+def test_a_saved_model_predicts_the_same(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     again = FunnelEstimator.load(tmp_path / "model")
     assert again.dependence_.test == fitted.dependence_.test
@@ -176,7 +176,7 @@ def test_the_lambda_that_predictions_use(test, shrink, expected):
     assert applied_log_odds_ratio(DependenceConfig(shrink=shrink), test) == pytest.approx(expected)
 
 
-def test_a_log_that_identifies_nothing_warns_and_is_not_corrected():
+def test_an_unidentified_dependence_warns_and_is_not_corrected():
     few = LOG.iloc[:1500].assign(position=np.random.default_rng(0).integers(1, 5, 1500))
     with pytest.warns(SelectionWarning, match="not identified.*mtl-seq sensitivity"):
         found = estimator().fit(few)

@@ -69,7 +69,7 @@ def test_levels_survive_json():
     assert again.values == levels.values
 
 
-def test_levels_are_encoded_with_all_that_is_made_of_them():
+def test_levels_are_encoded_with_all_derived_features():
     frame = log()
     own = schema("position")
     codec = Codec.fit(own, frame, target_encoding=20.0)
@@ -90,7 +90,7 @@ def test_levels_are_encoded_with_all_that_is_made_of_them():
         (schema("variant"), {"user": None}, "'variant' equals feature 'user'"),
     ],
 )
-def test_features_that_identify_nothing_are_named(own, change, message):
+def test_features_that_cannot_identify_lambda_are_refused(own, change, message):
     frame = log()
     for name, value in change.items():
         frame[name] = (frame["variant"] == "a").astype(int) if value is None else value
@@ -162,7 +162,7 @@ def test_shares_that_are_declared_or_logged():
         (DependenceConfig(policy=["position"]), SchemaError, "must be in the model"),
     ],
 )
-def test_shares_that_are_none(how, error, message):
+def test_invalid_shares_are_refused(how, error, message):
     frame = log().assign(p1=0.5, p2=0.3, p3=0.9)
     with pytest.raises(error, match=message):
         shares(how, frame, schema("position"))

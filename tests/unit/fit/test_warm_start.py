@@ -133,7 +133,7 @@ def test_what_cannot_be_gone_on_with_is_refused():
         estimator(models.escm2_dr).fit(NEW, warm_start=before)
     with pytest.raises(SchemaError, match="the same `Encoding`"):
         estimator(encoding=Encoding()).fit(NEW, warm_start=before)
-    with pytest.raises(DataError, match="held keys of kind 'int', and now of kind 'str'"):
+    with pytest.raises(DataError, match="must hold keys of kind 'int', found 'str'"):
         estimator().fit(NEW.astype({"item_id": str}), warm_start=before)
     with pytest.raises(DataError, match="must be hashed as before"):
         estimator(encoding=ENCODINGS["hashed"]).fit(NEW, warm_start=before)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from joint_laws import odds_ratio_scenario as simulator
+from joint_laws import odds_ratio_scenario
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional import odds_ratio_cvr, worst_case_bounds
@@ -22,14 +22,14 @@ OK = np.array([0.5, 0.4, 0.3])
 
 @pytest.mark.parametrize("psi", PSI)
 def test_the_true_odds_ratio_gives_the_true_cvr(psi):
-    click, both, conversion = simulator(psi)
+    click, both, conversion = odds_ratio_scenario(psi)
     found = odds_ratio_cvr(click, both, psi)
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), conversion, rtol=0, atol=1e-12)
 
 
 def test_each_row_may_have_an_odds_ratio_of_its_own():
-    parts = [simulator(psi, rows=3) for psi in PSI]
+    parts = [odds_ratio_scenario(psi, rows=3) for psi in PSI]
     click, both, conversion = (np.concatenate(column) for column in zip(*parts, strict=True))
     psi = torch.tensor(PSI, dtype=torch.float64).repeat_interleave(3)
     np.testing.assert_allclose(odds_ratio_cvr(click, both, psi), conversion, rtol=0, atol=1e-12)
@@ -43,12 +43,12 @@ def test_the_mnar_simulator_is_such_a_scenario():
 
 
 def test_odds_ratio_one_gives_the_cvr_on_clicks():
-    click, both, _ = simulator(2.0)
+    click, both, _ = odds_ratio_scenario(2.0)
     np.testing.assert_allclose(odds_ratio_cvr(click, both, 1.0), both / click, rtol=1e-12)
 
 
 def test_the_limits_are_the_worst_case():
-    click, both, _ = simulator(2.0)
+    click, both, _ = odds_ratio_scenario(2.0)
     low, high = worst_case_bounds(click, both)
     np.testing.assert_allclose(low, both, rtol=0, atol=0)
     np.testing.assert_allclose(high, both + (1 - click), rtol=0, atol=0)

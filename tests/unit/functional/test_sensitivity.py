@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from joint_laws import odds_ratio_scenario as simulator
+from joint_laws import odds_ratio_scenario as scenario
 from scipy.optimize import brentq
 
 from mtl_seq.errors import DataError
@@ -25,7 +25,7 @@ OK = np.array([0.5, 0.4, 0.3])
 
 
 def test_the_mean_is_over_all_impressions():
-    click, both, _ = simulator(2.0)
+    click, both, _ = scenario(2.0)
     psi = torch.tensor([[0.5, 1.0], [2.0, 9.0]], dtype=torch.float64)
     found = mean_odds_ratio_cvr(click, both, psi)
     assert found.shape == (2, 2)
@@ -36,7 +36,7 @@ def test_the_mean_is_over_all_impressions():
 
 
 def test_the_curve_is_even_in_log_psi_and_holds_one():
-    click, both, _ = simulator(2.0)
+    click, both, _ = scenario(2.0)
     psi, mean = sensitivity_curve(click, both, gamma=3.0, points=5)
     np.testing.assert_allclose(psi, [1 / 3, 1 / math.sqrt(3), 1, math.sqrt(3), 3], rtol=1e-14)
     np.testing.assert_allclose(mean[2], (both / click).mean(), rtol=1e-14)
@@ -45,7 +45,7 @@ def test_the_curve_is_even_in_log_psi_and_holds_one():
 
 @pytest.mark.parametrize("gamma", [1.0, 1.5, 2.0, 3.0])
 def test_the_interval_is_what_the_range_of_odds_ratios_spans(gamma):
-    click, both, _ = simulator(2.0)
+    click, both, _ = scenario(2.0)
     low, high = sensitivity_interval(click, both, gamma)
     rng = np.random.default_rng(1)
     for _ in range(50):
@@ -58,7 +58,7 @@ def test_the_interval_is_what_the_range_of_odds_ratios_spans(gamma):
 
 @pytest.mark.parametrize("psi", PSI)
 def test_the_tipping_point_is_the_odds_ratio_of_its_mean(psi):
-    click, both, conversion = simulator(psi)
+    click, both, conversion = scenario(psi)
     found = tipping_point(click, both, conversion.mean())
     assert found.reason is None
     assert found.psi == pytest.approx(psi, rel=1e-9)
@@ -66,7 +66,7 @@ def test_the_tipping_point_is_the_odds_ratio_of_its_mean(psi):
 
 @given(share=st.floats(0.02, 0.98))
 def test_the_tipping_point_agrees_with_another_root_finder(share):
-    click, both, _ = simulator(1.0, rows=20, seed=3)
+    click, both, _ = scenario(1.0, rows=20, seed=3)
     target = both.mean() + share * (1 - click.mean())
 
     def excess(log_psi):
@@ -81,7 +81,7 @@ def test_the_tipping_point_agrees_with_another_root_finder(share):
 def test_there_is_no_tipping_point_beyond_the_worst_case(target):
     psi, reason = tipping_point(np.array([0.3, 0.3]), np.array([0.1, 0.1]), target)
     assert math.isnan(psi)
-    assert "it is outside; the log leaves open 0.1 to 0.8" in reason
+    assert "it is outside; the bounds are 0.1 to 0.8" in reason
 
 
 def test_the_ends_of_the_worst_case_are_reached_by_no_odds_ratio():
@@ -89,13 +89,13 @@ def test_the_ends_of_the_worst_case_are_reached_by_no_odds_ratio():
     for target in (0.1875, 0.8125):
         psi, reason = tipping_point(click, both, target)
         assert math.isnan(psi)
-        assert "nothing but the worst case reaches it" in reason
+        assert "only the worst case reaches it" in reason
 
 
 @pytest.mark.parametrize("psi", [1e-12, 1e-5, 1e5, 1e12])
 def test_far_tipping_points_are_found_as_well(psi):
     """As far as a mean in float64 can tell them: the mean found is the mean asked for."""
-    click, both, _ = simulator(1.0, rows=50)
+    click, both, _ = scenario(1.0, rows=50)
     target = float((both + both * (1 - click) / (both + psi * (click - both))).mean())
     found = tipping_point(click, both, target).psi
     assert float(mean_odds_ratio_cvr(click, both, found)) == pytest.approx(target, rel=1e-13)
@@ -119,7 +119,7 @@ def test_a_row_without_conversions_on_clicks_tips_nothing():
     assert float(worst_case_bounds(click, both).high) == pytest.approx(0.7)
     psi, reason = tipping_point(click, both, 0.2)
     assert math.isnan(psi)
-    assert "nothing but the worst case reaches it" in reason
+    assert "only the worst case reaches it" in reason
 
 
 def test_ranges_are_checked():

@@ -111,7 +111,7 @@ def test_the_total_is_the_sum_of_the_weighted_losses():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_loss_in_an_objective_is_the_mean_of_its_own_terms(name):
+def test_a_loss_in_an_objective_is_the_mean_of_its_terms(name):
     terms = ALL[name](*batch(50))
     assert terms.shape == (50,)
     found = Objective({name: ALL[name]}, {name: 0.5})(*batch(50))[name]

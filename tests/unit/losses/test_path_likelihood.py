@@ -32,6 +32,6 @@ def test_it_trains_the_path_and_not_the_way_around_it():
 
 
 @pytest.mark.parametrize("name", ["click", "buy", "wish"])
-def test_what_mediates_nothing_is_refused(name):
+def test_a_stage_that_is_no_mediator_is_refused(name):
     with pytest.raises(CompositionError, match=f"found '{name}'"):
         PathLoss(name, funnel=ESM2)

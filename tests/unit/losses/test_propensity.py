@@ -86,7 +86,7 @@ def test_the_default_raises_one_row_in_a_hundred():
 
 
 @pytest.mark.parametrize("policy", [UNCLIPPED, PropensityPolicy(floor=0.3)])
-def test_rows_without_a_click_weigh_exactly_nothing(policy):
+def test_rows_without_a_click_have_weight_zero(policy):
     found = policy.weights(*batch(tensor([0.5, 0.5, 1e-9, 0.5, 1e-9])))
     assert [found[2].item(), found[4].item()] == [0, 0]
     assert found[[0, 1, 3]].tolist() == [2, 2, 2]

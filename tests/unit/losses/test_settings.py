@@ -62,7 +62,7 @@ def test_a_propensity_of_the_labels_lies_inside(name, row, value):
 
 @pytest.mark.parametrize("logit", [-300.0, 300.0])
 @pytest.mark.parametrize("name", WEIGHING)
-def test_the_models_own_propensity_may_saturate(name, logit):
+def test_a_saturated_pctr_gives_finite_weights(name, logit):
     """Finite, since a propensity is never below what its type resolves."""
     loss = WEIGHING[name]
     logits = torch.tensor([[logit, 0.3]] * 3, requires_grad=True)

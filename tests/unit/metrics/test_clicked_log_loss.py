@@ -103,7 +103,7 @@ def test_rows_without_a_click_have_no_influence(value):
     assert found.item() == expected.item()
 
 
-def test_a_sure_prediction_costs_nothing_when_right_and_a_finite_amount_when_wrong():
+def test_a_certain_prediction_has_loss_zero_when_right_and_a_finite_loss_when_wrong():
     sure = torch.tensor([[0.0, 800.0]], dtype=torch.float64)
     right = measured(FUNNELS["chain"], (sure, torch.tensor([[1.0, 1.0]]), None)).compute()
     wrong = measured(FUNNELS["chain"], (sure, torch.tensor([[1.0, 0.0]]), None)).compute()
@@ -118,7 +118,7 @@ def test_an_improbable_conversion_costs_its_logarithm():
     assert found.item() == pytest.approx(300, rel=1e-12)
 
 
-def test_without_clicks_it_is_nan_and_says_why():
+def test_without_clicks_it_is_nan_with_a_reason():
     logits, stages, _ = draw(FUNNELS["chain"])
     metric = measured(FUNNELS["chain"], (logits, torch.zeros_like(stages), None))
     assert math.isnan(metric.compute().item())

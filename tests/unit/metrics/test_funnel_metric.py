@@ -79,7 +79,7 @@ def test_columns_go_by_the_names_of_the_metrics_update():
 
 
 @pytest.mark.parametrize("kind", [M.IPSAUC, M.SNIPSLogLoss])
-def test_propensities_are_the_labels_own_or_else_pctr(kind):
+def test_propensities_are_those_of_the_labels_or_else_pctr(kind):
     logged = torch.rand(ROWS, generator=torch.Generator().manual_seed(5)) * 0.5 + 0.5
     for propensity, batch in (
         (DOUBLE["pctr"], (PREDICTION, LABELS)),
@@ -92,7 +92,7 @@ def test_propensities_are_the_labels_own_or_else_pctr(kind):
         assert float(on_records(kind(), batch=batch)) == float(direct.compute())
 
 
-def test_a_log_without_potential_conversions_or_users_says_so():
+def test_a_log_without_potential_conversions_or_users_is_refused():
     bare = FunnelLabels(LABELS.stages)
     with pytest.raises(DataError, match=r"`labels.potential` must hold"):
         on_records(M.AUC(), batch=(PREDICTION, bare))
@@ -102,7 +102,7 @@ def test_a_log_without_potential_conversions_or_users_says_so():
 
 
 def test_what_records_do_not_hold_is_refused_at_once():
-    with pytest.raises(DataError, match=r"FieldRCE asks for \['field'\]"):
+    with pytest.raises(DataError, match=r"FieldRCE takes \['field'\]"):
         M.OnRecords(M.FieldRCE(3))
     with pytest.raises(DataError, match="`quantity` must be"):
         M.OnRecords(M.AUC(), "cvr")

@@ -43,7 +43,7 @@ def test_it_is_one_minus_the_auc_of_scikit_learn_in_any_batches(weighted):
     assert metric.reason is None
 
 
-def test_without_a_conversion_it_is_undefined_and_says_why():
+def test_without_a_conversion_it_is_undefined_with_a_reason():
     prediction, labels = rows(20)
     metric = MisrankedShare()
     metric.update(prediction, labels._replace(stages=torch.zeros(20, 2)))

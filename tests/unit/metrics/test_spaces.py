@@ -153,7 +153,7 @@ def test_propensities_fields_features_and_groups_are_checked():
         M.GAUC(by="rows")
 
 
-def test_what_stands_off_the_clicks_does_not_reach_the_estimates():
+def test_values_off_the_clicks_do_not_change_the_estimates():
     conversion = torch.tensor([1.0, 0.0, torch.nan, 9.0])
     prediction = torch.tensor([0.2, 0.7, 0.6, 0.1])
     for kind in (M.IPSAUC, M.IPSLogLoss, M.SNIPSLogLoss):

@@ -52,7 +52,7 @@ def test_batches_of_any_size_in_any_order_give_the_same(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_float32_and_arrays_are_read_alike(name):
+def test_float32_and_arrays_give_the_same_result(name):
     narrow = {
         n: column.float().double() if column.is_floating_point() else column
         for n, column in COLUMNS.items()
@@ -101,7 +101,7 @@ def test_rows_without_weight_have_no_influence(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_no_rows_are_undefined_and_say_so(name):
+def test_without_rows_a_metric_is_nan_with_a_reason(name):
     metric = found(name, part(COLUMNS, slice(0, 0)))
     value = numbers(metric.compute())
     assert torch.isnan(value).all()  # or there are no bins at all

@@ -213,7 +213,7 @@ def test_the_command_infers_shows_and_waits_for_a_yes(file, tmp_path, capsys):
         "nothing was converted: without a terminal, the inferred schema cannot be confirmed"
         in shown.err
     )
-    assert "take it with `--yes`, or edit" in shown.err
+    assert "accept it with `--yes`, or edit" in shown.err
     assert not out.exists()
     edited = tmp_path / "log.schema.json"
     content = json.loads(edited.read_text())
@@ -227,7 +227,7 @@ def test_the_command_infers_shows_and_waits_for_a_yes(file, tmp_path, capsys):
     assert json.loads(edited.read_text())["ids"] == said["schema"]["ids"]
     # What was edited is not overwritten by a new inference.
     assert main(["convert", str(file), "--out", str(out), "--yes", "--quiet"]) == 2
-    assert "and would be lost" in capsys.readouterr().err
+    assert "and would be overwritten" in capsys.readouterr().err
     assert main(["convert", str(file), "--out", str(tmp_path / "two"), "--yes", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     pd.testing.assert_frame_equal(read_frame(tmp_path / "two"), read_frame(out))

@@ -10,7 +10,12 @@ from sklearn.metrics import roc_auc_score
 
 from mtl_seq import Codec, Schema
 from mtl_seq.data import Encoding
-from mtl_seq.data.encode.target_encoding import FoldCounts, TargetEncoding, stage_counts
+from mtl_seq.data.encode.target_encoding import (
+    FoldCounts,
+    StageRows,
+    TargetEncoding,
+    fold_cells,
+)
 from mtl_seq.errors import DataError
 
 SCHEMA = Schema(
@@ -142,10 +147,8 @@ def test_buckets_hold_equal_shares_and_the_missing_have_their_own():
 
 
 def test_counts_of_the_first_stage_are_all_rows():
-    labels = {"click": np.array([1.0, 0, 1]), "conversion": np.array([1.0, 0, 0])}
-    counts = stage_counts(SCHEMA, labels)
-    np.testing.assert_array_equal(counts.reached, [[1, 1, 1], [1, 0, 1]])
-    folds = FoldCounts.fit(np.array([1, 1, 2]), 3, counts)
+    stages = StageRows.of(SCHEMA, pd.DataFrame({"click": [1.0, 0, 1], "conversion": [1.0, 0, 0]}))
+    folds = FoldCounts.fit(fold_cells(np.array([1, 1, 2]), 3), 3, stages)
     np.testing.assert_array_equal(folds.seen[:3], [[0, 1, 0], [0, 1, 0], [0, 0, 1]])
     found = TargetEncoding.from_counts(folds, smoothing=1.0)
     np.testing.assert_array_equal(found.went_on, [[0, 1, 1], [0, 1, 0]])

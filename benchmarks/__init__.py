@@ -1,0 +1,1 @@
+"""Benchmarks: studies, their kept results, and the pages rendered from them."""
