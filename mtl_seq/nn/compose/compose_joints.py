@@ -20,19 +20,12 @@ _LEAST_GAP = 1e-7
 def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
     """Compose logits that are each the joint of a stage: P(the impression reaches it).
 
+    The ``(B, K)`` logits have one column per stage; funnels with mediators are not supported.
     Nothing forces a stage to be less probable than its parent. pCVR is the ratio
     ``P(last) / P(first)``, clipped just below 1 where its logits are less than 1e-7 apart or in
     the wrong order; a clipped row has no gradient through the gap. With a and b the logits of the
     first and the last, ``logit(s(b) / s(a)) = softplus(a) - log(exp(a - b) - 1)``, which divides by
     nothing and is finite wherever a and b are.
-
-    Args:
-        funnel: The stages.
-        logits: ``(B, K)``, one column per stage; funnels with mediators are not supported.
-        aux: Logits of extra towers, passed on.
-
-    Returns:
-        The prediction, in at least float32.
     """
     logits = promote(logits)
     joint_logit = dict(zip(funnel.names, logits.unbind(1), strict=True))
