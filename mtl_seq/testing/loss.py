@@ -156,7 +156,7 @@ def _check_extremes(loss: Loss, predict: _Predict, towers: int, stages: int) -> 
 
 
 def _finite_gradients(terms: Tensor, inputs: Sequence[Tensor], what: str) -> list[Tensor | None]:
-    gradients = [*torch.autograd.grad(terms.sum(), inputs, allow_unused=True)]
+    gradients: list[Tensor | None] = [*torch.autograd.grad(terms.sum(), inputs, allow_unused=True)]
     for gradient in gradients:
         require(gradient is None or torch.isfinite(gradient).all(), f"{what} must be finite")
     return gradients
