@@ -41,9 +41,6 @@ def check_loss(
         funnel: The stages.
         compose: Turns logits into probabilities: `compose_joints` for a loss on heads of joints.
         logits_each: Number of logits per row; by default one per conditional.
-
-    Raises:
-        ContractError: The loss violates its contract.
     """
 
     def predict(logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
@@ -156,7 +153,7 @@ def _check_extremes(loss: Loss, predict: _Predict, towers: int, stages: int) -> 
 
 
 def _finite_gradients(terms: Tensor, inputs: Sequence[Tensor], what: str) -> list[Tensor | None]:
-    gradients = [*torch.autograd.grad(terms.sum(), inputs, allow_unused=True)]
+    gradients: list[Tensor | None] = [*torch.autograd.grad(terms.sum(), inputs, allow_unused=True)]
     for gradient in gradients:
         require(gradient is None or torch.isfinite(gradient).all(), f"{what} must be finite")
     return gradients
