@@ -26,9 +26,6 @@ def check_bottom(bottom: BottomFactory) -> None:
 
     Args:
         bottom: A bottom's class, or a partial of one.
-
-    Raises:
-        ContractError: The bottom violates its contract.
     """
     for towers in (1, 2, 5):
         built = _build(bottom, towers)

@@ -47,9 +47,6 @@ def check_head(head: HeadFactory, *, funnels: tuple[Funnel, ...] = FUNNELS) -> N
     Args:
         head: A head's class, or a partial of one.
         funnels: The funnels it must support; `CHAINS` for a head that supports chains only.
-
-    Raises:
-        ContractError: The head violates its contract.
     """
     # Heads draw their weights from the global generator; unseeded, a narrow layer of dead ReLUs
     # would sometimes be mistaken for a disconnected one.

@@ -41,9 +41,6 @@ def check_loss(
         funnel: The stages.
         compose: Turns logits into probabilities: `compose_joints` for a loss on heads of joints.
         logits_each: Number of logits per row; by default one per conditional.
-
-    Raises:
-        ContractError: The loss violates its contract.
     """
 
     def predict(logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:

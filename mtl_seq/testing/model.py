@@ -33,9 +33,6 @@ def check_model(build: Builder, *, funnel: Funnel = CLICK_CONVERSION) -> None:
     Args:
         build: A builder, ``build(spec, *, funnel, seed) -> FunnelModel``.
         funnel: The stages to build it for, at least two.
-
-    Raises:
-        ContractError: The model violates its contract.
     """
     spec = spec_for(funnel)
     with keeps_global_random_state("the builder"):

@@ -27,9 +27,6 @@ def check_simulator(simulator: Simulator, *, rows: int = 20_000, seed: int = 0) 
         simulator: The simulator.
         rows: Number of rows to draw.
         seed: Seed of the draws.
-
-    Raises:
-        ContractError: The simulator violates its contract.
     """
     with keeps_global_random_state("`sample`"):
         log, truth = simulator.sample(rows, np.random.default_rng(seed))

@@ -41,17 +41,10 @@ def compose_conditionals(
 
 
 def tower_rates(funnel: Funnel, rates: Mapping[str, float]) -> dict[str, float]:
-    """Rates to set the towers' biases to, so that `compose_conditionals` gives these rates.
+    """Rates, by name, to set the towers' biases to, so that `compose_conditionals` gives `rates`.
 
     For most towers that is the rate itself. Exclusive mediators are classes of one softmax against
     "none of them", so a tower's logit there is ``log(rate / rate of none)``.
-
-    Args:
-        funnel: The stages.
-        rates: By name of a conditional, in (0, 1).
-
-    Returns:
-        The same names.
     """
     starts = dict(rates)
     for stage in funnel.stages:

@@ -42,14 +42,9 @@ def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) ->
 
 
 def joint_rates(names: Sequence[str], rates: Mapping[str, float]) -> dict[str, float]:
-    """Rate at which impressions reach each stage of a chain.
+    """Rate at which impressions reach each stage of a chain, from each rate given the one before.
 
-    Args:
-        names: The stages, in order.
-        rates: By stage, its rate given the one before it, in (0, 1).
-
-    Returns:
-        By stage, the cumulative product of the rates, up to the first stage whose rate is absent.
+    The cumulative product of the rates, up to the first stage whose rate is absent.
     """
     known = list(takewhile(lambda name: name in rates, names))
     return dict(zip(known, accumulate((rates[name] for name in known), mul), strict=True))

@@ -43,7 +43,7 @@ class WeightedLogits(NamedTuple):
 def pair_points(
     sampler: ImpressionSampler, logit_model: LogitModel, shift: FloatArray | None
 ) -> WeightedLogits:
-    """Condense the logits of all pairs of a scenario into cells, each at its own mean.
+    """Condense the logits of all pairs of a scenario into cells with mass, each at its own mean.
 
     Within a cell the logits differ by about 0.02, so a rate computed on the cells is exact to about
     1e-5.
@@ -52,9 +52,6 @@ def pair_points(
         sampler: Of a scenario without mechanisms: only user and item matter.
         logit_model: The scenario's formulas.
         shift: ``(2, U)`` what each user adds to both logits.
-
-    Returns:
-        The cells with positive mass.
     """
     user_weight, item_weight = sampler.users.popularity, sampler.items.popularity
     users, items = np.arange(len(user_weight)), np.arange(len(item_weight))

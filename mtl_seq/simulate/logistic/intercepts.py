@@ -55,9 +55,6 @@ def solve_intercepts(
         loadings: Of a confounder that the points do not contain yet.
         actions: Actions with target rates.
 
-    Returns:
-        The intercepts.
-
     Raises:
         ParameterError: A rate that no intercept reaches; the message says which can be reached.
     """
