@@ -85,11 +85,7 @@ def balance(
 
 
 def inverse(click: Tensor, propensity: Tensor) -> Tensor:
-    """``o / p`` in float64, 0 off the clicks.
-
-    Raises:
-        DataError: A clicked row whose propensity is not in (0, 1].
-    """
+    """``o / p`` in float64, 0 off the clicks; the propensities of clicks must lie in (0, 1]."""
     clicks, chances = click.double(), propensity.double()
     bad = (clicks > 0) & ~((chances > 0) & (chances <= 1))
     if bad.any():

@@ -38,7 +38,6 @@ class Unbias(Loss):
 
     space = "clicks"
     detaches_pctr = True
-    reads_unclicked = False
     debiases = True
     clicks: Tensor
     accepted: Tensor
