@@ -49,9 +49,6 @@ def export_model(
         path: The folder, written whole or not at all.
         program: ``"onnx"`` (the extra ``[export]``), or ``"torch"``, a ``torch.export`` file.
 
-    Returns:
-        The manifest.
-
     Raises:
         ArtifactError: A model that cannot be exported, a missing extra, or a folder with other
             contents.

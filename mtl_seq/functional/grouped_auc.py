@@ -49,9 +49,6 @@ def grouped_auc(
         weight: ``(N,)`` weights of the rows within their group.
         share: ``(N,)`` what each row adds to the share of its group; by default its weight.
 
-    Returns:
-        The average, its coverage and the number of groups.
-
     Raises:
         DataError: NaN, or columns of different lengths, or ids that are no integers.
 

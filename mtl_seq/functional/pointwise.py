@@ -47,7 +47,7 @@ def _rows(prediction: Array, target: Array, weight: Array | None) -> tuple[Tenso
 def mean_bias(prediction: Array, target: Array, weight: Array | None = None) -> Tensor:
     """Mean prediction less mean target.
 
-    All functions of this file that take a weight have these arguments and errors.
+    All functions of this file that take a weight have these arguments, result and errors.
 
     Args:
         prediction: ``(N,)`` predicted probabilities.
@@ -86,9 +86,6 @@ def log_loss(prediction: Array, target: Array, weight: Array | None = None) -> T
     """Mean cross-entropy in nats; against true probabilities its expectation over the labels.
 
     Predictions are kept 1e-12 away from 0 and 1.
-
-    Returns:
-        A float64 scalar; NaN without rows.
     """
     predicted, targets, mass = _rows(prediction, target, weight)
     return ratio((mass * probability_loss(predicted, targets)).sum(), mass.sum())
@@ -108,10 +105,6 @@ def normalised_entropy(prediction: Array, target: Array, weight: Array | None = 
 
 
 def rmse(prediction: Array, target: Array, weight: Array | None = None) -> Tensor:
-    """Root mean squared distance to the target, which should be the true probability.
-
-    Returns:
-        A float64 scalar; NaN without rows.
-    """
+    """Root mean squared distance to the target, which should be the true probability."""
     predicted, targets, mass = _rows(prediction, target, weight)
     return ratio((mass * (predicted - targets) ** 2).sum(), mass.sum()).sqrt()

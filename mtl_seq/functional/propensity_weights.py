@@ -41,9 +41,6 @@ def inverse_propensity(click: Tensor, propensity: Tensor, floor: Tensor | float 
         click: ``(B,)`` clicks, 0 or 1.
         propensity: ``(B,)`` propensities in (0, 1].
         floor: Propensities below it are raised to it.
-
-    Returns:
-        ``(B,)`` weights.
     """
     floored = propensity.clamp_min(floor)
     return torch.where(click > 0, click / floored, torch.zeros_like(floored))

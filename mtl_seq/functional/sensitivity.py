@@ -83,9 +83,6 @@ def sensitivity_curve(
         gamma: The largest odds ratio, at least 1.
         points: How many odds ratios, evenly spaced in log psi; odd, so that 1 is among them.
 
-    Returns:
-        The curve.
-
     Raises:
         DataError: As for `odds_ratio_cvr`, no rows, or a `gamma` or `points` out of range.
     """

@@ -66,9 +66,6 @@ def balance(
         features: ``(N, F)`` columns to compare, for example dense features and the propensity.
         weight: ``(N,)`` non-negative weights of the rows.
 
-    Returns:
-        Mean weight and the differences.
-
     Raises:
         DataError: NaN, columns of different lengths, or a clicked row without propensity.
     """

@@ -84,9 +84,6 @@ def search_fusion(
             which needs the extra ``[tune]``.
         seed: Seed of the search.
 
-    Returns:
-        The trials and the best of them.
-
     Raises:
         DataError: Components of other rows than the log's, or labels without both values.
         SchemaError: A label or group column is absent.

@@ -62,9 +62,6 @@ def tune(
         seed: Seed of the split, of the fits and of the search.
         callback: Called with a line of progress after every fit.
 
-    Returns:
-        The best trial.
-
     Raises:
         CompositionError: A model that only ranks or needs the truth, an unknown setting, too few
             trials, or Optuna is not installed.
