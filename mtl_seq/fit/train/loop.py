@@ -50,8 +50,9 @@ def train(
         KeyboardInterrupt: The run was interrupted.
         Terminated: SIGTERM came, and there are checkpoints.
     """
-    from mtl_seq.fit.train.callbacks import KeepBest, ProgressLine
+    from mtl_seq.fit.train.best_epoch import KeepBest
     from mtl_seq.fit.train.lightning_module import FunnelModule
+    from mtl_seq.fit.train.progress_line import ProgressLine
     from mtl_seq.fit.train.trainer import build_trainer, trainer_settings
 
     model, epochs = data.model, config.epochs_for(data.size)

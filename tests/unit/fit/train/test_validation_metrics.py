@@ -10,7 +10,6 @@ from rich.console import Console
 
 from mtl_seq import FunnelEstimator, FunnelLabels, models, nn
 from mtl_seq.fit import CHECKPOINT_RULE, TrainingResult
-from mtl_seq.fit.train import callbacks
 from mtl_seq.fit.train.validation_metrics import SPACES, ValidationMetrics
 from mtl_seq.funnel import Funnel
 from mtl_seq.metrics import PCOC, LogLoss, OnRecords
@@ -68,7 +67,7 @@ def test_without_clicks_what_is_measured_on_them_is_no_number():
 def test_the_progress_line_shows_them(monkeypatch):
     said = io.StringIO()
     drawn = Console(file=said, width=120, force_terminal=True)
-    monkeypatch.setattr(callbacks, "Console", lambda **_: drawn)
+    monkeypatch.setattr(progress_line, "Console", lambda **_: drawn)
     log, _ = LogisticFunnel(users=60, items=40, seed=0).sample(2000, np.random.default_rng(5))
     schema = LogisticFunnel(users=60, items=40, seed=0).schema
     FunnelEstimator(models.esmm, schema, epochs=2, progress=True).fit(log)
