@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mtl_seq import FunnelEstimator, FunnelLabels, models, nn
 from mtl_seq.fit import CHECKPOINT_RULE, TrainingResult
+from mtl_seq.fit.train import progress_line
 from mtl_seq.fit.train.validation_metrics import SPACES, ValidationMetrics
 from mtl_seq.funnel import Funnel
 from mtl_seq.metrics import PCOC, LogLoss, OnRecords
