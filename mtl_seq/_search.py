@@ -116,11 +116,7 @@ def search(
 
 
 def import_optuna() -> Any:
-    """Import Optuna.
-
-    Raises:
-        CompositionError: Optuna is not installed.
-    """
+    """Import Optuna, or say which extra installs it."""
     try:
         import optuna
     except ImportError as error:

@@ -19,6 +19,7 @@ __all__ = [
     "FunnelLabels",
     "FunnelPrediction",
     "FunnelTruth",
+    "IntArray",
     "Scores",
     "SelectionTest",
     "Space",
@@ -26,6 +27,10 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+"""An array of float64."""
+
+IntArray = NDArray[np.int64]
+"""An array of int64."""
 
 Space = Literal["all", "clicks", "non-clicks"]
 """All impressions, those that were clicked, or those that were not."""

@@ -6,19 +6,9 @@ from typing import Annotated
 import typer
 
 from mtl_seq.cli.console import print_report
-from mtl_seq.cli.options import (
-    Json,
-    Quiet,
-    Scenario,
-    Seed,
-    Set,
-    builders,
-    parameters,
-    with_parameters,
-)
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, builders, simulator
 from mtl_seq.experiments import MODELS, compare_models
 from mtl_seq.report.render.html import write_report
-from mtl_seq.simulate import scenario as named
 
 __all__ = ["compare"]
 
@@ -40,15 +30,14 @@ def compare(
 
     Example: [bold]mtl-seq compare --models multitask,esmm,escm2_dr --out report/[/bold]
     """
-    changed = parameters(set_)
-    simulator = named(scenario, **{"seed": seed, **changed})
+    chosen, name = simulator(scenario, set_, seed)
     report = compare_models(
-        simulator,
+        chosen,
         builders(models),
         rows=rows,
         test_rows=test_rows,
         seed=seed,
         progress=not quiet,
-        metadata={"scenario": with_parameters(scenario, changed)},
+        metadata={"scenario": name},
     )
     print_report(report, write_report(report, out), quiet=quiet, as_json=json)

@@ -1,8 +1,7 @@
 """`mtl-seq test-confounding`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,23 +16,16 @@ from mtl_seq.schema import Schema
 __all__ = ["confounding"]
 
 
-class LevelShare(StrEnum):
-    """Source of P(level | x)."""
-
-    ESTIMATED = "estimated"
-    UNIFORM = "uniform"
-
-
 def confounding(
     log: Annotated[Path, typer.Argument(help="Parquet file, or folder of them, with labels.")],
     schema: SchemaFile,
     level_share: Annotated[
-        LevelShare,
+        Literal["estimated", "uniform"],
         typer.Option(
             help="P(level of the click-only features | x): estimated from the log, or uniform, "
             "only for a randomised experiment."
         ),
-    ] = LevelShare.ESTIMATED,
+    ] = "estimated",
     level_column: Annotated[
         list[str] | None,
         typer.Option(help="Column with the logged probability of a level; repeat per level."),
@@ -56,7 +48,7 @@ def confounding(
     """
     config = DependenceConfig(
         folds=folds,
-        level_share=tuple(level_column) if level_column else level_share.value,
+        level_share=tuple(level_column) if level_column else level_share,
         policy=policy or None,
     )
     result = selection_test(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,22 @@ from mtl_seq.report.render.tables import (
     undefined_lines,
 )
 
-__all__ = ["note", "print_json", "print_report", "print_summary"]
+__all__ = ["console", "note", "plain_table", "print_json", "print_report", "print_summary"]
+
+
+def console(width: int = 100) -> Console:
+    """The console of standard output: as wide as the terminal, or `width` without one."""
+    return Console(width=None if sys.stdout.isatty() else width)
+
+
+def plain_table(*texts: str, numbers: Iterable[str] = ()) -> Table:
+    """A table without borders: columns of texts, then of numbers, whose cells do not wrap."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in texts:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def note(line: str, *, quiet: bool) -> None:
@@ -40,13 +55,11 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_summary(summary: SimulationSummary) -> None:
     """Print the table of a simulation summary."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, side in (("", "left"), ("space", "left"), ("drawn", "right"), ("expected", "right")):
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    table = plain_table("", "space", numbers=("drawn", "expected"))
     for name, space in summary.table["space"].items():
         values = (summary.formatted(str(name), column) for column in ("drawn", "expected"))
         table.add_row(str(name), str(space), *values)
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    console().print(table)
 
 
 def print_report(report: ReportResult, files: list[Path], *, quiet: bool, as_json: bool) -> None:
@@ -54,27 +67,27 @@ def print_report(report: ReportResult, files: list[Path], *, quiet: bool, as_jso
     if as_json:
         print_json(report.to_dict())
     elif not quiet:
-        console = Console(width=None if sys.stdout.isatty() else 100)
-        console.print()
+        output = console()
+        output.print()
         for line in (*headline(report), *rank_disagreement_lines(report)):
-            console.print(line, highlight=False)
-        console.print()
-        console.print(report.title, style="bold", highlight=False)
-        console.print(_table(report))
+            output.print(line, highlight=False)
+        output.print()
+        output.print(report.title, style="bold", highlight=False)
+        output.print(_table(report))
         tables = [segment_bias_table(report, by) for by in dict.fromkeys(report.segments["by"])]
         if not report.has_truth and report.sensitivity and report.sensitivity.reason is None:
             tables.append(odds_ratio_table(report.sensitivity))
         for table in tables:
-            console.print(table.caption, style="bold", highlight=False)
-            console.print(_rich_table(table))
+            output.print(table.caption, style="bold", highlight=False)
+            output.print(_rich_table(table))
         if report.changes is not None:
-            console.print("Changes since the earlier report", style="bold")
-            console.print(_changes(report, report.changes))
+            output.print("Changes since the earlier report", style="bold")
+            output.print(_changes(report, report.changes))
         for line in undefined_lines(report):
-            console.print(f"not defined: {line}", highlight=False)
+            output.print(f"not defined: {line}", highlight=False)
         for name in ("scenario", "impressions", "intervals", "checkpoint rule"):
             if name in report.metadata:
-                console.print(f"{name}: {report.metadata[name]}", style="dim", highlight=False)
+                output.print(f"{name}: {report.metadata[name]}", style="dim", highlight=False)
     note("written: " + ", ".join(str(file) for file in files), quiet=quiet)
 
 
@@ -96,13 +109,15 @@ _WITH_INTERVAL = _TRUTH_METRICS[0]
 
 
 def _table(report: ReportResult) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
     keys = _TRUTH_METRICS if report.has_truth else _LOG_METRICS
-    for key in keys:
-        head = "\n".join(metric_label(key, against_truth=report.has_truth))
-        head = head.replace("relative", "rel.").replace("gap closed\nall", "gap\nclosed")
-        table.add_column(head, justify="right", no_wrap=True)
+    heads = ("\n".join(metric_label(key, against_truth=report.has_truth)) for key in keys)
+    table = plain_table(
+        "model",
+        numbers=(
+            head.replace("relative", "rel.").replace("gap closed\nall", "gap\nclosed")
+            for head in heads
+        ),
+    )
     references = [CEILING, TRUTH] if report.has_truth else []
     for name in (*report.models, *references):
         cells = [_cell(report, name, key) for key in keys]
@@ -121,7 +136,7 @@ def _cell(report: ReportResult, model: str, key: MetricKey) -> str:
 
 
 def _rich_table(table: ReportTable) -> Table:
-    rich_table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rich_table = plain_table()
     for index, name in enumerate(table.columns):
         rich_table.add_column(escape(name), justify="right" if index else "left", overflow="fold")
     for name, cells, _ in table.rows:
@@ -137,7 +152,7 @@ def _rich_table(table: ReportTable) -> Table:
 
 
 def _changes(report: ReportResult, changes: Changes) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
     for index, name in enumerate(("metric", "model", "before", "now", "change", "intervals")):
         table.add_column(name, justify="right" if 1 < index < 5 else "left", overflow="fold")
     for row in changes.metrics.itertuples():

@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.console import console, note, plain_table, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.data import CsvFiles, InferredSchema, Orphans, convert_csv, infer_schema, schema_file
 from mtl_seq.errors import ArtifactError, DataError, SchemaError
@@ -139,18 +136,16 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
 
 
 def _print(inferred: InferredSchema) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
     for name in ("column", "role", "why"):
         table.add_column(name, overflow="fold")
     further = {inferred.schema.group: "id, group", inferred.schema.time: "time"}
     for column, (role, why) in inferred.roles.items():
         style = "dim" if role == "left out" else "bold" if role == "label" else None
         table.add_row(escape(column), further.get(column, role), escape(why), style=style)
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print(table)
+    output = console()
+    output.print(table)
     for column, what in inferred.leaks.items():
-        console.print(f"likely leak: {escape(column)} {what}", style="yellow", highlight=False)
+        output.print(f"likely leak: {escape(column)} {what}", style="yellow", highlight=False)
     if len(inferred.schema.labels) == 1:
-        console.print(
-            "no conversion label was found: pass `--label click=.. --label conversion=..`"
-        )
+        output.print("no conversion label was found: pass `--label click=.. --label conversion=..`")

@@ -6,16 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mtl_seq.cli.console import print_report
-from mtl_seq.cli.options import (
-    Column,
-    Json,
-    Quiet,
-    RowId,
-    SchemaFile,
-    Seed,
-    prediction_columns,
-    prediction_files,
-)
+from mtl_seq.cli.options import Column, Json, Quiet, RowId, SchemaFile, Seed, predictions
 from mtl_seq.data import read_frame, truth_of
 from mtl_seq.errors import DataError
 from mtl_seq.report import BiasReport
@@ -70,12 +61,12 @@ def evaluate(
 
     Example: [bold]mtl-seq evaluate log.parquet esmm=s.parquet --schema schema.json --out r/[/bold]
     """
-    named = prediction_files(scores)
+    named, columns = predictions(scores, column)
     earlier = None if compare is None else BiasReport.from_json(compare)
     frame = read_frame(log)
     settings: dict[str, Any] = {
         "schema": Schema.from_json(schema),
-        "columns": prediction_columns(column, list(named)),
+        "columns": columns,
         "row_id": row_id,
         "by": by or (),
         "control": control,

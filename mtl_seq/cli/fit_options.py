@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +41,8 @@ _FILE = "fit.json"
 _SECONDS = 600.0
 
 Logger = Literal["csv", "tensorboard"]
+Method = Literal["shift", "platt", "isotonic"]
+"""Methods of calibration."""
 
 BALANCES: dict[str, BalanceFactory] = {
     "uncertainty": Uncertainty,
@@ -53,20 +54,8 @@ BALANCES: dict[str, BalanceFactory] = {
 _AGGREGATORS = {"CAGrad": {"c": 0.4}}
 
 
-class Method(StrEnum):
-    """Names of the methods of calibration."""
-
-    SHIFT = "shift"
-    PLATT = "platt"
-    ISOTONIC = "isotonic"
-
-
 def calibration(method: Method | None, weighted: bool | None) -> CalibrationConfig | None:
-    """The calibration of `--calibrate` and `--calibrate-weighted`; None for none.
-
-    Raises:
-        CompositionError: `--calibrate-weighted` or `--calibrate-plain` without `--calibrate`.
-    """
+    """The calibration of `--calibrate` and `--calibrate-weighted`; None for none."""
     if method is None:
         if weighted is not None:
             raise CompositionError(
@@ -74,15 +63,11 @@ def calibration(method: Method | None, weighted: bool | None) -> CalibrationConf
                 "given: add `--calibrate shift`"
             )
         return None
-    return CalibrationConfig(method.value, weighted)
+    return CalibrationConfig(method, weighted)
 
 
 def balance_named(name: str | None) -> BalanceFactory | None:
-    """A balance of the losses by its name; None for none.
-
-    Raises:
-        CompositionError: An unknown name, or a balance whose libraries are not installed.
-    """
+    """A balance of the losses by its name; None for none."""
     if name is None or name in BALANCES:
         return None if name is None else BALANCES[name]
     factory = partial(JacobianDescent, aggregator=name, settings=_AGGREGATORS.get(name, {}))
@@ -124,12 +109,7 @@ class FitJob:
         return Checkpoints(Path(self.out) / UNFINISHED_FIT, steps, seconds)
 
     def begin(self) -> None:
-        """Check the settings and write them beside the checkpoints, for `resume`.
-
-        Raises:
-            ArtifactError: The folder has other contents or an unfinished fit.
-            DataError: A number out of its range.
-        """
+        """Check the settings and write them beside the checkpoints, for `resume`."""
         folder = Path(self.checkpoints.folder)
         config = FitConfig.from_parameters(self.estimator.get_params(deep=False))
         if config.lr <= 0:
@@ -152,11 +132,7 @@ class FitJob:
 
     @classmethod
     def unfinished(cls, out: Path) -> "FitJob | None":
-        """The unfinished fit of a folder; None if the fit is finished.
-
-        Raises:
-            ArtifactError: The folder holds no fit.
-        """
+        """The unfinished fit of a folder; None if the fit is finished."""
         if is_rank_zero():
             recover_folder(out)
         if not (out / UNFINISHED_FIT).exists():
@@ -173,12 +149,7 @@ class FitJob:
         return cls(estimator, out=str(out), **{name: content[name] for name in names})
 
     def run(self, *, resume: bool, progress: bool) -> FunnelEstimator:
-        """Fit, and replace the checkpoints by the fitted model.
-
-        Args:
-            resume: Whether to resume from the last checkpoint.
-            progress: Whether to show the progress.
-        """
+        """Fit, from the last checkpoint on `resume`, and replace the checkpoints by the model."""
         checkpoints = self.checkpoints
         try:
             trainer = {**(self.estimator.trainer or {}), "logger": self._logger()}
@@ -226,9 +197,6 @@ def checkpoint_rule(every: str | None) -> tuple[int | None, float | None]:
 
     Returns:
         Batches or None, and seconds or None; by default ten minutes.
-
-    Raises:
-        DataError: Another form.
 
     >>> checkpoint_rule("500"), checkpoint_rule("10m"), checkpoint_rule(None)
     ((500, None), (None, 600.0), (None, 600.0))

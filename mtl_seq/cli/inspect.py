@@ -1,16 +1,12 @@
 """`mtl-seq inspect`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.console import console, note, plain_table, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.data import read_frame
 from mtl_seq.errors import SchemaError
@@ -57,16 +53,11 @@ def inspect(
 
 
 def _print(summary: pd.DataFrame) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("segment", "tower", *summary.columns):
-        text = str(name).replace("expert ", "expert\n")
-        if name in ("segment", "tower"):
-            table.add_column(text, no_wrap=True)
-        else:
-            table.add_column(text, justify="right", no_wrap=True)
+    heads = (str(name).replace("expert ", "expert\n") for name in summary.columns)
+    table = plain_table("segment", "tower", numbers=heads)
     for (segment, tower), row in summary.iterrows():
         cells = [
             f"{int(value):,}" if name == "rows" else f"{value:.2f}" for name, value in row.items()
         ]
         table.add_row(str(segment), str(tower), *cells)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    console(120).print(table)

@@ -1,10 +1,9 @@
 """Options shared by several commands, and the meaning of their values."""
 
 import tomllib
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,34 +13,23 @@ from mtl_seq.experiments import ALL, BUILDERS
 from mtl_seq.fit.config import FitConfig, builder_name
 from mtl_seq.models import Builder
 from mtl_seq.nn import BottomFactory
-from mtl_seq.simulate import scenarios
+from mtl_seq.simulate import Simulator, scenario, scenarios
 
 __all__ = [
     *("BOTTOMS", "BUILDERS", "DEFAULT_MODEL", "Bottom", "BottomName", "Column", "Epochs", "Json"),
     *("ModelName", "Quiet", "RowId", "Scenario", "SchemaFile", "Seed", "Set"),
-    *("builder", "builders", "parameters", "prediction_columns", "prediction_files"),
-    "with_parameters",
+    *("builder", "builders", "predictions", "simulator"),
 ]
 
 
-class Bottom(StrEnum):
-    """Names of bottoms."""
-
-    MMOE = "mmoe"
-    OMOE = "omoe"
-    CGC = "cgc"
-    PLE = "ple"
-    SHARED = "shared"
-    SINGLE = "single"
-
-
+Bottom = Literal["mmoe", "omoe", "cgc", "ple", "shared", "single"]
 BOTTOMS: dict[Bottom, BottomFactory] = {
-    Bottom.MMOE: nn.MMoE,
-    Bottom.OMOE: nn.OMoE,
-    Bottom.CGC: nn.CGC,
-    Bottom.PLE: nn.PLE,
-    Bottom.SHARED: nn.SharedBottom,
-    Bottom.SINGLE: nn.SingleTask,
+    "mmoe": nn.MMoE,
+    "omoe": nn.OMoE,
+    "cgc": nn.CGC,
+    "ple": nn.PLE,
+    "shared": nn.SharedBottom,
+    "single": nn.SingleTask,
 }
 
 DEFAULT_MODEL = builder_name(FitConfig.model)
@@ -57,7 +45,7 @@ ModelName = Annotated[
 ]
 BottomName = Annotated[
     Bottom | None,
-    typer.Option(metavar="NAME", help=f"{', '.join(Bottom)}; default: that of the model."),
+    typer.Option(metavar="NAME", help=f"{', '.join(BOTTOMS)}; default: that of the model."),
 ]
 Epochs = Annotated[
     int | None,
@@ -93,11 +81,7 @@ RowId = Annotated[
 
 
 def builder(name: str, bottom: Bottom | None = None) -> Builder:
-    """The builder of a named model, with a bottom or with its own.
-
-    Raises:
-        CompositionError: An unknown name.
-    """
+    """The builder of a named model, with a bottom or with its own."""
     if name not in BUILDERS:
         raise CompositionError(f"`--model` must be one of {', '.join(BUILDERS)}, found {name!r}")
     build = BUILDERS[name]
@@ -105,22 +89,22 @@ def builder(name: str, bottom: Bottom | None = None) -> Builder:
 
 
 def builders(names: str) -> dict[str, Builder]:
-    """The builders of named models, separated by commas; ``all`` is `experiments.ALL`.
-
-    Raises:
-        CompositionError: An unknown name.
-    """
+    """The builders of named models, separated by commas; ``all`` is `experiments.ALL`."""
     if names.strip() == "all":
         return dict(ALL)
     return {name: builder(name) for name in map(str.strip, names.split(",")) if name}
 
 
-def parameters(assignments: list[str] | None) -> dict[str, Any]:
-    """Parse ``["rho=0.4"]`` into ``{"rho": 0.4}``; values are TOML.
+def simulator(name: str, assignments: list[str] | None, seed: int) -> tuple[Simulator, str]:
+    """The simulator of a scenario, and its name with the parameters that were set."""
+    changed = _parameters(assignments)
+    text = ", ".join(f"{parameter}={value}" for parameter, value in changed.items())
+    chosen = scenario(name, **{"seed": seed, **changed})
+    return chosen, f"{name} with {text}" if text else name
 
-    Raises:
-        SimulationError: A malformed assignment.
-    """
+
+def _parameters(assignments: list[str] | None) -> dict[str, Any]:
+    """Parse ``["rho=0.4"]`` into ``{"rho": 0.4}``; values are TOML."""
     parsed: dict[str, Any] = {}
     for text in assignments or []:
         name, sign, value = text.partition("=")
@@ -136,20 +120,16 @@ def parameters(assignments: list[str] | None) -> dict[str, Any]:
     return parsed
 
 
-def with_parameters(scenario: str, changed: dict[str, Any]) -> str:
-    """A scenario's name with the parameters that were set."""
-    text = ", ".join(f"{name}={value}" for name, value in changed.items())
-    return f"{scenario} with {text}" if text else scenario
+def predictions(
+    scores: list[str], columns: list[str] | None
+) -> tuple[dict[str, Path], dict[str, dict[str, str]]]:
+    """The files of predictions, and the names of their columns, by model.
 
-
-def prediction_files(assignments: list[str]) -> dict[str, Path]:
-    """Parse ``["esmm=s.parquet"]`` into ``{"esmm": Path("s.parquet")}``.
-
-    Raises:
-        DataError: A malformed assignment, or two models of one name.
+    Parses ``["esmm=s.parquet"]`` and ``["pcvr=a", "lightgbm.pcvr=b"]``, in which a column of one
+    model has precedence.
     """
     files: dict[str, Path] = {}
-    for text in assignments:
+    for text in scores:
         name, sign, file = text.partition("=")
         if not sign or not name or not file:
             raise DataError(
@@ -158,19 +138,9 @@ def prediction_files(assignments: list[str]) -> dict[str, Path]:
         if name in files:
             raise DataError(f"models must have different names, found {name!r} twice")
         files[name] = Path(file)
-    return files
-
-
-def prediction_columns(
-    assignments: list[str] | None, models: list[str]
-) -> dict[str, dict[str, str]]:
-    """Parse ``["pcvr=a", "lightgbm.pcvr=b"]`` by model and quantity; one model's own wins.
-
-    Raises:
-        DataError: A malformed assignment, or an unknown model.
-    """
-    columns: dict[str, dict[str, str]] = {name: {} for name in models}
-    for text in sorted(assignments or [], key=lambda one: "." in one.partition("=")[0]):
+    models = list(files)
+    names: dict[str, dict[str, str]] = {name: {} for name in models}
+    for text in sorted(columns or [], key=lambda one: "." in one.partition("=")[0]):
         at, sign, column = text.partition("=")
         model, dot, quantity = at.rpartition(".")
         if not sign or not column:
@@ -180,5 +150,5 @@ def prediction_columns(
         if dot and model not in models:
             raise DataError(f"`--column` must name one of the models {models}, found {model!r}")
         for name in [model] if dot else models:
-            columns[name][quantity] = column
-    return columns
+            names[name][quantity] = column
+    return files, names

@@ -1,15 +1,11 @@
 """`mtl-seq scenarios`."""
 
-import sys
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.console import console, note, plain_table, print_json
 from mtl_seq.cli.options import Json, Quiet, Seed
 from mtl_seq.simulate import scenario as named
 from mtl_seq.simulate import scenarios as known
@@ -54,13 +50,10 @@ def _rates(name: str, rows: int, seed: int) -> dict[str, float]:
 
 
 def _print(listed: list[dict[str, Any]], *, rates: bool) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("scenario", no_wrap=True)
-    if rates:
-        for head in ("CTR\nall", "CVR\nclicks", "CVR\nall"):
-            table.add_column(head, justify="right", no_wrap=True)
+    heads = ("CTR\nall", "CVR\nclicks", "CVR\nall") if rates else ()
+    table = plain_table("scenario", numbers=heads)
     table.add_column("description")
     for row in listed:
         cells = [f"{row[name]:.2%}" for name in _RATES] if rates else []
         table.add_row(row["name"], *cells, row["what"])
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    console(120).print(table)

@@ -1,29 +1,16 @@
 """`mtl-seq sensitivity`."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import (
-    Column,
-    Json,
-    Quiet,
-    RowId,
-    SchemaFile,
-    Seed,
-    prediction_columns,
-    prediction_files,
-)
+from mtl_seq.cli.console import console, note, plain_table, print_json
+from mtl_seq.cli.options import Column, Json, Quiet, RowId, SchemaFile, Seed, predictions
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError
-from mtl_seq.records import Scores
 from mtl_seq.report.compute.inputs import read_labels
 from mtl_seq.report.compute.predictions import check_scores
 from mtl_seq.report.compute.sensitivity import Sensitivity
@@ -64,21 +51,25 @@ def sensitivity(
         raise DataError(f"`--bias` must lie in (0, 1), found {bias}")
     frame = read_frame(log)
     click, conversion = read_labels(Schema.from_json(schema), frame)
-    files = prediction_files(scores)
+    files, columns = predictions(scores, column)
     first = next(iter(files))
     chosen = {"base": base or first, "control": control or first}
     for option, name in chosen.items():
         if name not in files:
             raise DataError(f"`--{option}` must be one of {', '.join(files)}, found {name!r}")
-    columns = prediction_columns(column, list(files))
-    predictions = check_scores(files, frame, columns=columns, row_id=row_id)
-    scored = predictions[chosen["base"]]
-    curve = curve_of(chosen["base"], scored, predictions, chosen["control"], tolerated=bias)
+    checked = check_scores(files, frame, columns=columns, row_id=row_id)
+    scored = checked[chosen["base"]]
+    curve = curve_of(chosen["base"], scored, checked, chosen["control"], tolerated=bias)
     if curve.reason is not None:
         raise DataError(curve.reason)
     if out is not None:
         _plot(curve, out)
-    identified = _identified(scored, float(click.mean()), float(conversion.mean()))
+    identified = {
+        "ctr": float(click.mean()),
+        "mean_pctr": float(scored.pctr.mean()),
+        "ctcvr": float(conversion.mean()),
+        "mean_pctcvr": float(scored.pctcvr.mean()),
+    }
     if json:
         print_json(_content(curve, identified, bias))
     elif not quiet:
@@ -93,16 +84,6 @@ def _plot(curve: Sensitivity, out: Path) -> None:
 
     title = f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base}"
     save(sensitivity_figure(curve, title=title), out)
-
-
-def _identified(scores: Scores, ctr: float, ctcvr: float) -> dict[str, float]:
-    """The rates that the log identifies, beside the means of the predictions."""
-    return {
-        "ctr": ctr,
-        "mean_pctr": float(scores.pctr.mean()),
-        "ctcvr": ctcvr,
-        "mean_pctcvr": float(scores.pctcvr.mean()),
-    }
 
 
 def _content(curve: Sensitivity, identified: dict[str, float], bias: float) -> dict[str, Any]:
@@ -122,7 +103,7 @@ def _content(curve: Sensitivity, identified: dict[str, float], bias: float) -> d
 
 
 def _print(curve: Sensitivity, identified: dict[str, float], bias: float) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    output = console()
     lines = [
         "",
         "psi is the odds ratio of click and potential conversion given the features: 1 without "
@@ -134,13 +115,15 @@ def _print(curve: Sensitivity, identified: dict[str, float], bias: float) -> Non
         f"{identified['mean_pctcvr']:.3%}, observed CTCVR {identified['ctcvr']:.3%}):",
     ]
     for line in lines:
-        console.print(line, highlight=False)
-    console.print(_ranges(curve))
-    console.print(_models(curve, bias))
+        output.print(line, highlight=False)
+    output.print(_ranges(curve))
+    output.print(_models(curve, bias))
 
 
 def _ranges(curve: Sensitivity) -> Table:
-    table = Table("assumed", "from", "to", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
+    for name in ("assumed", "from", "to"):
+        table.add_column(name)
     for gamma, (low, high) in curve.ranges.items():
         table.add_row(f"psi within 1/{gamma:g} and {gamma:g}", f"{low:.2%}", f"{high:.2%}")
     low, high = curve.worst
@@ -149,8 +132,7 @@ def _ranges(curve: Sensitivity) -> Table:
 
 
 def _models(curve: Sensitivity, bias: float) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
+    table = plain_table("model")
     for name in (
         "mean\npCVR",
         "unbiased at\npsi",

@@ -10,12 +10,12 @@ import typer
 
 from mtl_seq._files import atomic_folder, check_folder
 from mtl_seq.cli.console import note, print_json, print_summary
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set
+from mtl_seq.cli.options import simulator as simulator_of
 from mtl_seq.data import truth_to_frame, write_frame
 from mtl_seq.report import SimulationSummary
 from mtl_seq.schema import Schema
 from mtl_seq.simulate import Simulator, read_shards, write_shards
-from mtl_seq.simulate import scenario as named
 
 __all__ = ["simulate"]
 
@@ -65,7 +65,7 @@ def simulate(
     large = max(rows, test_rows) > shard_rows
     if not large:
         check_folder(out, FILES)
-    simulator = named(scenario, **{"seed": seed, **parameters(set_)})
+    simulator, _ = simulator_of(scenario, set_, seed)
     if large:
         write = partial(
             write_shards,

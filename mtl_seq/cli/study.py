@@ -1,23 +1,19 @@
 """`mtl-seq study`."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
-from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, parameters, with_parameters
+from mtl_seq.cli.console import console, note, plain_table, print_json
+from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, simulator
 from mtl_seq.errors import ArtifactError
 from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy
 from mtl_seq.report.compute.inputs import versions
-from mtl_seq.simulate import scenario as named
 
 __all__ = ["study"]
 
@@ -58,16 +54,16 @@ def estimators(
     """
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"`--out` must be a folder, found the file {out}")
-    changed = parameters(set_)
+    chosen, name = simulator(scenario, set_, seed)
     result = study_estimators(
-        named(scenario, seed=seed, **changed),
+        chosen,
         rows=rows,
         fit_rows=fit_rows,
         replicates=replicates,
         floors=floor or [0.1],
         seed=seed,
         progress=not quiet,
-        metadata={"scenario": with_parameters(scenario, changed), "versions": versions()},
+        metadata={"scenario": name, "versions": versions()},
     )
     result.to_json(out / "estimators.json")
     result.plot(out / "estimators.png")
@@ -80,19 +76,19 @@ def estimators(
 
 def _print(result: EstimatorStudy) -> None:
     metadata = result.metadata
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print()
+    output = console()
+    output.print()
     for estimand, rows in result.table.groupby("estimand", sort=False):
         truth = rows["truth"].iloc[0]
-        console.print(
+        output.print(
             f"{estimand} over all impressions: {truth:.4f}; values in percent of it",
             style="bold",
             highlight=False,
         )
-        console.print(_table(rows))
+        output.print(_table(rows))
     for reason in sorted(set(result.table["reason"].dropna())):
-        console.print(f"n/a: {reason}", style="dim", highlight=False)
-    console.print(
+        output.print(f"n/a: {reason}", style="dim", highlight=False)
+    output.print(
         f"{metadata['redraws']:,} redraws of {metadata['impressions']:,} impressions of "
         f"{metadata['scenario']!r}: CTR {metadata['CTR']:.1%}, CVR {metadata['CVR']:.1%}, on "
         f"clicks {metadata['CVR on clicks']:.1%}. Bias ± its Monte Carlo standard error.",
@@ -102,11 +98,8 @@ def _print(result: EstimatorStudy) -> None:
 
 
 def _table(rows: pd.DataFrame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("estimator", "propensity", "imputed CVR"):
-        table.add_column(name, no_wrap=True)
-    for name in ("bias", "bias by\nformula", "sd", "RMSE"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("bias", "bias by\nformula", "sd", "RMSE")
+    table = plain_table("estimator", "propensity", "imputed CVR", numbers=numbers)
     last = ""
     for row in rows.itertuples():
         table.add_row(

@@ -1,15 +1,11 @@
 """`mtl-seq tune`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from mtl_seq.cli.console import note, print_json
+from mtl_seq.cli.console import console, note, plain_table, print_json
 from mtl_seq.cli.options import (
     DEFAULT_MODEL,
     BottomName,
@@ -25,6 +21,7 @@ from mtl_seq.schema import Schema
 from mtl_seq.tune import Estimate, Tuned
 from mtl_seq.tune import tune as search
 from mtl_seq.tune.objective import OBJECTIVES
+from mtl_seq.tune.result import values_text
 
 __all__ = ["tune"]
 
@@ -92,23 +89,19 @@ def _best(tuned: Tuned) -> dict[str, object]:
 
 
 def _print(tuned: Tuned, command: str) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print(
+    output = console()
+    output.print(
         f"\n{OBJECTIVES[tuned.estimate]}, on held-out rows, in nats", style="bold", highlight=False
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, side in (("", "left"), ("loss", "right"), ("settings", "left")):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    table = plain_table("", numbers=["loss"])
+    table.add_column("settings")
     table.add_row("defaults", f"{tuned.default:.5f}", "")
-    text = ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in _best(tuned).items()
-    )
+    text = values_text(_best(tuned))
     table.add_row("best", f"{tuned.value:.5f}", text or "the defaults: no trial beat them")
-    console.print(table)
-    console.print(
+    output.print(table)
+    output.print(
         "On the rows it was chosen on, the best of many trials looks better than it is.",
         style="dim",
         highlight=False,
     )
-    console.print(command, highlight=False, soft_wrap=True)
+    output.print(command, highlight=False, soft_wrap=True)

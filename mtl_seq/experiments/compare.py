@@ -67,9 +67,6 @@ def compare_models(
         settings: Further arguments of `FunnelEstimator`, the same for all models.
         metadata: Further metadata of the report.
 
-    Returns:
-        The report.
-
     Raises:
         CompositionError: `builders` is empty.
         SimulationError: Fewer than one row.

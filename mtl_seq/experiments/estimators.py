@@ -46,9 +46,6 @@ def study_estimators(
         settings: Further arguments of `FunnelEstimator`.
         metadata: Further metadata of the study.
 
-    Returns:
-        The study.
-
     Raises:
         SimulationError: Fewer than one row.
         DataError: A draw that cannot be trained on, or a setting out of range.

@@ -113,11 +113,7 @@ def to_frame(columns: Mapping[str, NDArray[Any]], index: pd.Index) -> pd.DataFra
 
 @contextmanager
 def missing_extra() -> Iterator[None]:
-    """Name the extra that is missing where an import within the block fails.
-
-    Raises:
-        ArtifactError: An import failed.
-    """
+    """Name the extra that is missing where an import within the block fails."""
     try:
         yield
     except ImportError as error:

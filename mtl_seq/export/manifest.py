@@ -1,7 +1,7 @@
 """Manifest of an exported folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,17 +76,10 @@ class Manifest:
         """
         content = read_json(path, kind=_KIND, version=_VERSION)
         try:
-            manifest = cls(
-                content["program"],
-                content["file"],
-                tuple(Input(i["name"], i["dtype"], tuple(i["dims"])) for i in content["inputs"]),
-                tuple(content["outputs"]),
-                content["funnel"],
-                content["model"],
-                content["calibration"],
-                content["versions"],
-                content["checkpoint_rule"],
-            )
+            found = {one.name: content[one.name] for one in fields(cls)}
+            inputs = (Input(i["name"], i["dtype"], tuple(i["dims"])) for i in found["inputs"])
+            found |= {"inputs": tuple(inputs), "outputs": tuple(found["outputs"])}
+            manifest = cls(**found)
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{path} is incomplete: it lacks {error}; export again") from error
         if manifest.program not in MODEL or manifest.file != MODEL[manifest.program]:

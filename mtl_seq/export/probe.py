@@ -15,16 +15,7 @@ _LONGEST = 4
 
 
 def probe_rows(codec: Codec, rows: int, seed: int) -> pd.DataFrame:
-    """Draw rows of a codec's columns, without labels.
-
-    Args:
-        codec: Its vocabularies and scales provide the values.
-        rows: The number of rows.
-        seed: Seed of the draw.
-
-    Returns:
-        The features, and the weights of bags.
-    """
+    """Draw rows of a codec's features and bag weights, from its vocabularies and scales."""
     rng = np.random.default_rng(seed)
     schema = codec.schema
     columns: dict[str, Any] = {}

@@ -13,14 +13,7 @@ __all__ = ["CalibrationMap", "Served"]
 
 
 class CalibrationMap(nn.Module):
-    """A `Calibration` of logits, as a torch module.
-
-    Args:
-        calibration: The fitted map.
-
-    Raises:
-        ArtifactError: A calibration that has no torch form.
-    """
+    """A fitted `Calibration` of logits, as a torch module."""
 
     points: Tensor
     values: Tensor

@@ -49,9 +49,6 @@ def export_model(
         path: The folder, written whole or not at all.
         program: ``"onnx"`` (the extra ``[export]``), or ``"torch"``, a ``torch.export`` file.
 
-    Returns:
-        The manifest.
-
     Raises:
         ArtifactError: A model that cannot be exported, a missing extra, or a folder with other
             contents.
@@ -73,7 +70,10 @@ def export_model(
     served = Served(
         network, estimator.calibration_, ranks_only=estimator.model_.objective.ranks_only
     ).eval()
-    features = _longer(codec.encode(probe_rows(codec, _ROWS, seed=0), labels=False).features)
+    features = codec.encode(probe_rows(codec, _ROWS, seed=0), labels=False).features
+    # No dimension may look fixed to an exporter: a bag of length 1 or of `_ROWS`.
+    assert all(x.shape[0] == _ROWS for x in features.values())
+    assert all(x.shape[1] not in (0, 1, _ROWS) for x in features.values() if x.dim() == 2)
     dims = _dims(features)
     exported = _exported(served, features, dims)
     manifest = Manifest(
@@ -102,13 +102,6 @@ def export_model(
             loaded = torch.export.load(folder / manifest.file).module()  # the file just written
             _compare(estimator, codec, lambda frame: _run(loaded, codec, frame), tolerance)
     return manifest
-
-
-def _longer(features: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Assert that no dimension looks fixed to an exporter: a bag of length 1 or of `_ROWS`."""
-    assert all(x.shape[0] == _ROWS for x in features.values())
-    assert all(x.shape[1] not in (0, 1, _ROWS) for x in features.values() if x.dim() == 2)
-    return features
 
 
 def _dims(features: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,7 @@
-"""Pure functions on tensors; those that measure something take NumPy arrays as well."""
+"""Pure functions on tensors; those that measure something take NumPy arrays as well.
+
+The latter raise a `DataError` for NaN, columns of different lengths, and negative weights.
+"""
 
 from mtl_seq.functional.arrays import Array, as_tensor, float_rows, row_weights
 from mtl_seq.functional.auc import Ranking, auc, mass_auc, rank, ranked_auc

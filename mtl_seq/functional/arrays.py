@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError, rows_text
 
-__all__ = ["Array", "as_tensor", "float_rows", "row_weights"]
+__all__ = ["Array", "as_tensor", "float_rows", "integer_ids", "marked_rows", "row_weights"]
 
 Array = Tensor | NDArray[Any]
 
@@ -28,9 +28,6 @@ def float_rows(**columns: Array) -> tuple[Tensor, ...]:
     Args:
         **columns: ``(N,)`` each, by the names to use in errors.
 
-    Returns:
-        ``(N,)`` float64 each, in the order given.
-
     Raises:
         DataError: Another shape than the first column's, or NaN.
     """
@@ -45,10 +42,7 @@ def float_rows(**columns: Array) -> tuple[Tensor, ...]:
             )
         missing = torch.isnan(column)
         if missing.any():
-            where = torch.nonzero(missing).flatten().tolist()
-            raise DataError(
-                f"`{name}` must hold numbers, found NaN in {rows_text(where, len(where))}"
-            )
+            raise DataError(f"`{name}` must hold numbers, found NaN in {marked_rows(missing)}")
         checked.append(column)
     return tuple(checked)
 
@@ -68,9 +62,25 @@ def row_weights(weight: Array | None, like: Tensor) -> Tensor:
         )
     bad = ~((column >= 0) & torch.isfinite(column))
     if bad.any():
-        where = torch.nonzero(bad).flatten().tolist()
         raise DataError(
             f"`weight` must be finite and at least 0, found {column[bad][0]:g} in "
-            f"{rows_text(where, len(where))}"
+            f"{marked_rows(bad)}"
         )
     return column
+
+
+def integer_ids(name: str, ids: Array, like: Tensor) -> Tensor:
+    """Ids as a tensor, one integer for each row of `like`."""
+    column = as_tensor(ids)
+    if column.is_floating_point() or column.shape != like.shape:
+        raise DataError(
+            f"`{name}` must hold {len(like):,} integer ids, found {column.dtype} of shape "
+            f"{tuple(column.shape)}"
+        )
+    return column
+
+
+def marked_rows(marked: Tensor) -> str:
+    """How many rows are marked, and the first of them."""
+    where = torch.nonzero(marked).flatten().tolist()
+    return rows_text(where, len(where))

@@ -97,9 +97,6 @@ def auc(score: Array, label: Array, weight: Array | None = None) -> Tensor:
     Returns:
         A float64 scalar; NaN where there is no positive or no negative mass.
 
-    Raises:
-        DataError: NaN, or columns of different lengths.
-
     >>> auc(torch.tensor([0.1, 0.4, 0.4, 0.9]), torch.tensor([0.0, 0.0, 1.0, 1.0]))
     tensor(0.8750, dtype=torch.float64)
     """

@@ -54,9 +54,6 @@ def calibration_bins(
 
     Returns:
         The bins in ascending order of `by`; empty ones are left out.
-
-    Raises:
-        DataError: NaN, or columns of different lengths.
     """
     predicted, labels = float_rows(prediction=prediction, label=label)
     mass = row_weights(weight, predicted)
@@ -93,12 +90,7 @@ def expected_calibration_error(
 
     Against a true probability it is 0 for the truth itself; against drawn labels it is not, since
     the draws scatter within each bin: `expected_null_ece` is what to expect of it then.
-
-    Args:
-        prediction: ``(N,)`` predicted probabilities.
-        label: ``(N,)`` labels or true probabilities.
-        bins: How many bins.
-        weight: ``(N,)`` non-negative weights of the rows.
+    The arguments are those of `calibration_bins`.
 
     Returns:
         A float64 scalar; NaN for no rows.

@@ -29,9 +29,6 @@ def logit_product(a: Tensor, b: Tensor) -> Tensor:
         a: Logits of the first event, any shape.
         b: Logits of the second given the first, same shape.
 
-    Returns:
-        Logits of both, same shape.
-
     >>> a, b = torch.tensor(0.0), torch.tensor(0.0)
     >>> round(torch.sigmoid(logit_product(a, b)).item(), 6)
     0.25
@@ -47,9 +44,6 @@ def logit_mixture(log_weights: Sequence[Tensor], logits: Sequence[Tensor]) -> Te
     Args:
         log_weights: Log-probabilities of the paths; their probabilities add up to 1.
         logits: Logits of the event given each path.
-
-    Returns:
-        Logits of the event.
     """
     weights = torch.stack(tuple(log_weights))
     paths = torch.stack(tuple(logits))

@@ -23,9 +23,6 @@ def concordance(score: Array, truth: Array, weight: Array | None = None) -> Tens
     Returns:
         A float64 scalar; NaN where no two rows differ in truth.
 
-    Raises:
-        DataError: NaN, or columns of different lengths.
-
     >>> concordance(torch.tensor([1.0, 3.0, 2.0]), torch.tensor([0.1, 0.2, 0.3]))
     tensor(0.6667, dtype=torch.float64)
     """

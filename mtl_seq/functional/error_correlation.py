@@ -31,9 +31,6 @@ def error_correlation(
 
     Returns:
         A float64 scalar in [-1, 1]; NaN where an error is the same for every row.
-
-    Raises:
-        DataError: NaN, or columns of different lengths.
     """
     clicks, conversions, p, q = float_rows(
         pctr=pctr, pcvr=pcvr, true_pctr=true_pctr, true_pcvr=true_pcvr

@@ -90,16 +90,9 @@ class Moments(NamedTuple):
 def estimate_means(
     estimators: Sequence[MeanEstimator], values: Values, clicked: Tensor, converted: Tensor
 ) -> Tensor:
-    """Estimates from several logs of the same rows.
+    """``(R, M)`` estimates from ``(R, N)`` clicks, and conversions, which are 0 off the clicks.
 
-    Args:
-        estimators: M estimators.
-        values: What is averaged.
-        clicked: ``(R, N)`` clicks, 0 or 1.
-        converted: ``(R, N)`` conversions on clicks, 0 or 1; 0 off the clicks.
-
-    Returns:
-        ``(R, M)`` float64; NaN where a self-normalised estimator meets a log without clicks.
+    NaN where a self-normalised estimator meets a log without clicks.
     """
     rows = clicked.shape[1]
     sums = _sums(estimators, values, clicked.double(), converted.double())
@@ -114,20 +107,11 @@ def redraw(
     replicates: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """Estimates from R logs with redrawn clicks and conversions.
+    """``(R, M)`` estimates of R logs whose clicks and conversions are drawn from the law.
 
-    Rows are visited in blocks, so that memory grows with ``N M + R M`` and not with ``N R``.
-
-    Args:
-        estimators: M estimators.
-        values: What is averaged.
-        law: The distribution to draw from.
-        replicates: R.
-        generator: The only source of randomness; the same state and number of redraws give the
-            same logs, whatever the estimators and values are.
-
-    Returns:
-        ``(R, M)`` float64; NaN where a self-normalised estimator meets a log without clicks.
+    Rows are visited in blocks, so that memory grows with ``N M + R M`` and not with ``N R``. The
+    same state of the generator and number of redraws give the same logs, whatever the estimators
+    and values are. NaN where a self-normalised estimator meets a log without clicks.
     """
     rows = law.pctr.numel()
     numerator = torch.zeros(replicates, len(estimators), dtype=torch.float64)
@@ -154,14 +138,6 @@ def moments(estimators: Sequence[MeanEstimator], values: Values, law: ClickLaw) 
 
     With t = p q: the bias of IPS is ``mean((p - p^) / p^ * v)``, that of DR
     ``mean((p - p^) / p^ * (v - v^))``, that of the naive mean ``Cov(p, v) / mean(p)``.
-
-    Args:
-        estimators: M estimators.
-        values: What is averaged.
-        law: The distribution of click and conversion.
-
-    Returns:
-        The moments.
     """
     p, t = law
     pairs = []

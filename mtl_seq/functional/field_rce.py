@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from mtl_seq.errors import DataError
-from mtl_seq.functional.arrays import Array, as_tensor, float_rows, row_weights
+from mtl_seq.functional.arrays import Array, float_rows, integer_ids, row_weights
 from mtl_seq.functional.pointwise import ratio
 
 __all__ = ["field_error", "field_rce"]
@@ -39,12 +38,7 @@ def field_rce(
     """
     predicted, labels = float_rows(prediction=prediction, label=label)
     mass = row_weights(weight, predicted)
-    ids = as_tensor(field)
-    if ids.is_floating_point() or ids.shape != predicted.shape:
-        raise DataError(
-            f"`field` must hold {len(predicted):,} integer ids, found {ids.dtype} of shape "
-            f"{tuple(ids.shape)}"
-        )
+    ids = integer_ids("field", field, predicted)
     values, code = torch.unique(ids, return_inverse=True)
     sums = (
         torch.bincount(code, part, minlength=len(values))

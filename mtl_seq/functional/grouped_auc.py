@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_seq.errors import DataError
-from mtl_seq.functional.arrays import Array, as_tensor, float_rows, row_weights
+from mtl_seq.functional.arrays import Array, float_rows, integer_ids, row_weights
 
 __all__ = ["GroupedAUC", "grouped_auc"]
 
@@ -50,9 +49,6 @@ def grouped_auc(
         weight: ``(N,)`` weights of the rows within their group.
         share: ``(N,)`` what each row adds to the share of its group; by default its weight.
 
-    Returns:
-        The average, its coverage and the number of groups.
-
     Raises:
         DataError: NaN, or columns of different lengths, or ids that are no integers.
 
@@ -64,7 +60,7 @@ def grouped_auc(
     scores, labels = float_rows(score=score, label=label)
     mass = row_weights(weight, scores)
     adds = mass if share is None else row_weights(share, scores)
-    codes = _codes(group, len(scores))
+    codes = _codes(integer_ids("group", group, scores))
     order = np.argsort(codes << np.uint64(32) | _places(scores.cpu().numpy()))
     codes = codes[order]
     positive, negative = ((mass * part).cpu().numpy()[order] for part in (labels, 1 - labels))
@@ -92,17 +88,12 @@ def grouped_auc(
     )
 
 
-def _codes(group: Array, rows: int) -> NDArray[np.uint64]:
+def _codes(ids: Tensor) -> NDArray[np.uint64]:
     """Codes below 2^32, one per group."""
-    ids = as_tensor(group)
-    if ids.is_floating_point() or ids.shape != (rows,):
-        raise DataError(
-            f"`group` must hold {rows:,} integer ids, found {ids.dtype} of shape {tuple(ids.shape)}"
-        )
     values = ids.cpu().numpy().astype(np.int64)
-    if rows and int(values.max()) - int(values.min()) >= 2**32:
+    if len(ids) and int(values.max()) - int(values.min()) >= 2**32:
         values = np.unique(values, return_inverse=True)[1].astype(np.int64)
-    low = values.min() if rows else 0
+    low = values.min() if len(ids) else 0
     return (values - low).astype(np.uint64)
 
 

@@ -21,9 +21,6 @@ def ks(score: Array, label: Array, weight: Array | None = None) -> Tensor:
     Returns:
         A float64 scalar in [0, 1]; NaN where there is no positive or no negative mass.
 
-    Raises:
-        DataError: NaN, or columns of different lengths.
-
     >>> ks(torch.tensor([0.1, 0.4, 0.4, 0.9]), torch.tensor([0.0, 0.0, 1.0, 1.0]))
     tensor(0.5000, dtype=torch.float64)
     """

@@ -134,15 +134,7 @@ def dependent_cells(
     *,
     start: Tensor | None = None,
 ) -> DependentCells:
-    """Compute the quantities of `DependentCells` from a log odds ratio.
-
-    Args:
-        p: ``(N, K)`` P(click) at every level, in (0, 1).
-        level_share: ``(N, K)`` or ``(K,)`` P(level | x), adding up to 1.
-        clicked_rate: ``(N,)`` P(conversion | click, x), in (0, 1).
-        log_odds_ratio: Log odds ratio.
-        start: ``(N,)`` b to start from.
-    """
+    """Compute the quantities of `DependentCells`, with the arguments of `potential_logit`."""
     log_odds_ratio = torch.as_tensor(log_odds_ratio, dtype=p.dtype)
     b = potential_logit(p, level_share, clicked_rate, log_odds_ratio, start=start)
     a = logit_click(p, b[:, None], log_odds_ratio)

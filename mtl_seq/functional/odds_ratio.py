@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtl_seq.errors import DataError, rows_text
-from mtl_seq.functional.arrays import Array, as_tensor
+from mtl_seq.errors import DataError
+from mtl_seq.functional.arrays import Array, as_tensor, marked_rows
 
 __all__ = [
     "Bounds",
@@ -86,11 +86,7 @@ def worst_case_bounds(pctr: Array, pctcvr: Array) -> Bounds:
 
 
 def checked_odds_ratio(psi: Tensor | float) -> Tensor:
-    """Check odds ratios and convert them to float64.
-
-    Raises:
-        DataError: One is not above 0, or not finite.
-    """
+    """Check odds ratios, which must be above 0 and finite, and convert them to float64."""
     ratio = torch.as_tensor(psi, dtype=torch.float64)
     outside = ~((ratio > 0) & ratio.isfinite())
     if bool(outside.any()):
@@ -104,13 +100,7 @@ def checked_odds_ratio(psi: Tensor | float) -> Tensor:
 def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[Tensor, Tensor]:
     """Check both and convert them to float64; a joint above its click by rounding is cut to it.
 
-    Args:
-        pctr: ``(N,)`` P(click | x).
-        pctcvr: ``(N,)`` P(click and conversion | x).
-        known: Whether every row's CVR on clicks must be identified, so that no pctr may be 0.
-
-    Raises:
-        DataError: Values that are no probabilities, or a pctcvr above its pctr.
+    With `known`, no pctr may be 0: every row's CVR on clicks must be identified.
     """
     p, t = _probabilities("pctr", pctr), _probabilities("pctcvr", pctcvr)
     if p.shape != t.shape:
@@ -120,12 +110,12 @@ def checked_probabilities(pctr: Array, pctcvr: Array, *, known: bool) -> tuple[T
     above = t > p * (1 + _ROUNDING)
     if bool(above.any()):
         raise DataError(
-            f"`pctcvr` must be at most `pctr`, found it above in {_where(above)}: it is the "
+            f"`pctcvr` must be at most `pctr`, found it above in {marked_rows(above)}: it is the "
             "probability of a click and a conversion, not of a conversion given a click"
         )
     if known and bool((p == 0).any()):
         raise DataError(
-            f"`pctr` must be above 0, found 0 in {_where(p == 0)}: the CVR is not "
+            f"`pctr` must be above 0, found 0 in {marked_rows(p == 0)}: the CVR is not "
             "identified where nobody clicks; leave those rows out, or raise their pctr to a floor"
         )
     return p, torch.minimum(t, p)
@@ -139,11 +129,6 @@ def _probabilities(name: str, values: Array) -> Tensor:
     if bool(outside.any()):
         raise DataError(
             f"`{name}` must lie in [0, 1], found {float(column[outside][0]):.4g} in "
-            f"{_where(outside)}: pass probabilities, not logits"
+            f"{marked_rows(outside)}: pass probabilities, not logits"
         )
     return column
-
-
-def _where(rows: Tensor) -> str:
-    index = rows.nonzero()[:, 0].tolist()
-    return rows_text(index, len(index))

@@ -25,16 +25,7 @@ __all__ = [
 
 
 def doubly_robust_label(imputed: Tensor, weight: Tensor, conversion: Tensor) -> Tensor:
-    """``r~ + w (r - r~)``, whose expectation is P(r = 1 | x); it may lie outside [0, 1].
-
-    Args:
-        imputed: ``(N,)`` imputed conversion probabilities r~.
-        weight: ``(N,)`` inverse propensity weights, 0 off the clicks.
-        conversion: ``(N,)`` conversions; values off the clicks have no influence.
-
-    Returns:
-        ``(N,)`` pseudo-labels.
-    """
+    """``r~ + w (r - r~)``, whose expectation is P(r = 1 | x); it may lie outside [0, 1]."""
     return imputed + torch.where(weight > 0, weight * (conversion - imputed), 0.0)
 
 
@@ -47,6 +38,8 @@ def ips_log_loss(
 ) -> Tensor:
     """``mean over all impressions of o / p * loss``.
 
+    All estimates of this file have these arguments and errors.
+
     Args:
         prediction: ``(N,)`` pCVR.
         conversion: ``(N,)`` conversions; values off the clicks have no influence.
@@ -58,8 +51,7 @@ def ips_log_loss(
         A float64 scalar, in nats; NaN without rows.
 
     Raises:
-        DataError: NaN, columns of different lengths, or a clicked row without propensity. So do
-            all functions of this file.
+        DataError: NaN, columns of different lengths, or a clicked row without propensity.
     """
     predicted, converted, inverted, mass = _rows(prediction, conversion, click, propensity, weight)
     return ratio((mass * inverted * probability_loss(predicted, converted)).sum(), mass.sum())
@@ -91,16 +83,7 @@ def dr_log_loss(
 ) -> Tensor:
     """Doubly robust: the loss imputed on all impressions, corrected on clicks.
 
-    Args:
-        prediction: ``(N,)`` pCVR.
-        conversion: ``(N,)`` conversions; values off the clicks have no influence.
-        click: ``(N,)`` clicks, 0 or 1.
-        propensity: ``(N,)`` propensities, in (0, 1] on clicks.
-        imputation: ``(N,)`` imputed conversion probabilities.
-        weight: ``(N,)`` non-negative weights of the rows.
-
-    Returns:
-        A float64 scalar, in nats; NaN without rows.
+    `imputation` is ``(N,)`` imputed conversion probabilities. NaN without rows.
     """
     predicted, converted, inverted, mass = _rows(prediction, conversion, click, propensity, weight)
     (imputed,) = float_rows(imputation=imputation)

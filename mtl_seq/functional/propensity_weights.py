@@ -41,9 +41,6 @@ def inverse_propensity(click: Tensor, propensity: Tensor, floor: Tensor | float 
         click: ``(B,)`` clicks, 0 or 1.
         propensity: ``(B,)`` propensities in (0, 1].
         floor: Propensities below it are raised to it.
-
-    Returns:
-        ``(B,)`` weights.
     """
     floored = propensity.clamp_min(floor)
     return torch.where(click > 0, click / floored, torch.zeros_like(floored))
@@ -71,31 +68,25 @@ def self_normalised(weight: Tensor, mass: Tensor | None = None) -> Tensor:
 
 
 def variance_weight(weight: Tensor) -> Tensor:
-    """``o (1 - p) / p^2`` from ``o / p``: what a squared error adds to the variance of DR.
+    """``o (1 - p) / p^2`` of inverse propensities: what a squared error adds to the variance of DR.
 
     Given x and the errors, ``N * variance`` of the doubly robust estimator is the mean of
     ``(1 - p) / p * (e - e_hat)^2``, of which this weight on clicks is the unbiased estimate (MRDR,
     Guo et al., SIGIR 2021).
-
-    Args:
-        weight: ``(B,)`` weights from `inverse_propensity`.
     """
     return weight * (weight - torch.ones_like(weight)).clamp_min(0)
 
 
 def bias_weight(weight: Tensor) -> Tensor:
-    """``o (1 - p)^2 / p^3`` from ``o / p``: what a squared error adds to the bias of DR.
+    """``o (1 - p)^2 / p^3`` of inverse propensities: what a squared error adds to the bias of DR.
 
     It is ``o / p * ((o - p) / p)^2`` (DR-BIAS, Dai et al., KDD 2022).
-
-    Args:
-        weight: ``(B,)`` weights from `inverse_propensity`.
     """
     return weight * torch.square((weight - torch.ones_like(weight)).clamp_min(0))
 
 
 def ips(error: Tensor, weight: Tensor) -> Tensor:
-    """Row terms of the inverse propensity score estimator, ``o e / p``.
+    """``(B,)`` terms of the inverse propensity score estimator, ``o e / p``.
 
     Their mean over all impressions is unbiased for the ideal loss where p is the true propensity
     (conditional on x); bias otherwise ``mean((p - p_hat) / p_hat * e)``.
@@ -103,15 +94,12 @@ def ips(error: Tensor, weight: Tensor) -> Tensor:
     Args:
         error: ``(B,)`` errors; values off the clicks have no influence.
         weight: ``(B,)`` weights from `inverse_propensity`.
-
-    Returns:
-        ``(B,)`` terms.
     """
     return weight * torch.where(weight > 0, error, torch.zeros_like(error))
 
 
 def dr(error: Tensor, imputed: Tensor, weight: Tensor) -> Tensor:
-    """Row terms of the doubly robust estimator, ``e_hat + o (e - e_hat) / p``.
+    """``(B,)`` terms of the doubly robust estimator, ``e_hat + o (e - e_hat) / p``.
 
     Their mean is unbiased where the propensity is true or the imputed error has the right
     conditional mean; bias otherwise ``mean((p - p_hat) / p_hat * (e - e_hat))``.
@@ -120,8 +108,5 @@ def dr(error: Tensor, imputed: Tensor, weight: Tensor) -> Tensor:
         error: ``(B,)`` errors; values off the clicks have no influence.
         imputed: ``(B,)`` imputed errors on all impressions.
         weight: ``(B,)`` weights from `inverse_propensity`.
-
-    Returns:
-        ``(B,)`` terms.
     """
     return imputed + ips(error - imputed, weight)

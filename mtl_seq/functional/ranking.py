@@ -89,15 +89,10 @@ def pairs_at(index: PairIndex, number: Tensor) -> Pairs:
 
 
 def draw_pairs(index: PairIndex, per_group: int, generator: torch.Generator) -> Pairs:
-    """Draw the same number of pairs of every group, uniformly with replacement.
+    """Draw `per_group` pairs of every group that has any, uniformly with replacement.
 
     A loss averaged over them has the mean over groups of their mean over pairs as its expectation:
     a user of a thousand impressions counts as much as one of ten.
-
-    Args:
-        index: The pairs.
-        per_group: How many of each group that has any.
-        generator: The only source of randomness.
     """
     first, count = (part.repeat_interleave(per_group) for part in (index.first, index.sizes))
     return pairs_at(index, first + _below(count, generator))
@@ -106,21 +101,13 @@ def draw_pairs(index: PairIndex, per_group: int, generator: torch.Generator) -> 
 def draw_pool(index: PairIndex, pairs: int, generator: torch.Generator) -> Pairs:
     """Draw pairs uniformly from all with replacement: a group counts by the square of its size.
 
-    Args:
-        index: The pairs, at least one.
-        pairs: How many.
-        generator: The only source of randomness.
+    There must be at least one.
     """
     return pairs_at(index, _below(index.below[-1:].expand(pairs), generator))
 
 
 def ranknet(score: Tensor, pairs: Pairs) -> Tensor:
-    """``(P,)`` losses ``log(1 + exp(-(s_better - s_worse)))`` (Burges et al., ICML 2005).
-
-    Args:
-        score: ``(N,)`` scores, in logits.
-        pairs: The pairs.
-    """
+    """``(P,)`` losses ``log(1 + exp(-(s_better - s_worse)))`` (Burges et al., ICML 2005)."""
     return softplus(score[pairs.worse] - score[pairs.better])
 
 

@@ -37,9 +37,6 @@ def recalibration(prediction: Array, label: Array, weight: Array | None = None) 
     Returns:
         Intercept and slope; NaN where there are not two different predictions, not both labels, or
         where a threshold separates the labels, so that no slope is finite.
-
-    Raises:
-        DataError: NaN, or columns of different lengths.
     """
     predicted, labels = float_rows(prediction=prediction, label=label)
     mass = row_weights(weight, predicted)

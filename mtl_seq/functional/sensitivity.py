@@ -12,11 +12,7 @@ from torch import Tensor
 
 from mtl_seq.errors import DataError
 from mtl_seq.functional.arrays import Array
-from mtl_seq.functional.odds_ratio import (
-    Bounds,
-    checked_odds_ratio,
-    checked_probabilities,
-)
+from mtl_seq.functional.odds_ratio import Bounds, checked_odds_ratio, checked_probabilities
 
 __all__ = [
     "SensitivityCurve",
@@ -87,9 +83,6 @@ def sensitivity_curve(
         gamma: The largest odds ratio, at least 1.
         points: How many odds ratios, evenly spaced in log psi; odd, so that 1 is among them.
 
-    Returns:
-        The curve.
-
     Raises:
         DataError: As for `odds_ratio_cvr`, no rows, or a `gamma` or `points` out of range.
     """
@@ -103,10 +96,7 @@ def sensitivity_curve(
 def sensitivity_interval(pctr: Array, pctcvr: Array, gamma: float) -> Bounds:
     """Bounds of the mean CVR over all impressions if psi lies in [1 / gamma, gamma].
 
-    Args:
-        pctr: ``(N,)`` P(click | x) in (0, 1], at least one row.
-        pctcvr: ``(N,)`` P(click and conversion | x), at most `pctr`.
-        gamma: The largest odds ratio, at least 1.
+    The arguments are those of `sensitivity_curve`.
 
     Returns:
         Two scalars. They hold also where psi differs from row to row within that range, since each
@@ -143,16 +133,17 @@ def tipping_point(pctr: Array, pctcvr: Array, target: float) -> TippingPoint:
     if not math.isfinite(target):
         raise DataError(f"`target` must be a finite mean CVR, found {target}")
     worst = rows.worst()
+    none = TippingPoint(math.nan, rows.unreached(target))
     if not worst[0] < target < worst[1]:
-        return TippingPoint(math.nan, rows.unreached(target))
+        return none
     low, high = -1.0, 1.0
     while rows.mean(low)[0] < target:
         if low <= -_FARTHEST:
-            return TippingPoint(math.nan, rows.unreached(target))
+            return none
         low = max(2 * low, -_FARTHEST)
     while rows.mean(high)[0] > target:
         if high >= _FARTHEST:
-            return TippingPoint(math.nan, rows.unreached(target))
+            return none
         high = min(2 * high, _FARTHEST)
     at = (low + high) / 2
     for _ in range(_STEPS):

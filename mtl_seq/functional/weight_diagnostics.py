@@ -66,9 +66,6 @@ def balance(
         features: ``(N, F)`` columns to compare, for example dense features and the propensity.
         weight: ``(N,)`` non-negative weights of the rows.
 
-    Returns:
-        Mean weight and the differences.
-
     Raises:
         DataError: NaN, columns of different lengths, or a clicked row without propensity.
     """
@@ -85,11 +82,7 @@ def balance(
 
 
 def inverse(click: Tensor, propensity: Tensor) -> Tensor:
-    """``o / p`` in float64, 0 off the clicks.
-
-    Raises:
-        DataError: A clicked row whose propensity is not in (0, 1].
-    """
+    """``o / p`` in float64, 0 off the clicks; the propensities of clicks must lie in (0, 1]."""
     clicks, chances = click.double(), propensity.double()
     bad = (clicks > 0) & ~((chances > 0) & (chances <= 1))
     if bad.any():

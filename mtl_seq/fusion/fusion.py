@@ -113,15 +113,7 @@ class ScoreFusion:
 def checked(
     components: Mapping[str, pd.Series], *, positive: bool
 ) -> tuple[dict[str, FloatArray], pd.Index]:
-    """Components as arrays, and their common index.
-
-    Args:
-        components: By name, one score per impression.
-        positive: Whether negative scores are refused.
-
-    Raises:
-        DataError: No components, different rows, or values that cannot be fused.
-    """
+    """Components as checked arrays, if `positive` without negative scores, and their index."""
     arrays: dict[str, FloatArray] = {}
     index: pd.Index | None = None
     first = next(iter(components), "")

@@ -1,8 +1,9 @@
 """Grouped AUC of a score, and the Pareto front of trade-offs."""
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from mtl_seq.functional import grouped_auc
 
 __all__ = ["order_within", "pareto_front"]
 
@@ -20,15 +21,7 @@ def order_within(score: FloatArray, label: FloatArray, group: NDArray[np.int64])
     Returns:
         The mean over groups with both labels; NaN if there is none.
     """
-    rank = pd.Series(score).groupby(group).rank().to_numpy()
-    rows = np.bincount(group)
-    positive = np.bincount(group, label)
-    both = (positive > 0) & (positive < rows)
-    if not both.any():
-        return float("nan")
-    pairs = np.bincount(group, label * rank) - positive * (positive + 1) / 2
-    auc = pairs[both] / (positive * (rows - positive))[both]
-    return float(np.average(auc, weights=rows[both]))
+    return float(grouped_auc(score, label, group).value)
 
 
 def pareto_front(points: FloatArray) -> NDArray[np.bool_]:

@@ -1,15 +1,11 @@
 """Plot of the Pareto front of a fusion, without pyplot."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtl_seq._files import atomic_path
-
-__all__ = ["front_figure", "save"]
+__all__ = ["front_figure"]
 
 _BLUE, _ORANGE, _INK, _FAINT = "#0072B2", "#D55E00", "#222222", "#BBBBBB"
 
@@ -59,10 +55,3 @@ def front_figure(table: pd.DataFrame, names: Sequence[str], *, kind: str, groupe
     axes.margins(0.12)
     axes.legend(frameon=False, loc="best")
     return figure
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG or SVG, by its suffix, whole or not at all."""
-    metadata: dict[str, Any] = {"Date": None} if Path(path).suffix == ".svg" else {}
-    with atomic_path(path) as aside:
-        figure.savefig(aside, dpi=160, bbox_inches="tight", metadata=metadata)

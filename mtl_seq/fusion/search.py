@@ -41,7 +41,8 @@ class FusionSearch:
 
     def plot(self, path: str | Path) -> None:
         """Plot the trials and their Pareto front, CTR against CTCVR, to a file."""
-        from mtl_seq.fusion.plot import front_figure, save
+        from mtl_seq.fusion.plot import front_figure
+        from mtl_seq.report.render.plot_bias import save
 
         kind = self.best.kind
         save(front_figure(self.trials, self.names, kind=kind, grouped=self.grouped), path)
@@ -82,9 +83,6 @@ def search_fusion(
             that needs no more than `trials`; ``"tpe"``: Optuna's tree-structured Parzen estimator,
             which needs the extra ``[tune]``.
         seed: Seed of the search.
-
-    Returns:
-        The trials and the best of them.
 
     Raises:
         DataError: Components of other rows than the log's, or labels without both values.
@@ -151,8 +149,7 @@ def _observed(
         if group is None
         else pd.factorize(group, use_na_sentinel=False)[0].astype(np.int64)
     )
-    labels = (log[column].to_numpy(dtype=np.float64) for column in (first, last))
-    click, conversion = labels
+    click, conversion = (log[column].to_numpy(dtype=np.float64) for column in (first, last))
     return click, conversion, group, codes
 
 

@@ -39,7 +39,6 @@ class AMAN(Loss):
 
     space = "all"
     detaches_pctr = True
-    reads_unclicked = False
 
     def __init__(self, rate: float = 0.1, *, corrected: bool = False, seed: int = 0) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class Loss(nn.Module, ABC):
     space: ClassVar[Space]
     aux: ClassVar[tuple[str, ...]] = ()
     detaches_pctr: bool
-    reads_unclicked: ClassVar[bool]
+    reads_unclicked: ClassVar[bool] = False
     needs_potential: ClassVar[bool] = False
     debiases: ClassVar[bool] = False
     ranks_only: ClassVar[bool] = False

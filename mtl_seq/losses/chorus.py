@@ -25,7 +25,6 @@ class ClickUnconverted(Loss):
     space = "all"
     aux = ("unconverted",)
     detaches_pctr = False
-    reads_unclicked = False
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms."""
@@ -38,9 +37,6 @@ class UnconvertedIPS(PropensityLoss):
 
     Space: clicks, weighted to represent all impressions. Normalisation: the mean over all
     impressions. Detaches: the propensity. Unbiased where the propensity is true.
-
-    Args:
-        propensity: Source and floor of the propensities.
     """
 
     space = "clicks"
@@ -58,9 +54,6 @@ class SoftAlignment(PropensityLoss):
     Space: all impressions. Normalisation: the mean over all impressions; the weights of clicks and
     of non-clicks each represent all impressions. Detaches: the propensity and the labels. It reads
     no conversion.
-
-    Args:
-        propensity: Source and floor of the propensities.
     """
 
     space = "all"

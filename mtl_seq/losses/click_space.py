@@ -21,7 +21,6 @@ class ClickSpace(Loss):
 
     space = "clicks"
     detaches_pctr = True
-    reads_unclicked = False
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""

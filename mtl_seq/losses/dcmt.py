@@ -29,8 +29,7 @@ class DCMT(PropensityLoss):
     where conversions are rare. At the small prior in use the loss is IPS or SNIPS.
 
     Args:
-        propensity: Source and floor of the propensities; by default
-            self-normalising.
+        propensity: Source and floor of the propensities; by default self-normalising.
         prior: Weight of the prior, at least 0. 0.001 is that of a re-implementation.
 
     Raises:

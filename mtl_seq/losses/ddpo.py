@@ -21,7 +21,6 @@ class ConversionPropensity(Loss):
     space = "clicks"
     aux = ("conversion_propensity",)
     detaches_pctr = True
-    reads_unclicked = False
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""
@@ -44,8 +43,7 @@ class DDPO(PropensityLoss):
     there. On non-clicks the teacher's extrapolation is copied in either case.
 
     Args:
-        propensity: Source and floor of the propensities; by default
-            self-normalising.
+        propensity: Source and floor of the propensities; by default self-normalising.
         soft_labels: Whether clicks without conversion have the teacher's label, as in the paper.
     """
 

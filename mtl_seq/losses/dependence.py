@@ -28,7 +28,6 @@ class DependentLikelihood(Loss):
 
     space = "all"
     detaches_pctr = False
-    reads_unclicked = False
     debiases = True
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:

@@ -22,7 +22,6 @@ class DirectMethod(Loss):
     space = "all"
     aux = ("imputation",)
     detaches_pctr = True
-    reads_unclicked = False
     debiases = True
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:  # noqa: ARG002

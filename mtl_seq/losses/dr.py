@@ -21,9 +21,6 @@ class DoublyRobust(PropensityLoss):
     With a self-normalising policy it is ``mean e_hat + sum w (e - e_hat) / sum w``, the cheap form
     of StableDR (ICLR 2023): bounded by the errors however small a propensity, consistent where
     either nuisance is right, not unbiased.
-
-    Args:
-        propensity: Source and floor of the propensities.
     """
 
     space = "all"

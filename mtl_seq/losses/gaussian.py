@@ -25,7 +25,6 @@ class GaussianLikelihood(Loss):
 
     space = "all"
     detaches_pctr = False
-    reads_unclicked = False
     debiases = True
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:

@@ -28,9 +28,6 @@ class WeightedImputation(PropensityLoss):
     and pCVR, so that only the imputation tower is trained; otherwise the CVR tower would be trained
     to make its loss predictable. With ``e_hat = bce(q, r~)`` the square is
     ``(r - r~)^2 logit(q)^2``: where pCVR is one half, the row has no gradient.
-
-    Args:
-        propensity: Source and floor of the propensities.
     """
 
     space = "clicks"

@@ -20,9 +20,6 @@ class IPS(PropensityLoss):
 
     With ``PropensityPolicy(self_normalise=True)`` it is SNIPS, ``sum w e / sum w``: consistent
     where the propensity is true up to a factor, not unbiased.
-
-    Args:
-        propensity: Source and floor of the propensities.
     """
 
     space = "clicks"

@@ -27,7 +27,6 @@ class LabelImputation(Loss):
     space = "clicks"
     aux = ("imputation",)
     detaches_pctr = True
-    reads_unclicked = False
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """Prediction and labels of B rows -> ``(B,)`` terms, 0 off the clicks."""

@@ -22,7 +22,6 @@ class MonotonicityPenalty(Loss):
 
     space = "all"
     detaches_pctr = False
-    reads_unclicked = False
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:  # noqa: ARG002
         """Prediction of B rows of a chain -> ``(B,)`` terms in [0, K - 1]."""

@@ -35,7 +35,6 @@ class NISE(Loss):
 
     space = "all"
     detaches_pctr = True
-    reads_unclicked = False
 
     def __init__(self, *, alpha: float = 1.0, beta: float = 50.0) -> None:
         super().__init__()

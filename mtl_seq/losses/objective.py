@@ -20,6 +20,13 @@ class Objective(nn.Module):
         losses: The losses by name.
         weights: Weight of a loss; 1 where absent.
 
+    Attributes:
+        aux: Names of the extra towers the losses read.
+        needs_potential: Whether some loss reads potential outcomes.
+        debiases: Whether some loss is to make pCVR right over all impressions and not only on
+            clicks.
+        ranks_only: Whether the model orders impressions and gives no probabilities.
+
     Raises:
         CompositionError: No loss, a weight of an unknown loss, or one that is negative or not
             finite.
@@ -45,26 +52,10 @@ class Objective(nn.Module):
         self.losses = dict(losses)
         self.parts = nn.ModuleList(losses.values())
         self.weights = {name: float(weights.get(name, 1.0)) for name in losses}
-
-    @property
-    def aux(self) -> tuple[str, ...]:
-        """Names of the extra towers the losses read."""
-        return tuple(dict.fromkeys(name for loss in self.losses.values() for name in loss.aux))
-
-    @property
-    def needs_potential(self) -> bool:
-        """Whether some loss reads potential outcomes."""
-        return any(loss.needs_potential for loss in self.losses.values())
-
-    @property
-    def debiases(self) -> bool:
-        """Whether some loss is to make pCVR right over all impressions and not only on clicks."""
-        return any(loss.debiases for loss in self.losses.values())
-
-    @property
-    def ranks_only(self) -> bool:
-        """Whether the model orders impressions and gives no probabilities."""
-        return any(loss.ranks_only for loss in self.losses.values())
+        self.aux = tuple(dict.fromkeys(name for loss in losses.values() for name in loss.aux))
+        self.needs_potential = any(loss.needs_potential for loss in losses.values())
+        self.debiases = any(loss.debiases for loss in losses.values())
+        self.ranks_only = any(loss.ranks_only for loss in losses.values())
 
     def forward(self, prediction: FunnelPrediction, labels: FunnelLabels) -> dict[str, Tensor]:
         """Prediction and labels of B rows -> scalars by name; their sum is the total loss.

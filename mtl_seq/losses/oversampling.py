@@ -33,7 +33,6 @@ class Oversampling(Loss):
 
     space = "clicks"
     detaches_pctr = True
-    reads_unclicked = False
 
     def __init__(self, factor: float = 5.0, *, corrected: bool = False) -> None:
         super().__init__()

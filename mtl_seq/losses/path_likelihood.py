@@ -30,7 +30,6 @@ class PathLoss(Loss):
 
     space = "all"
     detaches_pctr = False
-    reads_unclicked = False
 
     def __init__(self, mediator: str, *, funnel: Funnel) -> None:
         super().__init__()

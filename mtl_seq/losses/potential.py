@@ -22,7 +22,6 @@ class PotentialOutcome(Loss):
 
     space = "all"
     detaches_pctr = True
-    reads_unclicked = False
     needs_potential = True
     debiases = True
 

@@ -47,6 +47,7 @@ class PropensityPolicy:
 
     Raises:
         CompositionError: A quantile outside [0, 1), or a floor outside (0, 1).
+        DataError: By its methods, a propensity of the labels that is outside (0, 1).
     """
 
     quantile: float = 0.01
@@ -64,34 +65,23 @@ class PropensityPolicy:
             )
 
     def weights(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
-        """``(B,)`` weights ``o / max(p, floor)``, scaled if asked; 0 off the clicks.
-
-        Raises:
-            DataError: A propensity of the labels that is outside (0, 1).
-        """
+        """``(B,)`` weights ``o / max(p, floor)``, scaled if asked; 0 off the clicks."""
         return self.scaled(self.inverse(prediction, labels), labels)
 
-    def inverse(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
-        """``(B,)`` weights ``o / max(p, floor)``, not scaled; 0 off the clicks.
-
-        Raises:
-            DataError: A propensity of the labels that is outside (0, 1).
-        """
-        propensity = self.propensity_of(prediction, labels)
-        return inverse_propensity(labels.click, propensity, self.floor_of(propensity))
+    def inverse(
+        self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool = True
+    ) -> Tensor:
+        """``(B,)`` weights of clicks or of non-clicks, not scaled; 0 elsewhere."""
+        propensity = self.propensity_of(prediction, labels, clicked=clicked)
+        happened = labels.click if clicked else 1 - labels.click
+        return inverse_propensity(happened, propensity, self.floor_of(propensity))
 
     def unclicked_weights(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
         """``(B,)`` weights ``(1 - o) / max(1 - p, floor)``, scaled if asked; 0 on the clicks.
 
         The floor is found among the ``1 - p`` in the same way.
-
-        Raises:
-            DataError: A propensity of the labels that is outside (0, 1).
         """
-        missed = self.propensity_of(prediction, labels, clicked=False)
-        return self.scaled(
-            inverse_propensity(1 - labels.click, missed, self.floor_of(missed)), labels
-        )
+        return self.scaled(self.inverse(prediction, labels, clicked=False), labels)
 
     def scaled(self, weight: Tensor, labels: FunnelLabels) -> Tensor:
         """``(B,)`` weights, if self-normalising scaled to add up to the number of rows."""
@@ -111,11 +101,7 @@ class PropensityPolicy:
     def propensity_of(
         self, prediction: FunnelPrediction, labels: FunnelLabels, *, clicked: bool = True
     ) -> Tensor:
-        """``(B,)`` P(click), or P(no click), of every row, at least the resolution of its type.
-
-        Raises:
-            DataError: A propensity of the labels that is outside (0, 1).
-        """
+        """``(B,)`` P(click), or P(no click), of every row, at least the resolution of its type."""
         dtype = prediction.pcvr_logit.dtype
         if labels.propensity is None:
             # 1 - p is formed from the logit: the difference would be 0 at p = 1 - 1e-8.
@@ -128,11 +114,7 @@ class PropensityPolicy:
         return propensity.detach() if self.detach else propensity
 
     def floor_of(self, propensity: Array) -> Tensor | float:
-        """The value that smaller propensities are raised to: `floor`, else their quantile.
-
-        Args:
-            propensity: ``(N,)`` propensities of a batch or of a log.
-        """
+        """What smaller ``(N,)`` propensities are raised to: `floor`, else the quantile."""
         if self.floor is not None:
             return self.floor
         return propensity_quantile(as_tensor(propensity), self.quantile)
@@ -150,7 +132,6 @@ class PropensityLoss(Loss):
         propensity: Source, floor and normalisation of the propensities.
     """
 
-    reads_unclicked: ClassVar[bool] = False
     debiases: ClassVar[bool] = True
     weighs_unclicked: ClassVar[bool] = False
 
@@ -161,11 +142,7 @@ class PropensityLoss(Loss):
 
 
 def check_propensity(propensity: Tensor) -> None:
-    """Propensities of the labels lie in (0, 1).
-
-    Raises:
-        DataError: One that does not.
-    """
+    """Check that the propensities of the labels lie in (0, 1)."""
     # A compiled graph cannot raise.
     if torch.compiler.is_compiling():
         return

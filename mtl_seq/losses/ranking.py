@@ -41,7 +41,6 @@ class RankingLoss(Loss):
 
     space = "all"
     detaches_pctr = False
-    reads_unclicked = False
     ranks_only: ClassVar[bool] = True
 
     def __init__(self, grades: Mapping[str, float] | None, comparisons: Comparisons) -> None:

@@ -43,7 +43,6 @@ class ReweightedClick(Loss):
 
     space = "all"
     detaches_pctr = False
-    reads_unclicked = False
     ranks_only = True
     mass: Tensor
     clicks: Tensor

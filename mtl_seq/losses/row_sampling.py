@@ -14,9 +14,6 @@ class BernoulliSampling(nn.Module):
     In eval mode nothing is drawn and a row counts by its probability, so that a validation loss has
     no sampling noise. The global generators are not used; the number of steps is part of the state,
     so that a resumed run draws the same rows as an uninterrupted one.
-
-    Args:
-        seed: Seed of the draws.
     """
 
     steps: Tensor

@@ -38,7 +38,6 @@ class Unbias(Loss):
 
     space = "clicks"
     detaches_pctr = True
-    reads_unclicked = False
     debiases = True
     clicks: Tensor
     accepted: Tensor
@@ -53,11 +52,7 @@ class Unbias(Loss):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
 
     def chance(self, prediction: FunnelPrediction, labels: FunnelLabels) -> Tensor:
-        """``(B,)`` the probability that a row is accepted; 0 off the clicks.
-
-        Raises:
-            DataError: A propensity of the labels that is outside (0, 1).
-        """
+        """``(B,)`` the probability that a row is accepted; 0 off the clicks."""
         propensity = PropensityPolicy().propensity_of(prediction, labels)
         clicked = labels.click > 0
         constant = propensity_quantile(propensity[clicked], self.quantile)

@@ -28,12 +28,7 @@ class WeightReport(NamedTuple):
 
     @classmethod
     def of(cls, weight: Tensor, clipped: Tensor) -> "WeightReport":
-        """The report of one batch.
-
-        Args:
-            weight: ``(B,)`` weights; rows that were not clicked weigh 0.
-            clipped: ``(B,)`` whether a row's propensity was raised to the floor.
-        """
+        """The report of ``(B,)`` weights, 0 off the clicks, and whether each was clipped."""
         weight = weight.detach().double()
         clicked = weight > 0
         largest = weight.max() if weight.numel() else weight.new_zeros(())
@@ -47,13 +42,8 @@ class WeightReport(NamedTuple):
 
     def merge(self, other: "WeightReport") -> "WeightReport":
         """The report of both batches together."""
-        return WeightReport(
-            self.clicks + other.clicks,
-            self.clipped + other.clipped,
-            self.total + other.total,
-            self.squares + other.squares,
-            torch.maximum(self.largest, other.largest),
-        )
+        *sums, largest = zip(self, other, strict=True)
+        return WeightReport._make((*(one + two for one, two in sums), torch.maximum(*largest)))
 
     @property
     def effective_size(self) -> float:
@@ -72,11 +62,8 @@ class WeightReport(NamedTuple):
 
     def figures(self) -> dict[str, float]:
         """The three figures by name."""
-        return {
-            "effective_size": self.effective_size,
-            "clipped_share": self.clipped_share,
-            "largest_share": self.largest_share,
-        }
+        names = ("effective_size", "clipped_share", "largest_share")
+        return {name: getattr(self, name) for name in names}
 
 
 def _ratio(top: Tensor, bottom: Tensor) -> float:

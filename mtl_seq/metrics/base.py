@@ -57,16 +57,7 @@ class Reasoned(Metric):
 
 
 class SpaceMetric(Reasoned):
-    """Base of metrics of a prediction against a target, on the rows of one space.
-
-    Args:
-        adds: What is added up, see `Reasoned`.
-        space: ``"all"`` impressions, ``"clicks"`` or ``"non-clicks"``.
-        settings: Further arguments of the next base.
-
-    Raises:
-        DataError: Another space.
-    """
+    """Base of metrics of a prediction against a target, on the rows of one space."""
 
     def __init__(self, *adds: object, space: Space, **settings: Any) -> None:
         check_space(space)

@@ -29,14 +29,7 @@ class ErrorCorrelation(Reasoned):
         *,
         weight: Array | None = None,
     ) -> None:
-        """Add a batch.
-
-        Args:
-            pctr: ``(B,)`` predicted click probabilities.
-            pcvr: ``(B,)`` predicted conversion probabilities.
-            true_pctr: ``(B,)`` true ones.
-            true_pcvr: ``(B,)`` true ones.
-            weight: ``(B,)`` non-negative row weights.
+        """Add a batch: ``(B,)`` probabilities, and non-negative row weights.
 
         Raises:
             DataError: Columns of different lengths, or values outside [0, 1].

@@ -36,7 +36,7 @@ class KeptRows(Reasoned):
     total number of rows, not on the order or the size of batches. Processes exchange the bins only.
 
     Args:
-        adds: What is added up, see `Reasoned`.
+        adds: See `Reasoned`.
         values: How many columns are added, the binned one first.
         exact_rows: How many rows are kept; 0 for bins alone.
     """

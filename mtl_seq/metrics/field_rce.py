@@ -43,11 +43,7 @@ class FieldRCE(SpaceMetric):
         self.select(prediction, target, click, weight, field=field)
 
     def add_rows(self, rows: Rows) -> None:
-        """Add checked rows of the space.
-
-        Raises:
-            DataError: Ids outside their range.
-        """
+        """Add checked rows of the space, whose ids must lie in their range."""
         (ids,) = rows.others
         inside = (ids >= 0) & (ids < self.values)
         if ids.is_floating_point() or not bool(inside.all()):

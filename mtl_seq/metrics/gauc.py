@@ -70,11 +70,7 @@ class GAUC(SpaceMetric):
         self.select(prediction, target, click, weight, group=group, **others)
 
     def add_rows(self, rows: Rows) -> None:
-        """Add checked rows of the space.
-
-        Raises:
-            DataError: Ids that are not integers.
-        """
+        """Add checked rows of the space, whose ids must be integers."""
         ids = rows.others[0]
         if ids.is_floating_point():
             raise DataError(f"`group` must hold integer ids, found {ids.dtype}")

@@ -56,26 +56,20 @@ class _FromLog(Reasoned):
             DataError: Columns of different lengths, values outside their range, or a clicked row
                 without propensity.
         """
-        self.select(prediction, conversion, click, propensity, weight)
+        self.select(prediction, click, weight, propensity=propensity, conversion=conversion)
 
     def select(
-        self,
-        prediction: Array,
-        conversion: Array,
-        click: Array,
-        propensity: Array,
-        weight: Array | None,
-        **imputation: Array,
+        self, prediction: Array, click: Array, weight: Array | None, **columns: Array
     ) -> None:
         """Check a batch and add its rows; an imputation makes their labels doubly robust."""
-        columns = {"propensity": propensity, "conversion": conversion, **imputation}
         rows = rows_in("all", prediction, click, click=None, weight=weight, **columns)
-        inverted = inverse(rows.target, rows.others[0])
-        label = torch.where(rows.target > 0, rows.others[1].double(), 0.0)
+        propensity, conversion, *imputation = rows.others
+        inverted = inverse(rows.target, propensity)
+        label = torch.where(rows.target > 0, conversion.double(), 0.0)
         probability("conversion", label)
         if imputation:
-            probability("imputation", rows.others[2])
-            label = doubly_robust_label(rows.others[2].double(), inverted, label)
+            probability("imputation", imputation[0])
+            label = doubly_robust_label(imputation[0].double(), inverted, label)
         self.add_rows(_Logged(rows.prediction, label, inverted, rows.weight))
 
     @abstractmethod
@@ -97,7 +91,8 @@ class _DoublyRobust(_FromLog):
         weight: Array | None = None,
     ) -> None:
         """Add a batch as `IPSAUC.update` does, with ``(B,)`` imputed conversion probabilities."""
-        self.select(prediction, conversion, click, propensity, weight, imputation=imputation)
+        columns = {"propensity": propensity, "conversion": conversion, "imputation": imputation}
+        self.select(prediction, click, weight, **columns)
 
 
 class IPSAUC(_FromLog, KeptRows):

@@ -56,10 +56,7 @@ class _Predicted(_Sums):
 class _Loss(_Sums):
     """Base of metrics of the log loss."""
 
-    @staticmethod
-    def column(prediction: Tensor, target: Tensor) -> Tensor:
-        """The cross-entropy."""
-        return probability_loss(prediction, target)
+    column = staticmethod(probability_loss)
 
 
 class MeanBias(_Predicted):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtl_seq.errors import DataError
-from mtl_seq.functional import Array, as_tensor
+from mtl_seq.functional import Array, as_tensor, row_weights
 from mtl_seq.records import Space
 
 __all__ = ["Rows", "check_space", "empty_reason", "one_class_reason", "probability", "rows_in"]
@@ -29,11 +29,7 @@ class Rows(NamedTuple):
 
 
 def check_space(space: str) -> None:
-    """Check the name of a space.
-
-    Raises:
-        DataError: Another name.
-    """
+    """Check the name of a space."""
     if space not in get_args(Space):
         raise DataError(f"`space` must be one of {get_args(Space)}, found {space!r}")
 
@@ -73,7 +69,7 @@ def rows_in(
         clicked = columns.pop("click") > 0
         kept = clicked if space == "clicks" else ~clicked
     if weight is not None:
-        _check_weight(columns["weight"])
+        row_weights(columns["weight"], columns["prediction"])
         heavy = columns["weight"] > 0
         kept = heavy if kept is None else kept & heavy
     if kept is not None:
@@ -91,11 +87,7 @@ def rows_in(
 
 
 def probability(name: str, column: Tensor) -> None:
-    """Check that values lie in [0, 1].
-
-    Raises:
-        DataError: NaN or values outside; the message says so where they look like logits.
-    """
+    """Check that values lie in [0, 1]; the error says so where they look like logits."""
     within = (column >= 0) & (column <= 1)  # False for NaN
     if bool(within.all()):
         return
@@ -110,15 +102,6 @@ def probability(name: str, column: Tensor) -> None:
         f"`{name}` must lie in [0, 1], found {float(column.min()):.4g} to "
         f"{float(column.max()):.4g}, outside in {outside:,} rows of the space: {hint}"
     )
-
-
-def _check_weight(weight: Tensor) -> None:
-    bad = ~((weight >= 0) & torch.isfinite(weight))
-    if bool(bad.any()):
-        raise DataError(
-            f"`weight` must be finite and at least 0, found {float(weight[bad][0]):g} and "
-            f"{int(bad.sum()) - 1:,} more"
-        )
 
 
 def empty_reason(space: Space) -> str:

@@ -103,13 +103,7 @@ class CovariateBalance(Reasoned):
     def update(
         self, click: Array, propensity: Array, features: Array, *, weight: Array | None = None
     ) -> None:
-        """Add a batch.
-
-        Args:
-            click: ``(B,)`` clicks.
-            propensity: ``(B,)`` propensities, in (0, 1] on clicks.
-            features: ``(B, F)`` columns to compare.
-            weight: ``(B,)`` non-negative row weights.
+        """Add a batch as `EffectiveSampleSize.update` does, with ``(B, F)`` columns to compare.
 
         Raises:
             DataError: Other shapes, NaN, or a clicked row without propensity.

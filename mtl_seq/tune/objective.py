@@ -53,11 +53,7 @@ class Reference(NamedTuple):
     ) -> "Reference":
         """Fit the control, `models.multitask` with default settings, and predict held-out rows.
 
-        Args:
-            schema: The roles of the columns; a logged propensity replaces the control's pCTR.
-            rows: Training rows.
-            held: Held-out rows.
-            seed: Seed of the fit.
+        A logged propensity of the schema replaces the control's pCTR.
         """
         control = FunnelEstimator(multitask, schema, seed=seed).fit(rows, validation=held)
         scores = control.predict(held)

@@ -15,7 +15,7 @@ from mtl_seq.fit.storage.builder_json import builder_from_dict, builder_to_dict
 from mtl_seq.models import Builder, Choice, Range, SearchSpace
 from mtl_seq.tune.objective import Estimate
 
-__all__ = ["SETTINGS", "TRAINING", "Tuned"]
+__all__ = ["SETTINGS", "TRAINING", "Tuned", "values_text"]
 
 _KIND, _VERSION = "mtl_seq.tuned", 1
 
@@ -110,3 +110,11 @@ class Tuned:
             )
         except KeyError as error:
             raise ArtifactError(f"{path} is incomplete: it lacks {error}") from error
+
+
+def values_text(values: Mapping[str, Any]) -> str:
+    """The values of a trial in one line."""
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )

@@ -20,7 +20,7 @@ from mtl_seq.models import Builder, Choice, SearchSpace
 from mtl_seq.models.search_space import applied, search_space
 from mtl_seq.schema import FeatureSpec, Schema
 from mtl_seq.tune.objective import Estimate, Reference, entire_space_loss
-from mtl_seq.tune.result import SETTINGS, TRAINING, Tuned
+from mtl_seq.tune.result import SETTINGS, TRAINING, Tuned, values_text
 
 __all__ = ["tune"]
 
@@ -62,9 +62,6 @@ def tune(
         seed: Seed of the split, of the fits and of the search.
         callback: Called with a line of progress after every fit.
 
-    Returns:
-        The best trial.
-
     Raises:
         CompositionError: A model that only ranks or needs the truth, an unknown setting, too few
             trials, or Optuna is not installed.
@@ -100,7 +97,7 @@ def tune(
         storage=folder / _STUDY,
         catch=(DataError,),
         callback=lambda number, one: report(
-            f"trial {number}: {one.value:.5f} with {_text(one.values)}"
+            f"trial {number}: {one.value:.5f} with {values_text(one.values)}"
         ),
     )
     best = study.best(finished, default)
@@ -194,13 +191,6 @@ def _check(model: Builder, schema: Schema, trials: int, estimate: Estimate) -> N
             "`model` must predict probabilities and train on a log alone: one that only ranks has "
             "no log loss, and the oracle needs the truth"
         )
-
-
-def _text(values: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in values.items()
-    )
 
 
 def _plain(value: Any) -> Any:

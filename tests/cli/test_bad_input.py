@@ -168,7 +168,7 @@ def test_the_oracle_needs_a_truth(log, simulator, capsys):
 
 def test_ctrl_c_leaves_no_half_written_file(tmp_path):
     Schema.to_json(scenario("clean").schema, tmp_path / "schema.json")
-    frame, _ = scenario("clean").sample(200_000, np.random.default_rng(0))
+    frame, _ = scenario("clean").sample(50_000, np.random.default_rng(0))
     frame.to_parquet(tmp_path / "log.parquet")
     before = sorted(path.name for path in tmp_path.iterdir())
     arguments = ["fit", "log.parquet", "--schema", "schema.json", "--out", "model"]
@@ -182,22 +182,19 @@ def test_ctrl_c_leaves_no_half_written_file(tmp_path):
         # What a shell starts in the background ignores it, and so do its children.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    # However long the imports take, the command has then begun.
-    while not (tmp_path / "model" / "checkpoint" / "fit.json").exists():
+    # However slow the machine is, the first epoch is then over and another one is running.
+    while not (tmp_path / "model" / "checkpoint" / "state.pt").exists():
         assert running.poll() is None
         time.sleep(0.1)
-    time.sleep(6)
-    assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-    assert running.returncode == 130
+    _, said = running.communicate(timeout=300)
+    assert running.returncode == 130, said
     assert said.splitlines()[-1].startswith("interrupted")
     assert "Traceback" not in said
     left = sorted(path.name for path in tmp_path.rglob("*") if path.name not in before)
-    # Nothing, or what it takes to go on after the last epoch that was over.
-    kept = ["checkpoint", "codec.json", "fit.json", "model", "plan.json", "state.pt"]
-    assert left in ([], kept)
-    assert len(pd.read_parquet(tmp_path / "log.parquet")) == 200_000
+    # What it takes to resume after the last finished epoch.
+    assert left == ["checkpoint", "codec.json", "fit.json", "model", "plan.json", "state.pt"]
+    assert len(pd.read_parquet(tmp_path / "log.parquet")) == 50_000
 
 
 def test_what_stands_at_out_is_never_lost(log, simulator, capsys, monkeypatch):

@@ -186,7 +186,7 @@ def test_fit_says_where_a_constant_would_do_better(tmp_path, capsys):
     Schema(labels=labels, ids=["user_id"]).to_json(tmp_path / "schema.json")
     files = [str(tmp_path / "log.parquet"), "--schema", str(tmp_path / "schema.json")]
     arguments = ["fit", *files, "--out", str(tmp_path / "m"), "--epochs", "3", "--lr", "0.05"]
-    arguments += ["--model", "esmm"]
+    arguments += ["--model", "esmm", "--validation", "0.3"]
     assert main(arguments) == 0
     said = capsys.readouterr().err
     assert "warning: the validation log loss of pctr, " in said

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from typing import get_args
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_every_builder_has_its_name():
 
 
 def test_every_bottom_has_its_name():
-    assert set(BOTTOMS) == set(Bottom)
+    assert set(BOTTOMS) == set(get_args(Bottom))
     concrete = {
         part
         for part in (getattr(nn, name) for name in nn.__all__)

@@ -1,6 +1,5 @@
 """Calibration as the estimator does it: on which rows, in which weights, and what is refused."""
 
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -232,18 +231,6 @@ def test_joints_with_pctcvr_above_pctr_are_calibrated():
 def test_another_method_is_refused():
     with pytest.raises(CompositionError, match=r"`method` must be one of .* found 'beta'"):
         CalibrationConfig("beta")
-
-
-def test_a_folder_from_before_calibration_is_still_read(plain, tmp_path):
-    plain.save(tmp_path / "model")
-    file = tmp_path / "model" / "estimator.json"
-
-    content = json.loads(file.read_text())
-    del content["calibration"], content["settings"]["calibrate"]
-    file.write_text(json.dumps({**content, "format": 1}))
-    loaded = FunnelEstimator.load(tmp_path / "model")
-    assert loaded.calibration_ is None
-    pd.testing.assert_frame_equal(loaded.predict(FRESH), plain.predict(FRESH))
 
 
 def test_a_refit_drops_the_calibration():
