@@ -1,10 +1,10 @@
-"""A hidden cause of clicks and conversions, found by a position that moves clicks only.
+"""A hidden confounder of clicks and conversions, identified by a position that moves clicks only.
 
     python examples/position_dependence.py [--rows 100000]
 
-In this scenario something that nobody logs moves both, so that CVR learnt from clicks is too high at
-every x. Items stand in a position that was drawn at random, which conversions do not care about:
-how the CVR on clicks changes with it says how much the two depend on each other.
+In this scenario an unlogged confounder moves both, so that CVR learned from clicks is too high at
+every x. The position of an item is randomised and does not affect conversions: how the CVR on
+clicks changes with it identifies the dependence of click and conversion.
 """
 
 import argparse

@@ -14,10 +14,12 @@ from torch import Tensor
 __all__ = [
     "ROW_ID",
     "TRUTH_PREFIX",
+    "FloatArray",
     "FunnelBatch",
     "FunnelLabels",
     "FunnelPrediction",
     "FunnelTruth",
+    "IntArray",
     "Scores",
     "SelectionTest",
     "Space",
@@ -25,6 +27,10 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+"""An array of float64."""
+
+IntArray = NDArray[np.int64]
+"""An array of int64."""
 
 Space = Literal["all", "clicks", "non-clicks"]
 """All impressions, those that were clicked, or those that were not."""

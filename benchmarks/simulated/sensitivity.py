@@ -25,7 +25,7 @@ from mtl_seq.functional import mean_odds_ratio_cvr, tipping_point
 from mtl_seq.records import Scores
 from mtl_seq.report.compute.sensitivity import Sensitivity, sensitivity
 from mtl_seq.report.render.plot_bias import save
-from mtl_seq.report.render.plot_sensitivity import draw_sensitivity
+from mtl_seq.report.render.plot_curves import draw_sensitivity
 
 SCENARIOS = {
     "dense": ("dense", {}, 1.0),

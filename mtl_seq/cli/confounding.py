@@ -10,7 +10,7 @@ from mtl_seq.cli.options import Epochs, Json, Quiet, SchemaFile, Seed
 from mtl_seq.fit import selection_test
 from mtl_seq.models import DependenceConfig
 from mtl_seq.report.compute.serialise import to_json
-from mtl_seq.report.render.selection_text import selection_test_lines
+from mtl_seq.report.render.headline import selection_test_lines
 from mtl_seq.schema import Schema
 
 __all__ = ["confounding"]

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mtl_seq.report import CEILING, TRUTH, ReportResult, SimulationSummary
-from mtl_seq.report.compute.gap import GAP_CLOSED
+from mtl_seq.report.compute.comparisons import GAP_CLOSED
 from mtl_seq.report.compute.metrics import MetricKey
 from mtl_seq.report.compute.result import Changes, metric_label
 from mtl_seq.report.render.formatting import format_estimate, format_metric

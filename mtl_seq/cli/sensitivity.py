@@ -11,7 +11,7 @@ from mtl_seq.cli.console import console, note, plain_table, print_json
 from mtl_seq.cli.options import Column, Json, Quiet, RowId, SchemaFile, Seed, predictions
 from mtl_seq.data import read_frame
 from mtl_seq.errors import DataError
-from mtl_seq.report.compute.log import read_labels
+from mtl_seq.report.compute.inputs import read_labels
 from mtl_seq.report.compute.predictions import check_scores
 from mtl_seq.report.compute.sensitivity import Sensitivity
 from mtl_seq.report.compute.sensitivity import sensitivity as curve_of
@@ -80,7 +80,7 @@ def sensitivity(
 
 def _plot(curve: Sensitivity, out: Path) -> None:
     from mtl_seq.report.render.plot_bias import save
-    from mtl_seq.report.render.plot_sensitivity import sensitivity_figure
+    from mtl_seq.report.render.plot_curves import sensitivity_figure
 
     title = f"Mean CVR over all impressions, from pCTR and pCTCVR of {curve.base}"
     save(sensitivity_figure(curve, title=title), out)

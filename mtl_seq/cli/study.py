@@ -13,7 +13,7 @@ from mtl_seq.cli.options import Json, Quiet, Scenario, Seed, Set, simulator
 from mtl_seq.errors import ArtifactError
 from mtl_seq.experiments import study_estimators
 from mtl_seq.report import EstimatorStudy
-from mtl_seq.report.compute.log import versions
+from mtl_seq.report.compute.inputs import versions
 
 __all__ = ["study"]
 

@@ -12,7 +12,7 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.fit import CHECKPOINT_RULE, FunnelEstimator
 from mtl_seq.models import Builder
 from mtl_seq.report import BiasReport
-from mtl_seq.report.compute.log import versions
+from mtl_seq.report.compute.inputs import versions
 from mtl_seq.simulate import Simulator
 
 __all__ = ["ALL", "BUILDERS", "MODELS", "compare_models", "versions"]

@@ -1,4 +1,4 @@
-"""Which experts a fitted model's towers use, row by row."""
+"""Shares of experts in the towers of a fitted model, row by row."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -27,24 +27,24 @@ class Gates(NamedTuple):
     share: NDArray[np.float64]
 
 
-def expert_gates(estimator: FunnelEstimator, frame: pd.DataFrame | str | Path) -> Gates:
-    """The gates of a fitted model on some rows.
+def expert_gates(estimator: FunnelEstimator, log: pd.DataFrame | str | Path) -> Gates:
+    """Compute the gates of a fitted model on some rows.
 
     Args:
         estimator: Fitted, on a bottom with experts.
-        frame: The rows, or a parquet file of them.
+        log: The rows, or a parquet file of them.
 
     Returns:
         The gates, in the order of the rows.
 
     Raises:
-        CompositionError: The model's bottom mixes no experts.
+        CompositionError: The model's bottom has no experts.
         NotFittedError: Nothing was fitted.
     """
     if not hasattr(estimator, "model_"):
         raise NotFittedError("nothing was fitted yet: call `fit` first, or `load` a folder")
     network = estimator.model_.network
-    rows = estimator.codec_.encode(read_frame(frame), labels=False)
+    rows = estimator.codec_.encode(read_frame(log), labels=False)
     (share,) = batched_forward(
         network, rows.features, lambda gates: (gates,), forward=network.gates
     )

@@ -27,19 +27,19 @@ class Parameters:
             deep: Whether to add, as ``<name>__<parameter>``, the parameters of values that have
                 `get_params` themselves.
         """
-        found = {name: getattr(self, name) for name in self._defaults()}
+        parameters = {name: getattr(self, name) for name in self._defaults()}
         if not deep:
-            return found
+            return parameters
         nested = {
             f"{name}__{key}": value
-            for name, part in found.items()
+            for name, part in parameters.items()
             if hasattr(part, "get_params") and not isinstance(part, type)
             for key, value in part.get_params().items()
         }
-        return found | nested
+        return parameters | nested
 
     def set_params(self, **parameters: Any) -> Self:
-        """Set parameters by name; ``<name>__<parameter>`` sets one of a value's own.
+        """Set parameters by name; ``<name>__<parameter>`` sets one of a value's parameters.
 
         Returns:
             The estimator.
@@ -73,7 +73,7 @@ class Parameters:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_tags__(self) -> Any:
-        """Tags of scikit-learn: a frame comes in, with its labels, and no `y`."""
+        """Tags of scikit-learn: the input is a frame with its labels, and there is no `y`."""
         from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(

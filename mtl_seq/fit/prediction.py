@@ -40,30 +40,30 @@ def score_rows(
 def score_labelled(
     network: FunnelNetwork, rows: Rows, arithmetic: Arithmetic = Arithmetic.FLOAT32
 ) -> tuple[Scores, FunnelLabels]:
-    """Predict rows in memory or on disk, and give their labels with them, without users.
+    """Predict rows in memory or on disk, and return their labels too, without users.
 
     Args:
         network: Put into eval mode.
         rows: The rows, with labels.
-        arithmetic: What the network computes in.
+        arithmetic: In what the network computes.
     """
     if isinstance(rows, FunnelBatch):
         assert rows.labels is not None
         return score_rows(network, rows, arithmetic), rows.labels._replace(group=None)
-    found, labels = [], []
+    predicted, labels = [], []
     for batch in in_order(rows):
         assert batch.labels is not None
-        found.append(score_rows(network, batch, arithmetic))
+        predicted.append(score_rows(network, batch, arithmetic))
         labels.append(batch.labels._replace(group=None))
     columns = (None if part[0] is None else torch.cat(part) for part in zip(*labels, strict=True))
-    scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    scores = (np.concatenate(part) for part in zip(*predicted, strict=True))
     return Scores(*scores), FunnelLabels(*columns)  # type: ignore[arg-type]
 
 
 def rank_rows(
     network: FunnelNetwork, rows: FunnelBatch, arithmetic: Arithmetic = Arithmetic.FLOAT32
 ) -> FloatArray:
-    """``(N,)`` logits of pCTCVR, which order impressions also where a probability has saturated.
+    """``(N,)`` logits of pCTCVR, which order impressions also where probabilities saturate.
 
     Args:
         network: Put into eval mode.
@@ -121,20 +121,18 @@ def predict_frame(
     Args:
         model: The fitted model.
         codec: Fitted to its training rows.
-        run: What came of its training.
+        run: Its training result.
         log: The rows.
-        calibration: The map behind the network; None for none.
-        dependence: What was found of a dependence; None where there is none.
+        calibration: The calibration of pCVR; None without one.
+        dependence: The fitted dependence; None without one.
 
     Returns:
-        Columns ``pctr``, ``pcvr`` and ``pctcvr``, or ``score``, on the log's index; ``attrs`` say
-        by what rule the checkpoint was picked, and what is known of a dependence. Parquet keeps
-        them, so that a report can state them.
+        Columns ``pctr``, ``pcvr`` and ``pctcvr``, or ``score``, on the log's index; ``attrs`` state
+        the checkpoint rule and the dependence. Parquet keeps them, so that a report can state them.
     """
-    found = _scored(model, codec, run, log, calibration, dependence)
-    if run.checkpoint_rule is not None:
-        found.attrs["checkpoint_rule"] = run.checkpoint_rule
-    return found
+    scores = _scored(model, codec, run, log, calibration, dependence)
+    scores.attrs["checkpoint_rule"] = run.checkpoint_rule
+    return scores
 
 
 def _scored(

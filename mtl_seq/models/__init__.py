@@ -1,6 +1,19 @@
 """Named models: builders that compose a bottom, a head and an objective.
 
-Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``.
+Every builder is ``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``. These arguments mean
+the same in all builders that have them; a builder documents the others, and what it restricts:
+
+* `spec`: The features.
+* `funnel`: The stages; by default click and conversion.
+* `bottom`: Builds the bottom, or in a model with separate networks the bottom of each: a class of
+  `mtl_seq.nn`, or a partial of one for other sizes, such as ``partial(nn.MMoE, experts=8)``.
+* `head`: Builds the head: the default's class or a partial of it.
+* ``<loss>_weight``: Weight of that loss in the sum of the losses.
+* `propensity`: Source, floor and normalisation of the propensities; None for the loss's default.
+* `seed`: Seed of the initial weights, and of the draws of a loss that samples rows.
+
+On a funnel of three or more stages a model with losses for CTR and CVR also has those of `esmm` for
+the stages between, named by stage.
 """
 
 from mtl_seq.models.aitm import aitm
@@ -19,7 +32,7 @@ from mtl_seq.models.esmm_dependent import esmm_dependent
 from mtl_seq.models.esmm_gaussian import esmm_gaussian
 from mtl_seq.models.esmm_ns import esmm_ns
 from mtl_seq.models.ips import ips, multi_ipw, snips
-from mtl_seq.models.joint_learning import dr_bias, dr_jl, dr_mse, mrdr
+from mtl_seq.models.joint_learning import dr_bias, dr_jl, dr_mse, mrdr, sn_dr
 from mtl_seq.models.multi_dr import multi_dr
 from mtl_seq.models.multitask import mmoe, multitask, omoe, ple, shared_bottom, single_task
 from mtl_seq.models.nise import nise
@@ -29,7 +42,6 @@ from mtl_seq.models.pairwise_ranker import lambda_ranker, pairwise_ranker
 from mtl_seq.models.policies import CalibrationConfig, DependenceConfig, Schedule
 from mtl_seq.models.reweighted import reweighted
 from mtl_seq.models.search_space import Choice, Range, SearchSpace
-from mtl_seq.models.sn_dr import sn_dr
 from mtl_seq.models.targeted import targeted
 from mtl_seq.models.unbias import unbias
 

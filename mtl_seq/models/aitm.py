@@ -28,22 +28,14 @@ def aitm(
     loss trains it.
 
     Losses: every stage's joint over all impressions, ``"ctr"`` and ``"ctcvr"`` on two stages and
-    else by stage, and ``"monotonicity_penalty"``.
+    else by stage, and ``"monotonicity_penalty"``. Its weight `alpha`, 0.6 in the paper, is that of
+    the penalty's mean over impressions. A port sums over the batch instead: its alpha is in effect
+    multiplied by the batch size.
 
-    Args:
-        spec: The features.
-        funnel: A chain of at least two stages.
-        bottom: Builds the bottom; the paper shares embeddings only:
-            ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        alpha: Weight of the penalty's mean over impressions; 0.6 in the paper. A port sums over
-            the batch instead: its alpha is in effect multiplied by the batch size.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    The paper shares embeddings only: ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
 
     Raises:
-        CompositionError: The funnel is not a chain.
+        CompositionError: The funnel is not a chain of at least two stages.
     """
     objective = Objective(
         {**joint_losses(funnel), "monotonicity_penalty": MonotonicityPenalty()},

@@ -2,9 +2,8 @@
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import AMAN, Objective
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble_separate
 from mtl_seq.models.search_space import Choice, SearchSpace
-from mtl_seq.models.separate import assemble_separate
 from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
@@ -26,8 +25,7 @@ def aman(
     """The networks of `click_space`, CVR trained on clicks and a sample of the non-clicks.
 
     Its pCVR is biased low by design, since its optimum is ``p q / (p + s (1 - p))``, and orders
-    impressions by their clicks as much as by their conversions. On a longer funnel the stages
-    between have the losses of ESMM, named by stage.
+    impressions by their clicks as much as by their conversions.
 
     Args:
         spec: The features.
@@ -36,9 +34,6 @@ def aman(
         rate: s, the share of the non-clicks that is sampled; the paper tries 0.1, 0.2, 0.5 and 1.
         corrected: Not in the paper: see `losses.AMAN`.
         seed: Seed of the initial weights and of the draw.
-
-    Returns:
-        The model.
     """
     objective = Objective(
         {**losses_before(funnel), "cvr": AMAN(rate, corrected=corrected, seed=seed)}

@@ -1,7 +1,7 @@
 """The model class, a network with its objective, and its assembly."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,20 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
 from mtl_seq.models.policies import CalibrationConfig, DependenceConfig, Schedule
-from mtl_seq.nn import BottomFactory, FunnelNetwork
-from mtl_seq.nn.heads import HeadFactory, ParallelHead
-from mtl_seq.nn.layers.embedding import Embedding
-from mtl_seq.nn.network import EmbeddingFactory
+from mtl_seq.nn import (
+    BottomFactory,
+    Embedding,
+    EmbeddingFactory,
+    FunnelNetwork,
+    HeadFactory,
+    ParallelHead,
+    SingleTask,
+    TowerEmbeddings,
+)
 from mtl_seq.records import FunnelPrediction
 from mtl_seq.schema import FeatureSpec
 
-__all__ = ["CLICK_CONVERSION", "Builder", "FunnelModel", "assemble"]
+__all__ = ["CLICK_CONVERSION", "Builder", "FunnelModel", "assemble", "assemble_separate"]
 
 CLICK_CONVERSION = Funnel.chain("click", "conversion")
 """The default funnel: click, conversion."""
@@ -68,7 +74,7 @@ class FunnelModel(nn.Module):
 
 
 Builder = Callable[..., FunnelModel]
-"""``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``."""
+"""``build(spec, *, funnel, bottom, seed, ...) -> FunnelModel``; see `mtl_seq.models`."""
 
 
 def assemble(
@@ -93,19 +99,33 @@ def assemble(
         head: Builds the head.
         embedding: Builds the embedding.
         schedule: Alternating optimisation of the losses; None for one step on all.
-
-    Returns:
-        The model.
     """
-    with _seeded(seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         network = FunnelNetwork(
             spec, funnel=funnel, bottom=bottom, head=head, aux=objective.aux, embedding=embedding
         )
     return FunnelModel(network, objective, schedule)
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
+def assemble_separate(
+    spec: FeatureSpec,
+    objective: Objective,
+    *,
+    funnel: Funnel,
+    bottom: BottomFactory,
+    seed: int,
+    head: HeadFactory = ParallelHead,
+    schedule: Schedule | None = None,
+) -> FunnelModel:
+    """`assemble` with a separate bottom and separate embeddings for every tower."""
+    return assemble(
+        spec,
+        objective,
+        funnel=funnel,
+        bottom=partial(SingleTask, bottom=bottom),
+        seed=seed,
+        head=head,
+        embedding=TowerEmbeddings,
+        schedule=schedule,
+    )

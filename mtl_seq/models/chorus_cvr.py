@@ -30,19 +30,7 @@ def chorus_cvr(
     """ESCM2-IPS, the same loss for clicks without conversion, and an alignment of the two.
 
     The formulas are those of an independent re-implementation; the weights of the losses are
-    uncertain and are 1 here. There an `alignment_weight` of 0 was best. On a longer funnel the
-    stages between have the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        alignment_weight: Weight of the alignment.
-        propensity: Source, floor and normalisation of the propensities.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    uncertain and are 1 here. There an `alignment_weight` of 0 was best.
     """
     objective = Objective(
         {

@@ -2,8 +2,7 @@
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import ClickSpace, Objective
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
-from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble_separate
 from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
@@ -20,17 +19,7 @@ def click_space(
 ) -> FunnelModel:
     """Two networks that share nothing: CTR over all impressions, CVR on clicks (BASE of ESMM).
 
-    On a longer funnel every tower has a separate network, and the stages between have the losses of
-    ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom of each of the two networks.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    On a longer funnel every tower has a separate network.
     """
     objective = Objective({**losses_before(funnel), "cvr": ClickSpace()})
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -28,8 +28,7 @@ def dbmtl(
     """The losses of `esmm` on towers that pass their hidden vectors to dependent towers.
 
     The towers' logits are conditionals of the funnel, as ESMM's are; the reference's are
-    unconditional probabilities over all impressions. The two-stage losses are CTR and CTCVR; with
-    more stages every stage's joint has one, named by its stage.
+    unconditional probabilities over all impressions.
 
     Args:
         spec: The features.
@@ -38,9 +37,6 @@ def dbmtl(
         parents: For a stage, the stages it depends on; None takes the funnel's parents.
         detach_parents: Whether the gradient of a stage's loss stops at its parents' vectors.
         seed: Seed of the initial weights.
-
-    Returns:
-        The model.
 
     Raises:
         CompositionError: `parents` names an unknown stage or has a cycle.

@@ -26,23 +26,10 @@ def dcmt(
 ) -> FunnelModel:
     """ESMM with a factual and a counterfactual CVR tower.
 
-    A large `prior` scales pCVR down, by about ``1 / (1 + prior)``; at the small default the loss is
-    SNIPS beside CTCVR. On a longer funnel the stages between have the losses of ESMM,
-    named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        cvr_weight: Weight of the loss of both CVR towers.
-        ctcvr_weight: Weight of the CTCVR loss.
-        prior: Weight, within that loss, of the regulariser that both towers add up to 1.
-        propensity: Source, floor and normalisation of the propensities; by default
-            self-normalising. ``PropensityPolicy()`` gives the IPS form.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    `cvr_weight` is the weight of the loss of both CVR towers; `prior`, within that loss, that of
+    the regulariser that both add up to 1. A large `prior` scales pCVR down, by about
+    ``1 / (1 + prior)``; at the small default the loss is SNIPS beside CTCVR. Propensities are
+    self-normalising by default; ``PropensityPolicy()`` gives the IPS form.
     """
     objective = Objective(
         {

@@ -25,20 +25,9 @@ def ddpo(
     """ESMM with a CVR loss on both spaces, with a conversion propensity as teacher off the clicks.
 
     The paper also moves click and conversion features into the CVR tower by attention; that part is
-    not implemented: towers read the bottom only. Its loss inflates pCVR, see `losses.DDPO`. On a
-    longer funnel the stages between have the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        soft_labels: Whether clicks without conversion have the teacher's label, as in the paper.
-        propensity: Source, floor and normalisation of the propensities; by default
-            self-normalising.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    not implemented: towers read the bottom only. Its loss inflates pCVR, see `losses.DDPO`.
+    `soft_labels` is whether clicks without conversion have the teacher's label, as in the paper.
+    Propensities are self-normalising by default.
     """
     objective = Objective(
         {

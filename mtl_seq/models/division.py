@@ -2,8 +2,7 @@
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
-from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble_separate
 from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import BottomFactory, JointHead, MMoE
 from mtl_seq.schema import FeatureSpec
@@ -22,15 +21,6 @@ def division(
 
     Nothing keeps pCTCVR below pCTR, and the noise of pCTCVR is divided by pCTR: pCVR has the
     highest variance where clicks are rare. The losses are those of `esmm_ns`.
-
-    Args:
-        spec: The features.
-        funnel: A chain of stages.
-        bottom: Builds the bottom of each network.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
 
     Raises:
         CompositionError: The funnel is not a chain.

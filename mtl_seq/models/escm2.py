@@ -22,23 +22,10 @@ def escm2_ips(
 ) -> FunnelModel:
     """ESMM with a third loss: CVR on clicks, weighted by the inverse of the detached pCTR.
 
-    The paper's lambda_c is 0.1 to 1 and its propensity floor 0.1; here both weights are 1 and the
+    The paper's lambda_c, `cvr_weight`, is 0.1 to 1 and its propensity floor 0.1,
+    ``PropensityPolicy(floor=0.1)``; its lambda_g is `ctcvr_weight`. Here both weights are 1 and the
     floor is the 1% quantile of the propensities, since at a low CTR the paper's values leave most
     of the bias.
-    On a longer funnel the stages between have the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        cvr_weight: lambda_c, weight of the counterfactual loss.
-        ctcvr_weight: lambda_g, weight of the CTCVR loss.
-        propensity: Source, floor and normalisation of the propensities;
-            ``PropensityPolicy(floor=0.1)`` is the paper's.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     objective = Objective(
         {
@@ -62,23 +49,7 @@ def escm2_dr(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """ESMM with a doubly robust CVR loss and the imputation tower it needs.
-
-    On a longer funnel the stages between have the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        cvr_weight: lambda_c, weight of the counterfactual loss.
-        ctcvr_weight: lambda_g, weight of the CTCVR loss.
-        imputation_weight: Weight of the imputation loss.
-        propensity: Source, floor and normalisation of the propensities.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """`escm2_ips` with a doubly robust CVR loss and the imputation tower it needs."""
     objective = Objective(
         {
             **losses_before(funnel),

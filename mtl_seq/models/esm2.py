@@ -36,22 +36,13 @@ def esm2(
 
     y3 and y4 are NOT identified by these losses: they enter only through y2 y3 + (1 - y2) y4, so a
     line of pairs has the same loss and the same pCVR. Do not interpret them as probabilities of the
-    paths unless `path_weight` is positive.
+    paths unless `path_weight` is positive: the weight of each mediator's `PathLoss`, which
+    identifies them; 0, none, in the paper.
 
     Losses: ``"ctr"``; ``"ctavr"``, or ``"ctavr_<mediator>"`` for each of several; ``"ctcvr"``; any
     further stage by its name; with a `path_weight`, ``"path"`` or ``"path_<mediator>"``.
 
-    Args:
-        spec: The features.
-        funnel: The stages, one of them with a mediator.
-        bottom: Builds the bottom. The paper shares embeddings only:
-            ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        path_weight: Weight of each mediator's `PathLoss`, which identifies y3 and y4; 0, none, in
-            the paper.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    The paper shares embeddings only: ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
 
     Raises:
         CompositionError: The funnel has no mediator.

@@ -22,21 +22,13 @@ def esmm(
 
     On a funnel of three or more stages every stage's joint probability has a loss, named by its
     stage: the first and the last alone would not identify the towers between them. The two losses
-    of a funnel of two stages are named ``"ctr"`` and ``"ctcvr"``.
+    of a funnel of two stages are named ``"ctr"`` and ``"ctcvr"``. `ctcvr_weight` is that of the
+    last stage's loss; 1 in the paper.
 
     Its optimum is P(conversion | x, click), the same as that of a model trained on clicks: ESMM
     adds sharing, not a correction of selection bias.
 
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom. The paper shares embeddings only:
-            ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
-        ctcvr_weight: Weight of the last stage's loss, CTCVR; 1 in the paper.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    The paper shares embeddings only: ``bottom=partial(nn.SingleTask, bottom=nn.SharedBottom)``.
     """
     losses = joint_losses(funnel)
     objective = Objective(losses, {list(losses)[-1]: ctcvr_weight})

@@ -24,21 +24,10 @@ def esmm_dependent(
 
     With a hidden confounder every other entire-space method is biased. lambda measures by how much,
     and is identified by features that move clicks only (``Schema(click_only=["position"])``): they
-    reach the click tower alone. `FunnelEstimator` estimates lambda as `dependence` says; a
-    user-defined training loop trains the joint likelihood, in which lambda is fixed for the first
-    steps. With ``head=partial(nn.DependentHead, learned=False)`` lambda stays fixed.
-
-    Args:
-        spec: The features.
-        funnel: A chain of two or more stages.
-        bottom: Builds the bottom.
-        head: Builds the head: `nn.DependentHead` or a partial of it.
-        dependence: How an estimator estimates lambda; None for the defaults of
-            `DependenceConfig`.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    reach the click tower alone. `FunnelEstimator` estimates lambda as `dependence` says, None for
+    the defaults of `DependenceConfig`; a user-defined training loop trains the joint likelihood, in
+    which lambda is fixed for the first steps. With ``head=partial(nn.DependentHead,
+    learned=False)`` lambda stays fixed. The funnel must be a chain of two or more stages.
     """
     objective = Objective({"outcomes": DependentLikelihood()})
     model = assemble(spec, objective, funnel=funnel, bottom=bottom, head=head, seed=seed)

@@ -21,17 +21,8 @@ def esmm_gaussian(
     """Heckman's selection model with networks: a bivariate probit, by its joint likelihood.
 
     The counterpart of `esmm_dependent` for a normal hidden confounder. Its correlation, too, is
-    identified by features that move clicks only, and converges slowly with embeddings of ids.
-
-    Args:
-        spec: The features.
-        funnel: Two stages.
-        bottom: Builds the bottom.
-        head: Builds the head: `nn.GaussianHead` or a partial of it.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    identified by features that move clicks only, and converges slowly with embeddings of ids. The
+    funnel must have two stages.
     """
     objective = Objective({"outcomes": GaussianLikelihood()})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, head=head, seed=seed)

@@ -2,8 +2,7 @@
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
-from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble_separate
 from mtl_seq.models.stage_losses import joint_losses
 from mtl_seq.nn import BottomFactory, SharedBottom
 from mtl_seq.schema import FeatureSpec
@@ -21,15 +20,6 @@ def esmm_ns(
     """The losses of ESMM on towers that share nothing, not even embeddings.
 
     The paper's ablation: it isolates the entire-space losses from the sharing.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds each tower's bottom.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     objective = Objective(joint_losses(funnel))
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

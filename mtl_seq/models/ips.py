@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import IPS, Objective, PropensityPolicy
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble
-from mtl_seq.models.separate import assemble_separate
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble, assemble_separate
 from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
@@ -21,20 +20,7 @@ def ips(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """The networks of `click_space`, with clicks weighted by the inverse of the detached pCTR.
-
-    On a longer funnel the stages between have the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom of each network.
-        propensity: Source, floor and normalisation of the propensities.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """The networks of `click_space`, with clicks weighted by the inverse of the detached pCTR."""
     objective = _objective(funnel, propensity)
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
 
@@ -47,19 +33,7 @@ def snips(
     propensity: PropensityPolicy | None = None,
     seed: int,
 ) -> FunnelModel:
-    """`ips` with self-normalised weights (Swaminathan and Joachims, NIPS 2015).
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom of each network.
-        propensity: Source, floor and normalisation of the propensities; its weights are made
-            self-normalising.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """`ips` with self-normalised weights (Swaminathan and Joachims, NIPS 2015)."""
     scaled = replace(propensity or PropensityPolicy(), self_normalise=True)
     return ips(spec, funnel=funnel, bottom=bottom, propensity=scaled, seed=seed)
 
@@ -74,18 +48,7 @@ def multi_ipw(
 ) -> FunnelModel:
     """CTR and inverse-propensity CVR on a shared network (Zhang et al., WWW 2020).
 
-    It is ESCM2-IPS without the CTCVR loss. On a longer funnel the stages between have the losses of
-    ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        propensity: Source, floor and normalisation of the propensities.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    It is ESCM2-IPS without the CTCVR loss.
     """
     objective = _objective(funnel, propensity)
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -21,18 +21,7 @@ def multi_dr(
     """CTR, doubly robust CVR and its imputation on a shared network.
 
     It is ESCM2-DR without the CTCVR loss. The imputed error is ``bce(q, r~)`` and not a free head,
-    which would give the CVR tower no gradient. On a longer funnel the stages between have the
-    losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        propensity: Source, floor and normalisation of the propensities.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    which would give the CVR tower no gradient.
     """
     objective = Objective(
         {

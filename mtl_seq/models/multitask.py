@@ -20,17 +20,8 @@ def multitask(
 ) -> FunnelModel:
     """The control of every entire-space method: CTR and CVR on one network, CVR masked to clicks.
 
-    It shares all that ESMM shares and has no entire-space CVR loss. On a longer funnel the stages
-    between have the losses of ESMM, named by stage, so that the CVR loss is the only difference.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    It shares all that ESMM shares and has no entire-space CVR loss: the CVR loss is the only
+    difference, on a longer funnel too.
     """
     objective = Objective({**losses_before(funnel), "cvr": ClickSpace()})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)
@@ -43,17 +34,7 @@ def mmoe(
     bottom: BottomFactory = MMoE,
     seed: int,
 ) -> FunnelModel:
-    """MMoE (Ma et al., KDD 2018): `multitask` on shared experts with one gate per tower.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom: ``partial(nn.MMoE, ...)`` for other sizes.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """MMoE (Ma et al., KDD 2018): `multitask` on shared experts with one gate per tower."""
     return multitask(spec, funnel=funnel, bottom=bottom, seed=seed)
 
 
@@ -64,17 +45,7 @@ def omoe(
     bottom: BottomFactory = OMoE,
     seed: int,
 ) -> FunnelModel:
-    """`multitask` on experts that one gate mixes for all towers: the control of `mmoe`.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom: ``partial(nn.OMoE, ...)`` for other sizes.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """`multitask` on experts that one gate mixes for all towers: the control of `mmoe`."""
     return multitask(spec, funnel=funnel, bottom=bottom, seed=seed)
 
 
@@ -89,15 +60,6 @@ def ple(
 
     Masking CVR to its own sample space, as the paper does, is the click-space loss: it does not
     correct selection bias.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom: ``partial(nn.PLE, ...)`` for other sizes.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     return multitask(spec, funnel=funnel, bottom=bottom, seed=seed)
 
@@ -109,17 +71,7 @@ def shared_bottom(
     bottom: BottomFactory = SharedBottom,
     seed: int,
 ) -> FunnelModel:
-    """`multitask` on one shared MLP: the baseline of every mixture of experts.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom: ``partial(nn.SharedBottom, ...)`` for other sizes.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """`multitask` on one shared MLP: the baseline of every mixture of experts."""
     return multitask(spec, funnel=funnel, bottom=bottom, seed=seed)
 
 
@@ -130,15 +82,5 @@ def single_task(
     bottom: BottomFactory = SharedBottom,
     seed: int,
 ) -> FunnelModel:
-    """`click_space` with an MLP per tower instead of experts: the baseline without any sharing.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds each tower's bottom.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
-    """
+    """`click_space` with an MLP per tower instead of experts: the baseline without any sharing."""
     return click_space(spec, funnel=funnel, bottom=bottom, seed=seed)

@@ -25,19 +25,8 @@ def nise(
     """CTR, and CVR with pseudo-labels off the clicks; no CTCVR loss.
 
     The term off the clicks reduces the entropy of pCVR, which drives it towards 0 where conversions
-    are rare: check its calibration before using it. On a longer funnel the stages between have
-    the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        alpha: Scale of the constant ``alpha min(L_CTR / L_CVR, beta)`` of the CVR loss.
-        beta: Its bound.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    are rare: check its calibration before using it. The CVR loss has the constant
+    ``alpha min(L_CTR / L_CVR, beta)``: `alpha` is its scale, `beta` its bound.
     """
     objective = Objective({**losses_before(funnel), "cvr": NISE(alpha=alpha, beta=beta)})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -21,15 +21,6 @@ def oracle(
 
     It marks what the network could reach without selection. Fit it with
     ``FunnelEstimator(oracle, ...).fit(log, truth=truth)``.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     objective = Objective({**losses_before(funnel), "cvr": PotentialOutcome()})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -2,9 +2,8 @@
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective, Oversampling
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble_separate
 from mtl_seq.models.search_space import Choice, SearchSpace
-from mtl_seq.models.separate import assemble_separate
 from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
@@ -25,8 +24,7 @@ def oversampling(
 ) -> FunnelModel:
     """The networks of `click_space`, with every conversion among the clicks counted k times.
 
-    Its pCVR has the odds times k unless corrected. On a longer funnel the stages between have the
-    losses of ESMM, named by stage.
+    Its pCVR has the odds times k unless corrected.
 
     Args:
         spec: The features.
@@ -35,9 +33,6 @@ def oversampling(
         factor: k, at least 1; the paper tries 2, 3, 5 and 10.
         corrected: Not in the paper: see `losses.Oversampling`.
         seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     objective = Objective(
         {**losses_before(funnel), "cvr": Oversampling(factor, corrected=corrected)}

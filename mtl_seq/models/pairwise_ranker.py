@@ -38,9 +38,6 @@ def pairwise_ranker(
         comparisons: How pairs are sampled; by default ``losses.DrawnPairs()``, the same number of
             pairs of every user. ``losses.DrawnPairs(pool=True)`` pools all users, the naive form.
         seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     objective = Objective({"rank": RankNet(grades, comparisons=comparisons)})
     return assemble(spec.within_groups(), objective, funnel=funnel, bottom=bottom, seed=seed)
@@ -57,16 +54,7 @@ def lambda_ranker(
 ) -> FunnelModel:
     """`pairwise_ranker` with pairs weighted by their change of NDCG, in whole lists.
 
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        grades: Grade of each stage; by default 1 for the first, 3 for the last, 2 between.
-        longest: Longest list of a user; longer ones are subsampled in every epoch.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    `longest` is the longest list of a user; longer ones are subsampled in every epoch.
     """
     objective = Objective({"rank": LambdaRank(grades, lists=WholeLists(longest))})
     return assemble(spec.within_groups(), objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -33,9 +33,6 @@ def reweighted(
         engagement: What each stage after the click adds to the weight of a click; by default 1.
         scale: How the weights are scaled.
         seed: Seed of the initial weights.
-
-    Returns:
-        The model.
     """
     objective = Objective({"click": ReweightedClick(engagement, scale=scale)})
     return assemble(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

@@ -21,11 +21,7 @@ _LOSSES = (
 def joint_losses(funnel: Funnel) -> dict[str, Loss]:
     """Cross-entropy of every stage's joint probability, over all impressions.
 
-    Args:
-        funnel: The stages.
-
-    Returns:
-        By stage, in the funnel's order; ``"ctr"`` and ``"ctcvr"`` where there are two stages.
+    By stage, in the funnel's order; ``"ctr"`` and ``"ctcvr"`` where there are two stages.
     """
     names = ("ctr", "ctcvr") if len(funnel.names) == 2 else funnel.names
     return {name: EntireSpace(stage) for name, stage in zip(names, funnel.names, strict=True)}
@@ -34,14 +30,9 @@ def joint_losses(funnel: Funnel) -> dict[str, Loss]:
 def losses_before(funnel: Funnel) -> dict[str, Loss]:
     """Cross-entropy of the joint of every stage before the last, over all impressions.
 
-    Every model has these, whatever its CVR loss: pCVR is a product over the stages between, and its
-    loss alone would not identify their towers. Models differ in the CVR loss only.
-
-    Args:
-        funnel: The stages.
-
-    Returns:
-        ``"ctr"`` for the first, then the stages between by name, in the funnel's order.
+    ``"ctr"`` for the first, then the stages between by name, in the funnel's order. Every model has
+    these, whatever its CVR loss: pCVR is a product over the stages between, and its loss alone
+    would not identify their towers. Models differ in the CVR loss only.
 
     Raises:
         CompositionError: An intermediate stage has the name of a loss.

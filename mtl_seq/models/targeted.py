@@ -41,19 +41,9 @@ def targeted(
     in doubly robust joint learning (`dr_jl`, `mrdr`) and TDR-CL (Li et al., ICLR 2023),
     propensities enter after training only.
 
-    `FunnelEstimator` does the second step; a user-defined training loop has to (docs/targeted.md).
-    On a longer funnel the stages between have the losses of ESMM, named by stage, and the constant
-    is that of the last stage given the first.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom.
-        calibration: How an estimator calibrates pCVR after training; None for not at all.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The model.
+    `FunnelEstimator` does the second step, as `calibration` says, None for not at all; a
+    user-defined training loop has to (docs/targeted.md). On a longer funnel the constant is that of
+    the last stage given the first.
     """
     objective = Objective(
         {**losses_before(funnel), "cvr": DirectMethod(), "imputation": LabelImputation()}

@@ -2,9 +2,8 @@
 
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Objective, Unbias
-from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel
+from mtl_seq.models.base import CLICK_CONVERSION, FunnelModel, assemble_separate
 from mtl_seq.models.search_space import Range, SearchSpace
-from mtl_seq.models.separate import assemble_separate
 from mtl_seq.models.stage_losses import losses_before
 from mtl_seq.nn import BottomFactory, MMoE
 from mtl_seq.schema import FeatureSpec
@@ -24,20 +23,10 @@ def unbias(
 ) -> FunnelModel:
     """The networks of `click_space`, CVR trained on clicks accepted with probability ``c / pCTR``.
 
-    The paper takes its propensities from a pCTR model trained before; here a separate network is
-    trained at the same time. The share of accepted clicks is recorded after every epoch:
-    ``run_.training_history[-1]["cvr/accepted"]`` of a fitted estimator. On a longer funnel the
-    stages between have the losses of ESMM, named by stage.
-
-    Args:
-        spec: The features.
-        funnel: The stages.
-        bottom: Builds the bottom of each of the two networks.
-        quantile: Quantile of a batch's clicked propensities that is c; see `losses.Unbias`.
-        seed: Seed of the initial weights and of the draw.
-
-    Returns:
-        The model.
+    c is the `quantile` of a batch's clicked propensities; see `losses.Unbias`. The paper takes its
+    propensities from a pCTR model trained before; here a separate network is trained at the same
+    time. The share of accepted clicks is recorded after every epoch:
+    ``run_.training_history[-1]["cvr/accepted"]`` of a fitted estimator.
     """
     objective = Objective({**losses_before(funnel), "cvr": Unbias(quantile, seed=seed)})
     return assemble_separate(spec, objective, funnel=funnel, bottom=bottom, seed=seed)

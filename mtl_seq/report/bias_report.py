@@ -10,12 +10,10 @@ import pandas as pd
 
 from mtl_seq.errors import DataError
 from mtl_seq.records import FunnelTruth, SelectionTest
-from mtl_seq.report.compute.against_truth import compute_against_truth
-from mtl_seq.report.compute.alignment import Columns, Source
-from mtl_seq.report.compute.from_log import compute_from_log
+from mtl_seq.report.compute.evaluation import compute_against_truth, compute_from_log
 from mtl_seq.report.compute.inputs import ReportSettings
-from mtl_seq.report.compute.report_diff import changes_between
-from mtl_seq.report.compute.result import ReportResult
+from mtl_seq.report.compute.predictions import Columns, Source
+from mtl_seq.report.compute.result import ReportResult, changes_between
 from mtl_seq.schema import Schema
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError
+from mtl_seq.records import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["gate_summary", "gate_warnings", "plot_gates"]
-
-FloatArray = NDArray[np.float64]
 
 _ALL = "all"
 _DEAD, _ALONE = 0.01, 0.95
@@ -65,7 +64,7 @@ def gate_warnings(summary: pd.DataFrame) -> list[str]:
         gives one expert more than 95%.
     """
     rows = summary.loc[_ALL]
-    experts = [column for column in rows if str(column).startswith("expert ")]
+    experts = _experts(rows)
     dead = [
         f"{expert} is dead: no tower gives it more than {rows[expert].max():.1%}; fewer experts, "
         "gate dropout or a higher temperature may help"
@@ -90,10 +89,36 @@ def plot_gates(summary: pd.DataFrame, path: str | Path | None = None) -> "Figure
     Returns:
         The Matplotlib figure.
     """
-    from mtl_seq.report.render.plot_bias import save
-    from mtl_seq.report.render.plot_gates import gate_figure
+    from matplotlib.figure import Figure
 
-    return save(gate_figure(summary), path)
+    from mtl_seq.report.render.plot_bias import save
+
+    segments = list(dict.fromkeys(summary.index.get_level_values("segment")))[:7]
+    experts = _experts(summary)
+    towers = list(summary.loc[segments[0]].index)
+    height = 0.9 + 0.42 * len(towers)
+    figure = Figure(figsize=(2.4 + 0.75 * len(experts), height * len(segments)))
+    panels = figure.subplots(len(segments), 1, squeeze=False)[:, 0]
+    for panel, segment in zip(panels, segments, strict=True):
+        values = summary.loc[segment, experts].to_numpy(dtype=np.float64)
+        panel.imshow(values, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+        for row, column in np.ndindex(*values.shape):
+            colour = "white" if values[row, column] > 0.55 else "#222222"
+            text = f"{values[row, column]:.0%}"
+            panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+        panel.set_yticks(range(len(towers)), towers)
+        panel.set_xticks(range(len(experts)), experts if panel is panels[-1] else [])
+        count = int(summary.loc[segment, "rows"].iloc[0])
+        panel.set_title(f"{segment} ({count:,} rows)", loc="left", fontsize=10)
+        panel.spines[:].set_visible(False)
+        panel.tick_params(length=0)
+    figure.suptitle("Mean share of each expert, by tower", x=0.02, ha="left", fontsize=11)
+    figure.tight_layout()
+    return save(figure, path)
+
+
+def _experts(summary: pd.DataFrame) -> list[str]:
+    return [column for column in summary if str(column).startswith("expert ")]
 
 
 def _entropy(share: FloatArray) -> float:

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
+from mtl_seq.records import FloatArray
 
 __all__ = ["MMoERegression"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -89,14 +87,7 @@ class MMoERegression:
         return self._weights
 
     def mean(self, x: FloatArray) -> FloatArray:
-        """The labels without noise: the best any model can do.
-
-        Args:
-            x: ``(n, d)``.
-
-        Returns:
-            ``(n, 2)``.
-        """
+        """The labels without noise, ``(n, d) -> (n, 2)``: the best any model can do."""
         z: FloatArray = x @ self._weights.T
         y = z.copy()
         for alpha, beta in self._waves.T:
@@ -104,15 +95,10 @@ class MMoERegression:
         return y
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Draw n rows.
+        """Draw x ``(n, d)`` and y ``(n, 2)``, task 1 first.
 
-        Args:
-            n: How many, at least 1.
-            rng: The only source of randomness. x and the noise drawn from it do not depend on any
-                parameter but `d`, so scenarios that differ in `cosine` can be compared row by row.
-
-        Returns:
-            x ``(n, d)`` and y ``(n, 2)``, task 1 first.
+        x and the noise drawn from `rng` do not depend on any parameter but `d`, so scenarios that
+        differ in `cosine` can be compared row by row.
 
         Raises:
             SimulationError: n is below 1.

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
+from mtl_seq.records import FloatArray
 from mtl_seq.schema import Schema
 from mtl_seq.simulate.semi_synthetic import SemiSynthetic
 
 __all__ = ["MRDR_LEVELS", "mrdr_predictions", "mrdr_propensity", "mrdr_recipe"]
-
-FloatArray = NDArray[np.float64]
 
 MRDR_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """The five CVRs of the study."""

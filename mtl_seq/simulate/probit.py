@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from mtl_seq.errors import SchemaError, SimulationError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.schema import Schema
 from mtl_seq.simulate.common.normal import bivariate_cdf
 from mtl_seq.simulate.common.parameter_checks import (
@@ -21,8 +21,6 @@ from mtl_seq.simulate.common.parameter_checks import (
 )
 
 __all__ = ["ProbitFunnel", "ProbitRates"]
-
-FloatArray = NDArray[np.float64]
 
 
 class ProbitRates(NamedTuple):
@@ -143,15 +141,7 @@ class ProbitFunnel:
         return ProbitRates(self.ctr, cvr, both, both / self.ctr, (cvr - both) / (1 - self.ctr))
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FunnelTruth]:
-        """Draw n impressions: the log and its truth.
-
-        Args:
-            n: How many, at least 1.
-            rng: The only source of randomness.
-
-        Raises:
-            SimulationError: n is below 1.
-        """
+        """Draw n impressions; see `Simulator.sample`."""
         if n < 1:
             raise SimulationError(f"`n` must be at least 1, found {n}")
         scenario, rho = self._scenario, self.error_correlation
@@ -193,10 +183,10 @@ class ProbitFunnel:
         check_number("rho", self.rho, -1, 1)
         most = float(np.sqrt(1 - self.instrument))
         if abs(self.rho) > most + 1e-12:
-            raise ParameterError(
-                f"`rho` must lie in [{-most:.4g}, {most:.4g}] with an `instrument` of "
-                f"{self.instrument}, which does not move conversions; found {self.rho}",
+            raise ParameterError.of(
                 "rho",
+                f"must lie in [{-most:.4g}, {most:.4g}] with an `instrument` of "
+                f"{self.instrument}, which does not move conversions; found {self.rho}",
             )
         try:
             _ = self.schema

@@ -46,9 +46,6 @@ def scenario(name: str | Path, *, seed: int | None = None, **parameters: Any) ->
         parameters: Parameters that override the scenario's. A mechanism's are set by
             ``**{"delay.mean": 2.0}``; a mapping replaces all of them, None removes the mechanism.
 
-    Returns:
-        The scenario.
-
     Raises:
         SimulationError: No scenario of that name, no such file, a parameter that does not exist or
             lies outside its range; for a parameter that a file sets, with the line.

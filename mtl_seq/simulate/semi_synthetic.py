@@ -5,16 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
 from mtl_seq.funnel import OTHER, Funnel, Stage
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth, IntArray
 from mtl_seq.schema import Schema
 
 __all__ = ["SemiSynthetic", "Teacher"]
-
-FloatArray = NDArray[np.float64]
 
 Teacher = Mapping[str, FloatArray] | Callable[[pd.DataFrame], Mapping[str, FloatArray]]
 """Probabilities by name, or a function of a log that returns them."""
@@ -62,9 +59,7 @@ class SemiSynthetic:
 
     def __post_init__(self) -> None:
         stated = self.teacher(self.log) if callable(self.teacher) else self.teacher
-        probabilities = {
-            name: np.array(values, dtype=np.float64) for name, values in stated.items()
-        }
+        probabilities = {name: np.array(p, dtype=np.float64) for name, p in stated.items()}
         _check(probabilities, self.real.funnel, len(self.log))
         absent = [column for column in self._columns() if column not in self.log.columns]
         if absent:
@@ -79,15 +74,9 @@ class SemiSynthetic:
         return replace(self.real, propensity=None)
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FunnelTruth]:
-        """Draw n rows of the log, in its order, and label them.
+        """Draw n rows of the log, in its order, and label them; see `Simulator.sample`.
 
-        Args:
-            n: How many, at least 1, and without replacement at most as many as the log has; all of
-                them are the real exposure.
-            rng: The only source of randomness.
-
-        Raises:
-            SimulationError: n is out of range.
+        Without replacement n is at most the number of rows; all of them are the real exposure.
         """
         most = len(self.log)
         if n < 1 or (n > most and not self.replace):
@@ -105,8 +94,8 @@ class SemiSynthetic:
             drawn[column] = (click * draws[stage]).astype(np.int64)
         return drawn, _truth(funnel, probabilities, draws, rows)
 
-    def _draw_rows(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        rows: NDArray[np.int64] = np.sort(rng.choice(len(self.log), size=n, replace=self.replace))
+    def _draw_rows(self, n: int, rng: np.random.Generator) -> IntArray:
+        rows: IntArray = np.sort(rng.choice(len(self.log), size=n, replace=self.replace))
         return rows
 
     def _columns(self) -> list[str]:
@@ -127,18 +116,16 @@ def _potentials(
         # One uniform picks among exclusive mediators and none of them.
         uniform, below = rng.random(n) if stage.via else np.zeros(0), np.zeros(n)
         for name in stage.via:
-            mediated[name] = ((uniform >= below) & (uniform < below + probabilities[name])).astype(
-                float
-            )
-            below += probabilities[name]
+            above = below + probabilities[name]
+            mediated[name] = ((uniform >= below) & (uniform < above)).astype(float)
+            below = above
     reached = {funnel.first: np.ones(n)}
     for stage in funnel.stages[1:]:
         if stage.name in mediated:
             happens = mediated[stage.name]
         else:
-            happens = (rng.random(n) < _stage_probability(stage, probabilities, mediated)).astype(
-                float
-            )
+            probability = _stage_probability(stage, probabilities, mediated)
+            happens = (rng.random(n) < probability).astype(float)
         reached[stage.name] = reached[str(stage.after)] * happens
     return reached
 
@@ -160,7 +147,7 @@ def _truth(
     funnel: Funnel,
     probabilities: Mapping[str, FloatArray],
     draws: Mapping[str, FloatArray],
-    rows: NDArray[np.int64],
+    rows: IntArray,
 ) -> FunnelTruth:
     given_click = {funnel.first: np.ones(len(rows))}
     for stage in funnel.stages[1:]:
@@ -200,10 +187,8 @@ def _check(probabilities: Mapping[str, FloatArray], funnel: Funnel, rows: int) -
                 f"{values[~within][0]} in row {int(np.argmin(within))}"
             )
     for stage in funnel.stages:
-        if (
-            len(stage.via) > 1
-            and np.sum([probabilities[name] for name in stage.via], axis=0).max() > 1
-        ):
+        together = np.sum([probabilities[name] for name in stage.via], axis=0)
+        if len(stage.via) > 1 and together.max() > 1:
             raise SimulationError(
                 f"`teacher` must give the exclusive actions {list(stage.via)} at most 1 together"
             )

@@ -91,9 +91,6 @@ def write_shards(
             training, 2 for tests.
         metadata: Further entries of the manifest, ready for JSON; a later call must pass the same.
 
-    Returns:
-        The folder's shards.
-
     Raises:
         SimulationError: `rows`, `shard_rows`, `seed` or `stream` outside its range.
         ArtifactError: The folder holds something else or another simulation (the message names the

@@ -1,5 +1,7 @@
 """Contract checks of user-defined parts, to call from tests.
 
+Each raises a `ContractError` that says how the part violates its contract.
+
 >>> from mtl_seq import nn
 >>> from mtl_seq.testing import check_bottom
 >>> check_bottom(nn.MMoE)

@@ -1,7 +1,9 @@
-"""Helpers of the contract checks."""
+"""Helpers of the contract checks. Those that check something raise `ContractError` otherwise."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +13,12 @@ __all__ = [
     "ContractError",
     "accepts",
     "close",
+    "in_graphs",
     "keeps_global_random_state",
     "perturbed",
     "require",
+    "require_dtypes",
+    "require_finite",
     "require_gradients",
 ]
 
@@ -23,22 +28,19 @@ class ContractError(AssertionError):
 
 
 def require(condition: object, message: str) -> None:
-    """Raise unless the condition holds.
-
-    Raises:
-        ContractError: The condition is false.
-    """
+    """Raise unless the condition holds."""
     if not condition:
         raise ContractError(message)
 
 
+def require_finite(values: Tensor, what: str) -> None:
+    """Check that all values are finite."""
+    require(bool(torch.isfinite(values).all()), f"{what} must be finite")
+
+
 @contextmanager
 def accepts(what: str) -> Iterator[None]:
-    """Check that the block raises nothing.
-
-    Raises:
-        ContractError: It raises an exception.
-    """
+    """Check that the block raises nothing."""
     try:
         yield
     except Exception as error:
@@ -67,11 +69,7 @@ def perturbed(module: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def require_gradients(module: nn.Module, loss: Tensor, what: str) -> None:
-    """Check that every parameter has a finite, nonzero gradient.
-
-    Raises:
-        ContractError: Some parameter has no gradient, or one that is zero everywhere or not finite.
-    """
+    """Check that every parameter has a finite, nonzero gradient."""
     require(loss.requires_grad, f"{what}: no parameter is connected to the loss")
     module.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -79,17 +77,13 @@ def require_gradients(module: nn.Module, loss: Tensor, what: str) -> None:
         gradient = parameter.grad
         require(gradient is not None, f"{what}: parameter {name} is not connected to the loss")
         assert gradient is not None
-        require(bool(torch.isfinite(gradient).all()), f"{what}: gradient of {name} is not finite")
+        require_finite(gradient, f"{what}: gradient of {name}")
         require(bool((gradient != 0).any()), f"{what}: gradient of {name} is 0 everywhere")
 
 
 @contextmanager
 def keeps_global_random_state(what: str) -> Iterator[None]:
-    """Check that the block draws nothing from torch's or NumPy's global generator.
-
-    Raises:
-        ContractError: It draws.
-    """
+    """Check that the block draws nothing from torch's or NumPy's global generator."""
     torch_before = torch.random.get_rng_state()
     numpy_before = np.random.get_state(legacy=False)  # noqa: NPY002  # watched, not used
     yield
@@ -102,3 +96,30 @@ def keeps_global_random_state(what: str) -> Iterator[None]:
         str(numpy_before) == str(numpy_after),
         f"{what} draws from NumPy's global generator: pass a generator",
     )
+
+
+def require_dtypes(
+    module: nn.Module, inputs: tuple[Any, ...], out: Tensor, tolerance: float
+) -> None:
+    """Check a module in float64, given its output in float32, and under bfloat16 autocast."""
+    double = copy.deepcopy(module).double()
+    with accepts("float64"):
+        result = double(inputs[0].double(), *inputs[1:])
+    require(result.dtype == torch.float64, "float64 must stay float64")
+    require(close(result, out.double(), tolerance), "float64 must agree with float32")
+    with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
+        half = module(*inputs)
+    require(bool(torch.isfinite(half).all()), "bfloat16 autocast must give finite outputs")
+
+
+def in_graphs(module: nn.Module, whole: Any, few: Any, rows: Any) -> tuple[Any, Any, Any]:
+    """Call a module as exported, on all rows and on few of them, and as compiled on all."""
+    with accepts("torch.export with any number of rows"):
+        exported = torch.export.export(module, (whole,), dynamic_shapes=(rows,)).module()
+        results = exported(whole), exported(few)
+    # Earlier compilations count against the limit of recompilations.
+    torch.compiler.reset()
+    with accepts("torch.compile in one graph"):
+        compiled = torch.compile(module, fullgraph=True, backend="eager")(whole)
+    torch.compiler.reset()
+    return *results, compiled

@@ -1,7 +1,5 @@
 """The contract of bottoms."""
 
-import copy
-
 import torch
 from torch import Tensor
 
@@ -10,9 +8,11 @@ from mtl_seq.nn import Bottom, BottomFactory
 from mtl_seq.testing.base import (
     accepts,
     close,
+    in_graphs,
     keeps_global_random_state,
     perturbed,
     require,
+    require_dtypes,
     require_gradients,
 )
 
@@ -26,9 +26,6 @@ def check_bottom(bottom: BottomFactory) -> None:
 
     Args:
         bottom: A bottom's class, or a partial of one.
-
-    Raises:
-        ContractError: The bottom violates its contract.
     """
     for towers in (1, 2, 5):
         built = _build(bottom, towers)
@@ -48,7 +45,7 @@ def check_bottom(bottom: BottomFactory) -> None:
         require(moved > 0, f"the output of tower {tower} must depend on the input")
     _check_gates(built, x)
     _check_state(bottom, built, x)
-    _check_dtypes(built, x, out)
+    require_dtypes(built, (x,), out, 1e-5)
     _check_graphs(built, x, out)
 
 
@@ -103,28 +100,9 @@ def _check_state(bottom: BottomFactory, built: Bottom, x: Tensor) -> None:
     require(torch.equal(other(x), built(x)), "a restored state must give the same output")
 
 
-def _check_dtypes(built: Bottom, x: Tensor, out: Tensor) -> None:
-    double = copy.deepcopy(built).double()
-    with accepts("float64"):
-        result = double(x.double())
-    require(result.dtype == torch.float64, "float64 must stay float64")
-    require(close(result, out.double(), 1e-5), "float64 must agree with float32")
-    with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
-        half = built(x)
-    require(bool(torch.isfinite(half).all()), "bfloat16 autocast must give finite outputs")
-
-
 @torch.no_grad()
 def _check_graphs(built: Bottom, x: Tensor, out: Tensor) -> None:
-    with accepts("torch.export with any number of rows"):
-        any_rows = ({0: torch.export.Dim("rows")},)
-        exported = torch.export.export(built, (x,), dynamic_shapes=any_rows).module()
-        few = exported(x[:5])
-    require(close(exported(x), out, 1e-6), "the exported module must give the same output")
+    exported, few, compiled = in_graphs(built, x, x[:5], {0: torch.export.Dim("rows")})
+    require(close(exported, out, 1e-6), "the exported module must give the same output")
     require(close(few, out[:5], 1e-6), "the exported module must give the same for fewer rows")
-    # Earlier compilations count against the limit of recompilations.
-    torch.compiler.reset()
-    with accepts("torch.compile in one graph"):
-        compiled = torch.compile(built, fullgraph=True, backend="eager")(x)
-    torch.compiler.reset()
     require(close(compiled, out, 1e-6), "the compiled module must give the same output")

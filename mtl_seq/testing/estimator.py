@@ -26,9 +26,6 @@ def check_estimator(
         make: Builds an unfitted estimator for a schema; called twice.
         simulator: Draws the log, which must have the id ``user_id``; by default one of clicks and
             conversions.
-
-    Raises:
-        ContractError: The estimator violates its contract.
     """
     simulator = simulator or LogisticFunnel(users=60, items=40, seed=0)
     log, truth = simulator.sample(3000, np.random.default_rng(0))

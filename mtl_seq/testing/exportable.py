@@ -3,19 +3,18 @@
 import torch
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models import Builder
+from mtl_seq.models import CLICK_CONVERSION, Builder
 from mtl_seq.records import FunnelPrediction
-from mtl_seq.testing.base import accepts, close, perturbed, require
+from mtl_seq.testing.base import close, in_graphs, perturbed, require
 from mtl_seq.testing.model import draw_features, spec_for
 
 __all__ = ["check_exportable"]
 
-_FUNNEL = Funnel.chain("click", "conversion")
 _ROWS, _FEWER = 48, 5
 
 
 @torch.no_grad()
-def check_exportable(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
+def check_exportable(build: Builder, *, funnel: Funnel = CLICK_CONVERSION) -> None:
     """Check `torch.export` for any number of rows and `torch.compile` in one graph.
 
     It takes seconds, so it is separate from `check_model`.
@@ -31,19 +30,10 @@ def check_exportable(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
     network = perturbed(model.network).eval()
     features = draw_features(_ROWS, torch.Generator().manual_seed(0))
     few = {name: tensor[:_FEWER] for name, tensor in features.items()}
-    rows = torch.export.Dim("rows")
-    with accepts("torch.export with any number of rows"):
-        program = torch.export.export(
-            network, (features,), dynamic_shapes=({name: {0: rows} for name in features},)
-        ).module()
-        exported = (program(features), program(few))
-    _require_same(exported[0], network(features), "exported")
-    _require_same(exported[1], network(few), "exported, fewer rows")
-    # Earlier compilations count against the limit of recompilations.
-    torch.compiler.reset()
-    with accepts("torch.compile in one graph"):
-        compiled = torch.compile(network, fullgraph=True, backend="eager")(features)
-    torch.compiler.reset()
+    rows = {name: {0: torch.export.Dim("rows")} for name in features}
+    exported, exported_few, compiled = in_graphs(network, features, few, rows)
+    _require_same(exported, network(features), "exported")
+    _require_same(exported_few, network(few), "exported, fewer rows")
     _require_same(compiled, network(features), "compiled")
 
 

@@ -1,18 +1,25 @@
 """The contract of heads."""
 
-import copy
-
 import torch
 from torch import Tensor
 
 from mtl_seq.funnel import Funnel, Stage
+from mtl_seq.models import CLICK_CONVERSION
 from mtl_seq.nn import Head, HeadFactory
-from mtl_seq.testing.base import accepts, close, perturbed, require, require_gradients
+from mtl_seq.testing.base import (
+    accepts,
+    close,
+    perturbed,
+    require,
+    require_dtypes,
+    require_finite,
+    require_gradients,
+)
 
 __all__ = ["CHAINS", "FUNNELS", "check_head"]
 
 CHAINS = (
-    Funnel.chain("click", "conversion"),
+    CLICK_CONVERSION,
     Funnel.chain("click", "cart", "order", "payment"),
 )
 """Chains, for heads that support no other funnel."""
@@ -40,9 +47,6 @@ def check_head(head: HeadFactory, *, funnels: tuple[Funnel, ...] = FUNNELS) -> N
     Args:
         head: A head's class, or a partial of one.
         funnels: The funnels it must support; `CHAINS` for a head that supports chains only.
-
-    Raises:
-        ContractError: The head violates its contract.
     """
     # Heads draw their weights from the global generator; unseeded, a narrow layer of dead ReLUs
     # would sometimes be mistaken for a disconnected one.
@@ -66,7 +70,7 @@ def _check(head: HeadFactory, funnel: Funnel) -> None:
     require(tuple(logits.shape) == shape, f"logits {tuple(logits.shape)} must be {shape}")
     _check_own(head, funnel, built, hidden, own)
     _check_rows(built, hidden, own, logits)
-    _check_dtypes(built, hidden, own, logits)
+    require_dtypes(built, (hidden, own), logits, 1e-4)
     require_gradients(built, (built(hidden, own) ** 2).sum(), "head")
     built.start_at(dict.fromkeys(names, 0.01))
     nothing = {name: torch.zeros_like(column) for name, column in own.items()}
@@ -105,27 +109,16 @@ def _check_rows(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Ten
     require(close(moved, logits[order], 1e-5), "permuted rows must give permuted logits")
 
 
-def _check_dtypes(built: Head, hidden: Tensor, own: dict[str, Tensor], logits: Tensor) -> None:
-    double = copy.deepcopy(built).double()
-    with accepts("float64"):
-        result = double(hidden.double(), own)
-    require(result.dtype == torch.float64, "float64 must stay float64")
-    require(close(result, logits.double(), 1e-4), "float64 must agree with float32")
-    with accepts("bfloat16 autocast"), torch.autocast("cpu", dtype=torch.bfloat16):
-        half = built(hidden, own)
-    require(bool(torch.isfinite(half).all()), "bfloat16 autocast must give finite logits")
-
-
 def _check_probabilities(head: type[Head], funnel: Funnel, logits: Tensor) -> None:
     prediction = head.compose(funnel, logits, {})
     require(prediction.stages == funnel.names, f"stages {prediction.stages} must be {funnel.names}")
     for name, log_joint in prediction.log_joint.items():
-        require(bool(torch.isfinite(log_joint).all()), f"log-probability of {name!r} is not finite")
+        require_finite(log_joint, f"log-probability of {name!r}")
         require(bool((log_joint <= 0).all()), f"probability of {name!r} exceeds 1")
         agreed = close(torch.sigmoid(prediction.joint_logit[name]), log_joint.exp(), 1e-6)
         require(agreed, f"logit and log-probability of {name!r} must agree")
-    require(bool(torch.isfinite(prediction.log_pcvr).all()), "log pCVR is not finite")
-    require(bool(torch.isfinite(prediction.pcvr_logit).all()), "the logit of pCVR is not finite")
+    require_finite(prediction.log_pcvr, "log pCVR")
+    require_finite(prediction.pcvr_logit, "the logit of pCVR")
     require(bool((prediction.pctcvr <= prediction.pcvr).all()), "pCTCVR must not exceed pCVR")
     agreed = close(torch.sigmoid(prediction.pcvr_logit), prediction.pcvr, 1e-6)
     require(agreed, "logit and log-probability of pCVR must agree")

@@ -1,7 +1,7 @@
 """The contract of losses."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import torch
@@ -10,15 +10,15 @@ from torch import Tensor
 from mtl_seq.errors import DataError
 from mtl_seq.funnel import Funnel
 from mtl_seq.losses import Loss
+from mtl_seq.models import CLICK_CONVERSION
 from mtl_seq.nn import compose_conditionals
 from mtl_seq.nn.heads import Composition
 from mtl_seq.records import FunnelLabels, FunnelPrediction
-from mtl_seq.testing.base import require
+from mtl_seq.testing.base import require, require_finite
 from mtl_seq.testing.draws import draw_labels
 
 __all__ = ["check_loss"]
 
-_FUNNEL = Funnel.chain("click", "conversion")
 _ROWS = 64
 
 _Predict = Callable[[Tensor, Mapping[str, Tensor]], FunnelPrediction]
@@ -28,7 +28,7 @@ _Predict = Callable[[Tensor, Mapping[str, Tensor]], FunnelPrediction]
 def check_loss(
     loss: Loss,
     *,
-    funnel: Funnel = _FUNNEL,
+    funnel: Funnel = CLICK_CONVERSION,
     compose: Composition = compose_conditionals,
     logits_each: int | None = None,
 ) -> None:
@@ -41,9 +41,6 @@ def check_loss(
         funnel: The stages.
         compose: Turns logits into probabilities: `compose_joints` for a loss on heads of joints.
         logits_each: Number of logits per row; by default one per conditional.
-
-    Raises:
-        ContractError: The loss violates its contract.
     """
 
     def predict(logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
@@ -57,7 +54,7 @@ def check_loss(
     labels = draw_labels(funnel, _ROWS, generator)
     terms = loss(predict(logits, aux), labels)
     require(tuple(terms.shape) == (_ROWS,), f"terms {tuple(terms.shape)} must be {(_ROWS,)}")
-    require(bool(torch.isfinite(terms).all()), "terms must be finite")
+    require_finite(terms, "terms")
     _check_space(loss, terms, labels)
     _check_unclicked(loss, predict(logits, aux), labels, terms)
     _check_gradients(loss, predict, logits, aux, labels)
@@ -99,7 +96,7 @@ def _check_gradients(
     columns = [column.clone().requires_grad_() for column in logits.unbind(1)]
     extra = {name: tensor.clone().requires_grad_() for name, tensor in aux.items()}
     terms = loss(predict(torch.stack(columns, dim=1), extra), labels)
-    gradients = torch.autograd.grad(terms.sum(), [*columns, *extra.values()], allow_unused=True)
+    gradients = _finite_gradients(terms, [*columns, *extra.values()], "gradients")
     pulled = gradients[0] is not None and bool((gradients[0] != 0).any())
     require(
         pulled != loss.detaches_pctr,
@@ -110,8 +107,6 @@ def _check_gradients(
         any(g is not None and bool((g != 0).any()) for g in gradients),
         "the loss must train something",
     )
-    for g in gradients:
-        require(g is None or bool(torch.isfinite(g).all()), "gradients must be finite")
 
 
 def _check_few(
@@ -134,13 +129,9 @@ def _check_few(
             potential=None if labels.potential is None else labels.potential[rows],
         )
         terms = loss(predict(few, extra), of_rows)
-        require(bool(torch.isfinite(terms).all()), f"terms of a batch {what} must be finite")
+        require_finite(terms, f"terms of a batch {what}")
         require(terms.requires_grad, f"a batch {what} must keep the graph connected")
-        for gradient in torch.autograd.grad(terms.sum(), [few, *extra.values()], allow_unused=True):
-            require(
-                gradient is None or bool(torch.isfinite(gradient).all()),
-                f"gradients of a batch {what} must be finite",
-            )
+        _finite_gradients(terms, [few, *extra.values()], f"gradients of a batch {what}")
 
 
 def _check_extremes(loss: Loss, predict: _Predict, towers: int, stages: int) -> None:
@@ -157,11 +148,15 @@ def _check_extremes(loss: Loss, predict: _Predict, towers: int, stages: int) -> 
         aux = {name: places[:, towers].clone().requires_grad_() for name in loss.aux}
         terms = loss(predict(logits, aux), labels)
         where = f"at extreme logits, labels {label}"
-        require(bool(torch.isfinite(terms).all()), f"terms must be finite {where}")
-        gradients = torch.autograd.grad(terms.sum(), [logits, *aux.values()], allow_unused=True)
-        for gradient in gradients:
-            finite = gradient is None or bool(torch.isfinite(gradient).all())
-            require(finite, f"gradients must be finite {where}")
+        require_finite(terms, f"terms {where}")
+        _finite_gradients(terms, [logits, *aux.values()], f"gradients {where}")
+
+
+def _finite_gradients(terms: Tensor, inputs: Sequence[Tensor], what: str) -> list[Tensor | None]:
+    gradients: list[Tensor | None] = [*torch.autograd.grad(terms.sum(), inputs, allow_unused=True)]
+    for gradient in gradients:
+        require(gradient is None or torch.isfinite(gradient).all(), f"{what} must be finite")
+    return gradients
 
 
 def _check_needs_potential(loss: Loss, prediction: FunnelPrediction, labels: FunnelLabels) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.models import Builder, FunnelModel
+from mtl_seq.models import CLICK_CONVERSION, Builder, FunnelModel
 from mtl_seq.nn import Head
 from mtl_seq.records import FunnelLabels, FunnelPrediction
 from mtl_seq.schema import FeatureSpec
@@ -17,25 +17,22 @@ from mtl_seq.testing.base import (
     keeps_global_random_state,
     perturbed,
     require,
+    require_finite,
     require_gradients,
 )
 from mtl_seq.testing.draws import draw_labels
 
 __all__ = ["check_model", "draw_features", "spec_for"]
 
-_FUNNEL = Funnel.chain("click", "conversion")
 _ROWS = 48
 
 
-def check_model(build: Builder, *, funnel: Funnel = _FUNNEL) -> None:
+def check_model(build: Builder, *, funnel: Funnel = CLICK_CONVERSION) -> None:
     """Check a model: seeds, probabilities, hidden features, losses, gradients, dtypes, and state.
 
     Args:
         build: A builder, ``build(spec, *, funnel, seed) -> FunnelModel``.
         funnel: The stages to build it for, at least two.
-
-    Raises:
-        ContractError: The model violates its contract.
     """
     spec = spec_for(funnel)
     with keeps_global_random_state("the builder"):
@@ -176,4 +173,4 @@ def _check_dtypes(model: FunnelModel, features: dict[str, Tensor], labels: Funne
         total = model.objective.total(half, labels)
     require(half.pctcvr.dtype == torch.float32, "bfloat16 logits must be composed in float32")
     for name, value in (("pcvr_logit", half.pcvr_logit), ("pctcvr", half.pctcvr), ("loss", total)):
-        require(bool(torch.isfinite(value).all()), f"bfloat16 autocast: {name} must be finite")
+        require_finite(value, f"bfloat16 autocast: {name}")

@@ -5,18 +5,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.data import truth_to_frame
 from mtl_seq.data.validate.checks import check_columns, check_labels
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.schema import Schema
 from mtl_seq.simulate import Simulator
 from mtl_seq.testing.base import keeps_global_random_state, require
 
 __all__ = ["check_simulator"]
-
-FloatArray = NDArray[np.float64]
 
 _SIGMAS = 5.0
 
@@ -30,9 +27,6 @@ def check_simulator(simulator: Simulator, *, rows: int = 20_000, seed: int = 0) 
         simulator: The simulator.
         rows: Number of rows to draw.
         seed: Seed of the draws.
-
-    Raises:
-        ContractError: The simulator violates its contract.
     """
     with keeps_global_random_state("`sample`"):
         log, truth = simulator.sample(rows, np.random.default_rng(seed))

@@ -22,7 +22,7 @@ class GradNorm(Balance):
     ``r_k = (L_k / L_k(0)) / mean_j (L_j / L_j(0))``, the weights take a step down
     ``sum_k |G_k - c_k|`` with the target ``c_k = mean_j G_j * r_k^alpha`` held constant, and are
     then scaled to add up to K. The paper takes the last shared layer; here W is the whole bottom
-    (its experts and gates), or the embedding where each tower has a bottom of its own.
+    (its experts and gates), or the embedding where each tower has a separate bottom.
 
     The first batch's losses are ``L_k(0)``. A task whose loss was 0 there, for want of a click, has
     r = 1 until it has one. Weights stay above 0.001.

@@ -66,17 +66,17 @@ class JacobianDescent(Balance):
             CompositionError: A network whose towers share nothing, or an aggregator that gives
                 anything but one number per parameter.
         """
-        shared, own = list(parts.shared), list(parts.own)
+        shared, unshared = list(parts.shared), list(parts.unshared)
         if not shared:
             raise CompositionError(
                 "an aggregator combines gradients of shared parameters, but the towers of this "
                 "network share none: leave `balance` out"
             )
-        rows, sums = [], [torch.zeros_like(p) for p in own]
-        reached = [False] * len(own)
+        rows, sums = [], [torch.zeros_like(p) for p in unshared]
+        reached = [False] * len(unshared)
         for loss in losses:
             gradients = torch.autograd.grad(
-                loss, [*shared, *own], retain_graph=True, allow_unused=True
+                loss, [*shared, *unshared], retain_graph=True, allow_unused=True
             )
             pairs = zip(gradients[: len(shared)], shared, strict=True)
             rows.append(
@@ -90,7 +90,7 @@ class JacobianDescent(Balance):
         sizes = [p.numel() for p in shared]
         for parameter, gradient in zip(shared, torch.split(combined, sizes), strict=True):
             _add(parameter, gradient.view_as(parameter))
-        for parameter, gradient, used in zip(own, sums, reached, strict=True):
+        for parameter, gradient, used in zip(unshared, sums, reached, strict=True):
             if used:
                 _add(parameter, gradient)
 

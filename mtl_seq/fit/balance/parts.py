@@ -13,14 +13,14 @@ class Parts(NamedTuple):
     """The parameters of a network, each in exactly one part.
 
     Attributes:
-        embedding: Tables that all towers read; empty where every tower has its own.
-        bottom: Experts and gates, or a shared stack; empty where every tower has its own.
-        own: All others: towers, and inputs that only one tower reads.
+        embedding: Tables that all towers read; empty where every tower has separate ones.
+        bottom: Experts and gates, or a shared stack; empty where every tower has a separate one.
+        unshared: All others: towers, and inputs that only one tower reads.
     """
 
     embedding: tuple[Parameter, ...]
     bottom: tuple[Parameter, ...]
-    own: tuple[Parameter, ...]
+    unshared: tuple[Parameter, ...]
 
     @property
     def shared(self) -> tuple[Parameter, ...]:
@@ -50,5 +50,5 @@ def parts_of(network: FunnelNetwork) -> Parts:
         () if bottom.per_tower else stack,
     )
     taken = {id(parameter) for part in shared for parameter in part}
-    own = tuple(p for p in network.parameters() if id(p) not in taken)
-    return Parts(*shared, own)
+    unshared = tuple(p for p in network.parameters() if id(p) not in taken)
+    return Parts(*shared, unshared)

@@ -61,7 +61,7 @@ class RowWise(ABC):
             weight_decay: Decoupled decay of all but tables.
 
         Raises:
-            CompositionError: A table that is spread over devices.
+            CompositionError: A table that is sharded over devices.
             DataError: A rate that is not positive.
         """
         if not self.rate > 0:
@@ -80,7 +80,7 @@ class RowOptimizer(Optimizer):
         weight_decay: Decoupled decay of all but tables.
 
     Raises:
-        CompositionError: A table that is spread over devices.
+        CompositionError: A table that is sharded over devices.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class RowOptimizer(Optimizer):
         if any(isinstance(table, DTensor) for table in tables):
             raise CompositionError(
                 f"{type(rule).__name__} moves single rows of a table and cannot reach those of a "
-                "table spread over devices (DTensor): use `fit.DenseAdam()`"
+                "table sharded over devices (DTensor): use `fit.DenseAdam()`"
             )
         self._rule = rule
         self._places: dict[Parameter, Tensor] = {}

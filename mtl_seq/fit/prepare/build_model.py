@@ -38,7 +38,7 @@ def initialise(
         codec: Its codec.
         start: The earlier fit of a warm start; None without one.
         stages: ``(N, K)`` labels of training rows.
-        counts: ``(N,)`` how many rows have these labels; None for one each.
+        counts: ``(N,)`` number of rows with these labels; None for one each.
     """
     if start is None:
         model.network.start_at(base_rates(codec.schema.funnel, stages, counts))

@@ -1,4 +1,4 @@
-"""Rows to train on or to hold out: encoded in memory, or on disk and encoded as they are read."""
+"""Training or validation rows: encoded in memory, or on disk and encoded while they are read."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 IN_MEMORY = 1_000_000
-"""Up to so many rows a local file or folder is read whole; beyond, and from a glob or a URL, rows
-are streamed. A frame stays where it is."""
+"""Largest number of rows of a local file or folder that is read into memory; larger ones, globs and
+URLs are streamed. A frame stays in memory."""
 
 _BATCH = 65_536
 
@@ -37,8 +37,8 @@ class Streamed(NamedTuple):
     """Rows on disk.
 
     Attributes:
-        source: Where they are.
-        codec: Encodes them.
+        source: The files.
+        codec: Encodes the rows.
         folds: Target encodings from other folds, for the rows that the codec was fitted on; None
             for other rows.
     """
@@ -53,12 +53,12 @@ Rows = FunnelBatch | Streamed
 
 
 class Outcomes(NamedTuple):
-    """What is known of some rows before any model is.
+    """Counts of some rows.
 
     Attributes:
-        rows: How many there are.
-        clicks: Those of them that were clicked and have a positive weight.
-        conversions: Those that converted.
+        rows: Number of rows.
+        clicks: Number of clicked rows of positive weight.
+        conversions: Number of conversions.
     """
 
     rows: int
@@ -66,30 +66,30 @@ class Outcomes(NamedTuple):
     conversions: int
 
 
-def is_streamed(place: pd.DataFrame | str | Path) -> bool:
+def is_streamed(log: pd.DataFrame | str | Path) -> bool:
     """Whether the rows of a log are streamed; see `IN_MEMORY`.
 
     Raises:
         SchemaError: Files that do not agree on a column.
         DataError: No rows.
     """
-    if isinstance(place, pd.DataFrame):
+    if isinstance(log, pd.DataFrame):
         return False
-    if "://" in str(place) or any(sign in str(place) for sign in "*?["):
+    if "://" in str(log) or any(sign in str(log) for sign in "*?["):
         return True
     try:
-        return Source.open(place).rows > IN_MEMORY
+        return Source.open(log).rows > IN_MEMORY
     except ArtifactError:
-        return False  # who reads it will say what is wrong
+        return False  # reading it raises the error
 
 
 def in_order(rows: Rows, *, rank: int = 0, world_size: int = 1) -> BatchLoader | StreamLoader:
-    """Batches of all rows, not shuffled, each process with its part of them.
+    """Batches of all rows in order, each process with its part of them.
 
     Args:
         rows: The rows.
-        rank: Which process this is.
-        world_size: How many there are.
+        rank: Number of this process.
+        world_size: Number of processes.
     """
     if isinstance(rows, FunnelBatch):
         return BatchLoader(rows, _BATCH, rank=rank, world_size=world_size)
@@ -107,7 +107,7 @@ def in_order(rows: Rows, *, rank: int = 0, world_size: int = 1) -> BatchLoader |
 
 
 def has_propensity(rows: Rows) -> bool:
-    """Whether the log has propensities of its own."""
+    """Whether the log has propensities."""
     if isinstance(rows, FunnelBatch):
         return rows.labels is not None and rows.labels.propensity is not None
     return rows.codec.schema.propensity is not None

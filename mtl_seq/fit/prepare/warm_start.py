@@ -1,4 +1,4 @@
-"""Weights of a fitted model into one that knows more ids."""
+"""Transfer of a fitted model's weights to a model with more ids."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -15,10 +15,10 @@ __all__ = ["Fitted", "grow"]
 
 
 class Fitted(NamedTuple):
-    """What a warm start begins with.
+    """Codec and model of an earlier fit.
 
     Attributes:
-        codec: Of the earlier rows.
+        codec: Fitted to the earlier rows.
         model: Trained on them.
     """
 
@@ -27,8 +27,8 @@ class Fitted(NamedTuple):
 
 
 @runtime_checkable
-class _HoldsTables(Protocol):
-    """A module in which ids have rows."""
+class _TableHolder(Protocol):
+    """A module that holds embedding tables of ids."""
 
     rows: dict[str, int]
 
@@ -38,39 +38,39 @@ class _HoldsTables(Protocol):
 
 @torch.no_grad()
 def grow(start: Fitted, codec: Codec, model: FunnelModel) -> None:
-    """Give a model the weights of an earlier one, so that it predicts what that one predicted.
+    """Copy an earlier model's weights, so that the model predicts as the earlier one did.
 
-    Old ids have the vectors they had; new ones begin with that of the unseen, row 0.
+    Old ids keep their vectors; new ids start with the vector of the unseen, row 0.
 
     Args:
         start: The earlier model.
-        codec: That of the earlier model, extended.
-        model: Built for it, by the same builder.
+        codec: The earlier codec, extended.
+        model: Built for it by the same builder.
 
     Raises:
         CompositionError: Models that differ in more than their ids.
     """
     tables = _tables(model)
     before, after = start.model.state_dict(), model.state_dict()
-    kept = {name: value for name, value in before.items() if name not in tables}
+    fixed = {name: value for name, value in before.items() if name not in tables}
     same = {name: value.shape for name, value in after.items() if name not in tables}
-    if {name: value.shape for name, value in kept.items()} != same or tables != _tables(
+    if {name: value.shape for name, value in fixed.items()} != same or tables != _tables(
         start.model
     ):
         raise CompositionError(
-            "a warm start goes on with the model that was fitted before, and this one has other "
-            "weights: give the same builder and `Encoding`"
+            "a warm start needs the model that was fitted before, and this one has other weights: "
+            "pass the same builder and `Encoding`"
         )
-    model.load_state_dict({**after, **kept})
+    model.load_state_dict({**after, **fixed})
     earlier = dict(start.model.named_modules())
     for name, module in model.named_modules():
         old = earlier[name]
-        if not isinstance(module, _HoldsTables):
+        if not isinstance(module, _TableHolder):
             continue
-        assert isinstance(old, _HoldsTables)
+        assert isinstance(old, _TableHolder)
         for feature, count in module.rows.items():
             known = start.codec.vocabularies.get(feature)
-            # The buckets of a number are as they were.
+            # The buckets of a dense column do not change.
             moved = (
                 np.arange(count)
                 if known is None
@@ -83,11 +83,11 @@ def grow(start: Fitted, codec: Codec, model: FunnelModel) -> None:
 
 
 def _tables(model: FunnelModel) -> set[str]:
-    """Names of the weights in which ids have rows."""
-    held = {
+    """Names of the weights that are tables of ids."""
+    tables = {
         id(module.place_of(feature)[0].weight)
         for module in model.modules()
-        if isinstance(module, _HoldsTables)
+        if isinstance(module, _TableHolder)
         for feature in module.rows
     }
-    return {name for name, weight in model.named_parameters() if id(weight) in held}
+    return {name for name, weight in model.named_parameters() if id(weight) in tables}

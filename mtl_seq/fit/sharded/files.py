@@ -1,7 +1,7 @@
-"""Spread models to a folder and back, on as many processes as there are now.
+"""Saving and loading of sharded models, on any number of processes.
 
-torch.distributed.checkpoint writes and reshards; its storage here is safetensors, since that of its
-own is a pickle.
+torch.distributed.checkpoint writes and reshards; the storage is safetensors, since its default one
+is a pickle.
 """
 
 import shutil
@@ -36,7 +36,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def save_sharded(path: str | Path, network: nn.Module, *optimizers: torch.optim.Optimizer) -> None:
-    """Write a network and its optimisers; every process its own rows. All processes must call it.
+    """Write a network and its optimisers, every process its rows. All processes must call it.
 
     Args:
         path: The folder; an older one of this kind is replaced once the new one is whole.
@@ -55,7 +55,7 @@ def save_sharded(path: str | Path, network: nn.Module, *optimizers: torch.optim.
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
     _wait()
-    # A file is made in memory before it is written: each spread tensor has one of its own.
+    # A file is built in memory before it is written: each sharded tensor has a separate one.
     spread = [name for name, x in state.items() if isinstance(x, DTensor)]
     files = dict.fromkeys(state, 1) | {name: 2 + i for i, name in enumerate(spread)}
     writer = HuggingFaceStorageWriter(str(aside), files, save_distributed=True)
@@ -74,14 +74,14 @@ def save_sharded(path: str | Path, network: nn.Module, *optimizers: torch.optim.
 
 
 def load_sharded(path: str | Path, network: nn.Module, *optimizers: torch.optim.Optimizer) -> None:
-    """Read what `save_sharded` wrote, into a network spread over any number of processes, or whole.
+    """Read what `save_sharded` wrote into a network that is whole or sharded in any way.
 
     All processes must call it. No code in the folder is run.
 
     Args:
         path: The folder.
-        network: The same network; its tables may be spread in another way, or not at all.
-        optimizers: To load, too; those of before, in their order, or none.
+        network: The same network; its tables may be sharded in another way, or not at all.
+        optimizers: The optimisers to load too, in the order of saving; or none.
 
     Raises:
         ArtifactError: A folder that is incomplete, from a newer version, or of another network.
@@ -125,7 +125,7 @@ def _state(network: nn.Module, optimizers: tuple[torch.optim.Optimizer, ...]) ->
 def _moments(
     network: nn.Module, optimizers: tuple[torch.optim.Optimizer, ...]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the optimisers keep of each parameter, begun where there was no step yet."""
+    """State of the optimisers by parameter, initialised where there was no step yet."""
     names = {parameter: name for name, parameter in network.named_parameters()}
     for optimizer in optimizers:
         if not isinstance(optimizer, _ADAMS):
@@ -135,12 +135,12 @@ def _moments(
             )
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                kept = optimizer.state[parameter]
-                if not kept:
+                moments = optimizer.state[parameter]
+                if not moments:
                     whole = isinstance(optimizer, torch.optim.SparseAdam)
-                    kept["step"] = 0 if whole else torch.tensor(0.0)
-                    kept.update({key: torch.zeros_like(parameter) for key in _MOMENTS})
-                yield names[parameter], kept
+                    moments["step"] = 0 if whole else torch.tensor(0.0)
+                    moments.update({key: torch.zeros_like(parameter) for key in _MOMENTS})
+                yield names[parameter], moments
 
 
 def _restore(
@@ -148,7 +148,7 @@ def _restore(
     optimizers: tuple[torch.optim.Optimizer, ...],
     state: dict[str, Tensor],
 ) -> None:
-    """The counts of steps, which are no tensors that a load reaches."""
+    """Restore the step counts, which are no tensors that a load reaches."""
     for name, moments in _moments(network, optimizers):
         step = float(state[f"step.{name}"])
         if isinstance(moments["step"], Tensor):
@@ -158,16 +158,16 @@ def _restore(
 
 
 def _check(path: Path) -> None:
-    own = [_MANIFEST]
+    files = [_MANIFEST]
     if (path / _MANIFEST).is_file():
         read_json(path / _MANIFEST, kind=_KIND, version=_VERSION)
-        own += [file.name for file in path.glob("*.safetensors")]
-    check_folder(path, own)
+        files += [file.name for file in path.glob("*.safetensors")]
+    check_folder(path, files)
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """That there is one process only is no news to us."""
+    """Silence the warning that there is only one process."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         yield

@@ -1,8 +1,8 @@
-"""Embedding tables whose rows are spread over processes.
+"""Embedding tables whose rows are sharded over processes.
 
 Every process keeps some consecutive rows of each table and the moments of those rows. A lookup
 sends each id to the process that keeps its row and gets the vector back; a backward pass sends
-gradients the same way, so that what travels grows with the batch and not with the table. Only rows
+gradients the same way, so that communication grows with the batch and not with the table. Only rows
 that some process looked up are updated. Everything else of a network is the same on every process.
 """
 
@@ -21,13 +21,13 @@ __all__ = ["ShardedTable", "average_gradients", "shard_tables", "sharded_optimiz
 
 
 class ShardedTable(nn.Module):
-    """The rows of an `nn.Embedding` that this process keeps; it is called as the whole one is.
+    """The rows of an `nn.Embedding` that this process keeps, with the interface of the whole table.
 
     Rows are split as DTensor's ``Shard(0)`` does: in blocks of equal size, the last may be shorter.
-    All processes must call it equally often, each with as many ids as it likes, none included.
+    All processes must call it equally often, each with any number of ids, also none.
 
     The gradient of `weight` is sparse: it holds the rows that some process looked up. It is the
-    mean over processes of the gradients of their own losses, as `average_gradients` makes it of the
+    mean over processes of the gradients of their losses, as `average_gradients` computes it for the
     rest.
 
     Args:
@@ -41,15 +41,15 @@ class ShardedTable(nn.Module):
         self.rows, self.size = table.weight.shape
         self.block = -(-self.rows // mesh.size())
         start = min(mesh.get_local_rank() * self.block, self.rows)
-        own = table.weight.detach()[start : start + self.block]
-        self.weight = nn.Parameter(own.clone())
+        rows = table.weight.detach()[start : start + self.block]
+        self.weight = nn.Parameter(rows.clone())
 
     def forward(self, index: Tensor) -> Tensor:
         """``(...)`` ids -> ``(..., size)`` vectors."""
-        found: Tensor = _Exchange.apply(  # type: ignore[no-untyped-call]  # torch does not type it
+        vectors: Tensor = _Exchange.apply(  # type: ignore[no-untyped-call]  # torch does not type it
             self.weight, index.flatten(), self.mesh, self.block
         )
-        return found.view(*index.shape, self.size)
+        return vectors.view(*index.shape, self.size)
 
     def whole(self, rows: Tensor) -> DTensor:
         """A tensor of this process's rows, such as `weight` or its moments, as part of the whole.
@@ -88,9 +88,9 @@ class _Exchange(torch.autograd.Function):
         dist.all_to_all_single(vectors, weight[rows], sent, received, group=group)
         ctx.save_for_backward(order, rows)
         ctx.exchange = (group, sent, received, mesh.size(), weight.shape)
-        found = torch.empty_like(vectors)
-        found[order] = vectors
-        return found
+        ordered = torch.empty_like(vectors)
+        ordered[order] = vectors
+        return ordered
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -116,7 +116,7 @@ def shard_tables(network: nn.Module, mesh: DeviceMesh) -> tuple[str, ...]:
         mesh: The processes, in one dimension: ``init_device_mesh("cpu", (processes,))``.
 
     Returns:
-        Names of the parameters that are spread.
+        Names of the sharded parameters.
 
     Raises:
         CompositionError: No table, or a mesh of several dimensions.
@@ -137,19 +137,19 @@ def shard_tables(network: nn.Module, mesh: DeviceMesh) -> tuple[str, ...]:
 
 
 def sharded(network: nn.Module) -> Iterator[tuple[str, ShardedTable]]:
-    """The spread tables of a network, by name."""
+    """The sharded tables of a network, by name."""
     for name, module in network.named_modules():
         if isinstance(module, ShardedTable):
             yield name, module
 
 
 def average_gradients(network: nn.Module, mesh: DeviceMesh) -> None:
-    """Average over processes the gradients of all but the spread tables, whose are averages.
+    """Average the gradients over processes; those of sharded tables are averages already.
 
     Call it between the backward pass and the step, on every process.
 
     Args:
-        network: What `shard_tables` has gone over.
+        network: After `shard_tables`.
         mesh: The processes.
     """
     rest = [p for p in _rest(network) if p.requires_grad]
@@ -171,13 +171,13 @@ def _rest(network: nn.Module) -> list[nn.Parameter]:
 def sharded_optimizers(
     network: nn.Module, *, lr: float, weight_decay: float = 0.0
 ) -> tuple[torch.optim.AdamW, torch.optim.SparseAdam]:
-    """AdamW for all but the spread tables, and for these Adam on the rows that were looked up.
+    """AdamW for all but the sharded tables, and for these Adam on the rows that were looked up.
 
-    A row's moments rest while nobody looks it up; with a dense update they would decay in every
+    A row's moments stay while it is not looked up; with a dense update they would decay in every
     step, and a step would read and write the whole table.
 
     Args:
-        network: What `shard_tables` has gone over.
+        network: After `shard_tables`.
         lr: Learning rate.
         weight_decay: Decoupled decay of all but the tables.
     """

@@ -1,4 +1,4 @@
-"""Lightning's part of checkpoints: when they are written, how, and what is in them."""
+"""Writing and reading of checkpoints under Lightning's Trainer."""
 
 import signal
 import threading
@@ -46,26 +46,24 @@ class AtomicIO(TorchCheckpointIO):
             ArtifactError: A file that is torn, or would run code.
         """
         try:
-            found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise
         except Exception as error:
             raise ArtifactError(
-                f"{path} is no checkpoint that can be read: {error}: remove it, and the fit starts "
-                "anew"
+                f"{path} is no checkpoint that can be read: {error}: delete it to restart the fit"
             ) from error
-        return found
+        return content
 
 
 class WriteCheckpoints(Checkpoint):
-    """Writes checkpoints between two batches and after every epoch; lends an ear to SIGTERM.
+    """Writes checkpoints between batches and after every epoch; handles SIGTERM.
 
-    Lightning keeps weights, optimiser, schedule, loops, callbacks and loaders; here the state of
-    the random generators is added. Dropout draws from the global ones, in each process from its
-    own.
+    Lightning keeps weights, optimiser, schedule, loops, callbacks and loaders; this callback adds
+    the state of the global RNGs of every process, from which dropout draws.
 
     Args:
-        checkpoints: Where and how often.
+        checkpoints: The folder, and how often to write.
     """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
@@ -76,7 +74,7 @@ class WriteCheckpoints(Checkpoint):
         self._generators: dict[str, list[torch.Tensor]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have the generators go on where they were, and wait for SIGTERM.
+        """Restore the RNG state, and handle SIGTERM from now on.
 
         Raises:
             ArtifactError: The checkpoint is of another number of processes.
@@ -86,15 +84,15 @@ class WriteCheckpoints(Checkpoint):
             if processes != trainer.world_size:
                 raise ArtifactError(
                     f"{self.checkpoints.folder} holds a fit of {processes} processes, found "
-                    f"{trainer.world_size}: go on with as many as it was begun with"
+                    f"{trainer.world_size}: resume it with as many processes"
                 )
             torch.set_rng_state(self._generators["cpu"][trainer.global_rank])
             if pl_module.device.type == "cuda":
                 cuda = self._generators["cuda"][trainer.global_rank]
                 torch.cuda.set_rng_state(cuda, pl_module.device)
         self._last = time.monotonic()
-        # Lightning's own handler exchanges with other processes wherever it is called; it puts
-        # back what was there before when the fit ends.
+        # Lightning's handler communicates with other processes wherever it is called; Lightning
+        # restores the earlier handler when the fit ends.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
@@ -106,7 +104,7 @@ class WriteCheckpoints(Checkpoint):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Write where it is time, or stop where SIGTERM has come."""
+        """Write a checkpoint if one is due, or stop after SIGTERM."""
         self._batches += 1
         # Gradients that still accumulate are in no checkpoint; after the last batch of an epoch
         # comes the one that has its validation, too.
@@ -115,11 +113,11 @@ class WriteCheckpoints(Checkpoint):
         self._write(trainer, self._agreed(trainer, self._due()))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Write, whatever the time is."""
+        """Write a checkpoint."""
         self._write(trainer, self._agreed(trainer, _STOP if self._terminated else _WRITE))
 
     def state_dict(self) -> dict[str, Any]:
-        """How many batches there were, and the generators of every process."""
+        """The number of batches, and the RNG state of every process."""
         states = {"cpu": _gathered(torch.get_rng_state())}
         if torch.cuda.is_available():
             states["cuda"] = _gathered(torch.cuda.get_rng_state())
@@ -143,7 +141,7 @@ class WriteCheckpoints(Checkpoint):
         return _WRITE if late else _NOTHING
 
     def _agreed(self, trainer: Trainer, wish: int) -> int:
-        """What the most eager process wants: all must write at the same batch."""
+        """The largest wish of all processes: all must write at the same batch."""
         if trainer.world_size == 1:
             return wish
         device = trainer.strategy.root_device
@@ -164,9 +162,9 @@ class WriteCheckpoints(Checkpoint):
 
 
 def _gathered(state: torch.Tensor) -> list[torch.Tensor]:
-    """A tensor of bytes from every process, in their order."""
+    """The tensors of all processes, by rank."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [state]
-    found: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(found, state)
-    return found
+    states: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(states, state)
+    return states

@@ -1,4 +1,4 @@
-"""Where an unfinished fit is kept, so that it can go on after any stop."""
+"""Folder of an unfinished fit, from which it can be resumed."""
 
 import hashlib
 import json
@@ -21,19 +21,19 @@ _PLAN, _CODEC, _STATE = "plan.json", "codec.json", "state.pt"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """A folder in which a fit leaves what it takes to go on from the last checkpoint.
+    """Folder of checkpoints from which an interrupted fit is resumed.
 
-    Checkpoints are written after every epoch, when SIGTERM arrives, and as often as `steps` and
-    `seconds` say. Each is written aside and then renamed, so that a stop at any moment leaves the
-    older one or the newer one. A fit that goes on does so to the bit on a CPU: it ends with the
-    weights it would have had without the stop.
+    Checkpoints are written after every epoch, when SIGTERM arrives, and every `steps` batches or
+    `seconds` seconds. Each is written aside and then renamed, so that a stop at any moment leaves
+    the older or the newer one. On a CPU a resumed fit ends with the weights that it would have had
+    without the stop, to the bit.
 
     Attributes:
         folder: The folder; it is created. It holds a fit's codec, settings and last checkpoint.
-        steps: A checkpoint after so many batches; None for no such rule.
-        seconds: A checkpoint after so many seconds; None for no such rule.
-        resume: Whether to go on with the fit that is in the folder. Without, such a folder is an
-            error, since its fit would be lost.
+        steps: Batches between checkpoints; None for no limit.
+        seconds: Seconds between checkpoints; None for no limit.
+        resume: Whether to resume the fit in the folder. Without it, a folder with an unfinished fit
+            is an error, since that fit would be lost.
 
     Raises:
         DataError: A number of steps or seconds that is not positive.
@@ -56,9 +56,7 @@ class Checkpoints:
         return Path(self.folder) / _STATE
 
     def begin(self) -> None:
-        """Make the folder; sweep away what a killed process was writing.
-
-        Of several processes the first one does so.
+        """Create the folder, and remove files that a killed process was writing; on rank 0 only.
 
         Raises:
             ArtifactError: The folder holds an unfinished fit and `resume` is False.
@@ -68,7 +66,7 @@ class Checkpoints:
         folder = Path(self.folder)
         if not self.resume and any((folder / name).exists() for name in (_PLAN, _STATE)):
             raise ArtifactError(
-                f"{folder} holds an unfinished fit: go on with it, `resume=True`, or name another "
+                f"{folder} holds an unfinished fit: resume it, `resume=True`, or name another "
                 "folder"
             )
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,37 +76,37 @@ class Checkpoints:
                 torn.unlink(missing_ok=True)
 
     def codec(self) -> Codec | None:
-        """The codec of the fit to go on with; None where it had not come so far."""
+        """The codec of the fit to resume; None if none was written yet."""
         path = Path(self.folder) / _CODEC
         return Codec.from_json(path) if self.resume and path.exists() else None
 
     def agree(self, codec: Codec, plan: Mapping[str, Any]) -> None:
-        """Note what the fit is made of, or see that it is what the unfinished one was made of.
+        """Write codec and settings of a new fit, or compare them with those of the fit to resume.
 
         Args:
             codec: Fitted to the training rows.
-            plan: JSON values by name.
+            plan: The settings, JSON values by name.
 
         Raises:
-            ArtifactError: The unfinished fit was made of something else.
+            ArtifactError: Another log or other settings than those of the fit to resume.
         """
         if not is_rank_zero():
             return
         folder = Path(self.folder)
         path = folder / _PLAN
-        told = json.loads(json.dumps({**plan, "codec": _digest(codec)}))
+        current = json.loads(json.dumps({**plan, "codec": _digest(codec)}))
         if path.exists():
-            found = read_json(path, kind=_KIND, version=_VERSION)
-            for name, value in told.items():
-                if name not in found or found[name] != value:
+            written = read_json(path, kind=_KIND, version=_VERSION)
+            for name, value in current.items():
+                if name not in written or written[name] != value:
                     raise ArtifactError(
-                        f"{folder} holds a fit of another {name.replace('_', ' ')}: go on with the "
-                        f"log and the settings it was begun with ({name!r} was "
-                        f"{_short(found.get(name))}, is {_short(value)}), or begin anew elsewhere"
+                        f"{folder} holds a fit of another {name.replace('_', ' ')}: resume it with "
+                        f"the same log and settings ({name!r} was {_short(written.get(name))}, is "
+                        f"{_short(value)}), or start a new fit in another folder"
                     )
         else:
             codec.to_json(folder / _CODEC)
-            write_json(path, told, kind=_KIND, version=_VERSION)
+            write_json(path, current, kind=_KIND, version=_VERSION)
 
 
 def _digest(codec: Codec) -> str:

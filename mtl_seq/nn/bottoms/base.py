@@ -14,7 +14,8 @@ __all__ = ["Bottom", "BottomFactory"]
 class Bottom(nn.Module, ABC):
     """Map the shared input to one representation per tower.
 
-    Shapes: B rows, F input features, T towers, E experts, D output features.
+    Shapes: B rows, F input features, T towers, E experts, D output features. Every bottom is built
+    from ``in_features``, F, and ``towers``, T; subclasses document their further arguments.
 
     Attributes:
         per_tower: Whether it takes ``(B, T, F)``, an input per tower, instead of ``(B, F)``.

@@ -1,18 +1,13 @@
 """Multi-gate mixture of experts (Ma et al., KDD 2018)."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.nn.bottoms.base import Bottom
-from mtl_seq.nn.bottoms.gates import (
-    ExpertFactory,
-    Gate,
-    build_experts,
-    mix,
-    width_of,
-)
+from mtl_seq.nn.bottoms.gates import ExpertFactory, Gate, build_experts, mix, width_of
 from mtl_seq.nn.layers.batched_experts import run_alike
 
 __all__ = ["MMoE"]
@@ -25,8 +20,6 @@ class MMoE(Bottom):
     their softmax runs over the experts. Temperature and gate dropout are not in the paper.
 
     Args:
-        in_features: F.
-        towers: T.
         experts: Number of experts.
         hidden: Widths of an expert, the last being D; empty for identity experts.
         expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
@@ -36,6 +29,8 @@ class MMoE(Bottom):
     Raises:
         CompositionError: Fewer than one expert, or an option outside its range.
     """
+
+    one_gate: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -51,10 +46,10 @@ class MMoE(Bottom):
         super().__init__()
         if experts < 1:
             raise CompositionError(f"`experts` must be at least 1, found {experts}")
+        self.towers = towers
         self.experts = build_experts(expert, hidden, in_features, experts)
-        self.gate = Gate(
-            in_features, towers, experts, temperature=temperature, dropout=gate_dropout
-        )
+        gates = 1 if self.one_gate else towers
+        self.gate = Gate(in_features, gates, experts, temperature=temperature, dropout=gate_dropout)
         self.out_features = width_of(self.experts[0])
 
     def forward(self, shared: Tensor) -> Tensor:

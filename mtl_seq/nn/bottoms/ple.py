@@ -13,13 +13,7 @@ from torch.nn import functional
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.nn.bottoms.base import Bottom
-from mtl_seq.nn.bottoms.gates import (
-    ExpertFactory,
-    Gate,
-    build_experts,
-    mix,
-    width_of,
-)
+from mtl_seq.nn.bottoms.gates import ExpertFactory, Gate, build_experts, mix, width_of
 from mtl_seq.nn.layers.batched_experts import run_alike
 
 __all__ = ["CGC", "PLE"]
@@ -36,16 +30,12 @@ class PLE(Bottom):
     The paper trains each tower on rows of its own sample space. That is set by the objective, and
     with CVR on clicks it does not correct selection bias.
 
+    Further arguments are those of `MMoE`; `expert` builds one from the width of its input.
+
     Args:
-        in_features: F.
-        towers: T.
         own: m, number of experts of each tower; 0 for none, which on one level is `MMoE`.
         shared: s, number of experts that all towers share; 0 for none, and then no shared gate.
         levels: Number of levels; with one it is `CGC`.
-        hidden: Widths of an expert, the last being D; empty for identity experts.
-        expert: Builds an expert from the width of its input, instead of an `MLP`.
-        temperature: Divides the gates' logits.
-        gate_dropout: Probability that training drops an expert from a gate; see `Gate`.
 
     Raises:
         CompositionError: No expert at all, fewer than one level, or an option outside its range.
@@ -114,21 +104,7 @@ class PLE(Bottom):
 
 
 class CGC(PLE):
-    """Customized gate control: `PLE` with a single level.
-
-    Args:
-        in_features: F.
-        towers: T.
-        own: m, number of experts of each tower; 0 for none, which is `MMoE`.
-        shared: s, number of experts that all towers share; 0 for none.
-        hidden: Widths of an expert, the last being D; empty for identity experts.
-        expert: Builds an expert from F, instead of an `MLP` of widths `hidden`.
-        temperature: Divides the gates' logits.
-        gate_dropout: Probability that training drops an expert from a gate; see `Gate`.
-
-    Raises:
-        CompositionError: No expert at all, or an option outside its range.
-    """
+    """Customized gate control: `PLE` with a single level, and its other arguments."""
 
     def __init__(
         self,

@@ -14,8 +14,6 @@ class SharedBottom(Bottom):
     """One MLP whose output every tower reads.
 
     Args:
-        in_features: F.
-        towers: T.
         hidden: Widths of the stack, the last being D.
     """
 

@@ -19,8 +19,6 @@ class SingleTask(Bottom):
     as published).
 
     Args:
-        in_features: F.
-        towers: T.
         bottom: Builds each tower's bottom.
     """
 

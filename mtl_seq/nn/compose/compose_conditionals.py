@@ -20,16 +20,9 @@ def compose_conditionals(
 ) -> FunnelPrediction:
     """Compose logits that are each a conditional of the funnel, in log space.
 
-    Joints are sums of log-conditionals, so that no stage is ever more probable than its parent, and
-    pCTCVR never more than pCVR, not even in the last bit.
-
-    Args:
-        funnel: The stages.
-        logits: ``(B, C)``, one column per conditional, in the funnel's order.
-        aux: Logits of extra towers, passed on.
-
-    Returns:
-        The prediction, in at least float32.
+    The ``(B, C)`` logits have one column per conditional, in the funnel's order. Joints are sums of
+    log-conditionals, so that no stage is ever more probable than its parent, and pCTCVR never more
+    than pCVR, not even in the last bit.
     """
     logits = promote(logits)
     conditional_logits = _given_parent(funnel, logits)
@@ -48,17 +41,10 @@ def compose_conditionals(
 
 
 def tower_rates(funnel: Funnel, rates: Mapping[str, float]) -> dict[str, float]:
-    """Rates to set the towers' biases to, so that `compose_conditionals` gives these rates.
+    """Rates, by name, to set the towers' biases to, so that `compose_conditionals` gives `rates`.
 
     For most towers that is the rate itself. Exclusive mediators are classes of one softmax against
     "none of them", so a tower's logit there is ``log(rate / rate of none)``.
-
-    Args:
-        funnel: The stages.
-        rates: By name of a conditional, in (0, 1).
-
-    Returns:
-        The same names.
     """
     starts = dict(rates)
     for stage in funnel.stages:

@@ -16,20 +16,13 @@ def compose_dependent(
 ) -> FunnelPrediction:
     """Compose stages and their log odds ratios with their potential successors.
 
-    With a the logit of a click given no potential conversion, b that of the conversion if clicked
-    and s the sigmoid: ``pCVR = s(b)`` over all impressions,
-    ``pCTCVR = s(b) s(a + lambda)``, ``pCTR = s(b) s(a + lambda) + s(-b) s(a)``. At lambda = 0 they
-    are those of `compose_conditionals`; there is no branch there. For longer chains see
-    `dependent_chain`: pCVR is then that of all stages after the click.
-
-    Args:
-        funnel: A chain of K stages, at least two.
-        logits: ``(B, 2 K - 1)``: one per stage, then lambda of each edge.
-        aux: Logits of extra towers, passed on.
-
-    Returns:
-        The prediction, in at least float32. pCTCVR / pCTR is the CVR of clicked impressions, and
-        differs from pCVR.
+    The ``(B, 2 K - 1)`` logits are one per stage of a chain of K, at least two, then lambda of each
+    edge. With a the logit of a click given no potential conversion, b that of the conversion if
+    clicked and s the sigmoid: ``pCVR = s(b)`` over all impressions, ``pCTCVR = s(b) s(a +
+    lambda)``, ``pCTR = s(b) s(a + lambda) + s(-b) s(a)``; pCTCVR / pCTR is the CVR of clicked
+    impressions, and differs from pCVR. At lambda = 0 they are those of `compose_conditionals`;
+    there is no branch there. For longer chains see `dependent_chain`: pCVR is then that of all
+    stages after the click.
     """
     logits = promote(logits)
     chain = dependent_chain(logits)

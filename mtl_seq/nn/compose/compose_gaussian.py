@@ -16,15 +16,8 @@ __all__ = ["compose_gaussian"]
 def compose_gaussian(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
     """Compose a click and a conversion whose normal utilities are correlated.
 
-    See `gaussian_pair`. pCVR is over all impressions; pCTCVR / pCTR is the CVR of clicks.
-
-    Args:
-        funnel: Two stages.
-        logits: ``(B, 3)``: the click's index, the conversion's, and z of their correlation.
-        aux: Logits of extra towers, passed on.
-
-    Returns:
-        The prediction, in at least float32.
+    The ``(B, 3)`` logits are the click's index, the conversion's, and z of their correlation; see
+    `gaussian_pair`. pCVR is over all impressions; pCTCVR / pCTR is the CVR of clicks.
     """
     logits = promote(logits)
     pair = gaussian_pair(logits)

@@ -20,19 +20,12 @@ _LEAST_GAP = 1e-7
 def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) -> FunnelPrediction:
     """Compose logits that are each the joint of a stage: P(the impression reaches it).
 
+    The ``(B, K)`` logits have one column per stage; funnels with mediators are not supported.
     Nothing forces a stage to be less probable than its parent. pCVR is the ratio
     ``P(last) / P(first)``, clipped just below 1 where its logits are less than 1e-7 apart or in
     the wrong order; a clipped row has no gradient through the gap. With a and b the logits of the
     first and the last, ``logit(s(b) / s(a)) = softplus(a) - log(exp(a - b) - 1)``, which divides by
     nothing and is finite wherever a and b are.
-
-    Args:
-        funnel: The stages.
-        logits: ``(B, K)``, one column per stage; funnels with mediators are not supported.
-        aux: Logits of extra towers, passed on.
-
-    Returns:
-        The prediction, in at least float32.
     """
     logits = promote(logits)
     joint_logit = dict(zip(funnel.names, logits.unbind(1), strict=True))
@@ -49,14 +42,9 @@ def compose_joints(funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor]) ->
 
 
 def joint_rates(names: Sequence[str], rates: Mapping[str, float]) -> dict[str, float]:
-    """Rate at which impressions reach each stage of a chain.
+    """Rate at which impressions reach each stage of a chain, from each rate given the one before.
 
-    Args:
-        names: The stages, in order.
-        rates: By stage, its rate given the one before it, in (0, 1).
-
-    Returns:
-        By stage, the cumulative product of the rates, up to the first stage whose rate is absent.
+    The cumulative product of the rates, up to the first stage whose rate is absent.
     """
     known = list(takewhile(lambda name: name in rates, names))
     return dict(zip(known, accumulate((rates[name] for name in known), mul), strict=True))

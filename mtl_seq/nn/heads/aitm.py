@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
 from mtl_seq.nn.compose.compose_joints import compose_joints, joint_rates
-from mtl_seq.nn.heads.base import Head
-from mtl_seq.nn.heads.parallel import join_own
+from mtl_seq.nn.heads.base import TowerHead
 from mtl_seq.nn.layers.mlp import MLP, Tower
 
 __all__ = ["AITM"]
 
 
-class AITM(Head):
+class AITM(TowerHead):
     """A chain in which every tower attends to a vector passed on by the tower before it.
 
     With ``t_k = MLP(f_k)`` and ``z_1 = t_1``: ``p = relu(linear(z_{k-1}))``, and z_k is the
@@ -35,9 +34,6 @@ class AITM(Head):
     through the divisor. `DBMTL` and `ParallelHead` have neither limitation.
 
     Args:
-        funnel: The stages: a chain of two or more.
-        in_features: D.
-        own: Width of each tower's own features; towers without any may be absent.
         hidden: Widths of t_k, the last being d; empty for the representation itself. The paper has
             128, 64, 32, with dropout, on embeddings without a bottom.
         readout: Widths of layers between ``[z_k, own]`` and the logit; empty as published.
@@ -58,13 +54,12 @@ class AITM(Head):
         hidden: Sequence[int] = (32,),
         readout: Sequence[int] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(funnel)
         if len(funnel.stages) < 2 or funnel != Funnel.chain(*funnel.names):
             raise CompositionError(
                 "`funnel` must be a chain of two or more stages, since AITM passes a vector from "
                 f"each to the next, found {funnel.to_dict()}: use `ParallelHead` or `DBMTL`"
             )
-        self.names = funnel.names
         self.hidden = nn.ModuleList(MLP(in_features, hidden) for _ in self.names)
         first = self.hidden[0]
         assert isinstance(first, MLP)
@@ -81,19 +76,11 @@ class AITM(Head):
         passed = tokens[:1]
         for transfer, token in zip(self.transfers, tokens[1:], strict=True):
             passed.append(self._attend(torch.stack((transfer(passed[-1]), token), dim=1)))
-        logits = [
-            tower(join_own(vector, own.get(name)))
-            for tower, name, vector in zip(self.towers, self.names, passed, strict=True)
-        ]
-        return torch.stack(logits, dim=1)
+        return self._logits(passed, own)
 
     def start_at(self, rates: Mapping[str, float]) -> None:
         """Set the biases of the logits to products of rates, up to the first that is absent."""
-        starts = joint_rates(self.names, rates)
-        for name, tower in zip(self.names, self.towers, strict=True):
-            assert isinstance(tower, Tower)
-            if name in starts:
-                tower.start_at(starts[name])
+        super().start_at(joint_rates(self.names, rates))
 
     def _attend(self, tokens: Tensor) -> Tensor:
         """``(B, 2, d) -> (B, d)``."""

@@ -1,17 +1,18 @@
 """The abstract base class of heads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose.compose_conditionals import compose_conditionals
+from mtl_seq.nn.compose.compose_conditionals import compose_conditionals, tower_rates
+from mtl_seq.nn.layers.mlp import Tower
 from mtl_seq.records import FunnelPrediction
 
-__all__ = ["Composition", "Head", "HeadFactory"]
+__all__ = ["Composition", "Head", "HeadFactory", "TowerHead", "join_own"]
 
 
 class Composition(Protocol):
@@ -20,13 +21,18 @@ class Composition(Protocol):
     def __call__(
         self, funnel: Funnel, logits: Tensor, aux: Mapping[str, Tensor], /
     ) -> FunnelPrediction:
-        """Stages, ``(B, C)`` logits and those of extra towers by name -> the prediction."""
+        """Stages, ``(B, C)`` logits and those of extra towers by name -> the prediction.
+
+        It is in at least float32; the logits of extra towers are passed on.
+        """
 
 
 class Head(nn.Module, ABC):
     """Representations to logits, one tower per conditional of the funnel.
 
-    Shapes: B rows, T towers, D features, F_t width of a tower's own input, C logits.
+    Shapes: B rows, T towers, D features, F_t width of a tower's own input, C logits. Every head is
+    built from the funnel, ``in_features``, D, and ``own``, the width F_t of each tower's own
+    features, where it has any; subclasses document their further arguments.
 
     Attributes:
         compose: Turns the logits into probabilities; by default `compose_conditionals`.
@@ -65,6 +71,38 @@ class Head(nn.Module, ABC):
         Args:
             rates: By name of a conditional, in (0, 1); absent conditionals are left unchanged.
         """
+
+
+class TowerHead(Head):
+    """A head whose logits come from one `Tower` per conditional, in ``towers``."""
+
+    towers: nn.ModuleList
+
+    def __init__(self, funnel: Funnel) -> None:
+        super().__init__()
+        self.funnel = funnel
+        self.names = tuple(conditional.name for conditional in funnel.conditionals)
+
+    def start_at(self, rates: Mapping[str, float]) -> None:
+        """Set the towers' biases; see `Head.start_at`."""
+        starts = tower_rates(self.funnel, rates)
+        for name, tower in zip(self.names, self.towers, strict=True):
+            assert isinstance(tower, Tower)
+            if name in starts:
+                tower.start_at(starts[name])
+
+    def _logits(self, rows: Iterable[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+        """Run each tower on its vector and its own features: T times ``(B, D)`` -> ``(B, T)``."""
+        logits = [
+            tower(join_own(row, own.get(name)))
+            for tower, name, row in zip(self.towers, self.names, rows, strict=True)
+        ]
+        return torch.stack(logits, dim=1)
+
+
+def join_own(row: Tensor, own: Tensor | None) -> Tensor:
+    """Append a tower's own features to its representation, where it has any."""
+    return row if own is None else torch.cat((row, own.to(row.dtype)), dim=1)
 
 
 HeadFactory = Callable[[Funnel, int, Mapping[str, int]], Head]

@@ -8,15 +8,13 @@ from torch import Tensor, nn
 
 from mtl_seq.errors import CompositionError
 from mtl_seq.funnel import Funnel
-from mtl_seq.nn.compose.compose_conditionals import tower_rates
-from mtl_seq.nn.heads.base import Head
-from mtl_seq.nn.heads.parallel import join_own
+from mtl_seq.nn.heads.base import TowerHead
 from mtl_seq.nn.layers.mlp import MLP, Tower
 
 __all__ = ["DBMTL"]
 
 
-class DBMTL(Head):
+class DBMTL(TowerHead):
     """A Bayesian layer: a tower reads the hidden vectors of its parents in a graph of towers.
 
     For tower k with representation f_k and parents Pa(k): ``h_k = MLP(f_k)``,
@@ -34,9 +32,6 @@ class DBMTL(Head):
     they may be hidden from a child's stage. No published form has them.
 
     Args:
-        funnel: The stages.
-        in_features: D.
-        own: Width of each tower's own features; towers without any may be absent.
         parents: For a stage, or one tower of a mediated stage (``"buy|cart"``), the stages or
             towers whose vectors it reads; those that are absent read none. None for the
             funnel's: the stage it comes after and the mediators it passes.
@@ -62,9 +57,7 @@ class DBMTL(Head):
         readout: Sequence[int] = (),
         detach_parents: bool = False,
     ) -> None:
-        super().__init__()
-        self.funnel = funnel
-        self.names = tuple(conditional.name for conditional in funnel.conditionals)
+        super().__init__(funnel)
         self.parents = _parents_by_tower(funnel, parents)
         self.order = _in_order(self.parents)
         self.detach_parents = detach_parents
@@ -93,19 +86,7 @@ class DBMTL(Head):
                 read = [vector.detach() for vector in read]
             vector = self.hidden[index](rows[index])
             passed[name] = self.relations[index](torch.cat((vector, *read), dim=1))
-        logits = [
-            tower(join_own(passed[name], own.get(name)))
-            for tower, name in zip(self.towers, self.names, strict=True)
-        ]
-        return torch.stack(logits, dim=1)
-
-    def start_at(self, rates: Mapping[str, float]) -> None:
-        """Set the biases of the logits; see `Head.start_at`."""
-        starts = tower_rates(self.funnel, rates)
-        for name, tower in zip(self.names, self.towers, strict=True):
-            assert isinstance(tower, Tower)
-            if name in starts:
-                tower.start_at(starts[name])
+        return self._logits((passed[name] for name in self.names), own)
 
 
 def _parents_by_tower(

@@ -27,9 +27,6 @@ class DependentHead(Head):
     rate `rate` times that of the weights; its weight decay is the optimiser's.
 
     Args:
-        funnel: A chain of K stages, at least two.
-        in_features: D.
-        own: Width of each tower's own features; towers without any may be absent.
         hidden: Widths of a tower's layers before its logit.
         dependence: Widths of the layers of a tower that adds lambda(x), on the representation of
             the edge's later stage; empty for a linear one, None for one number per edge.

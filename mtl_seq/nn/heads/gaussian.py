@@ -22,9 +22,6 @@ class GaussianHead(Head):
     starts at 0. It, too, needs a feature that moves clicks only.
 
     Args:
-        funnel: A chain of two stages.
-        in_features: D.
-        own: Width of each tower's own features; towers without any may be absent.
         hidden: Widths of a tower's layers before its index.
         rate: Learning rate of the correlation's parameter, relative to that of the weights.
 

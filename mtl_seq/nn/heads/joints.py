@@ -20,9 +20,6 @@ class JointHead(Head):
     clipped below 1 where the two are in the wrong order; see `compose_joints`.
 
     Args:
-        funnel: The stages: a chain of two or more.
-        in_features: D.
-        own: Width of each tower's own features; towers without any may be absent.
         hidden: Widths of a tower's layers before its logit.
 
     Raises:

@@ -154,11 +154,7 @@ class _Lookup(nn.Module):
 
 
 class NumericVector(nn.Module):
-    """A number as a vector, ``relu(x v + u)``, so that its scale matches id embeddings.
-
-    Args:
-        size: Width of the vector.
-    """
+    """A number as a vector of width `size`, ``relu(x v + u)``, on the scale of id embeddings."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -201,12 +197,7 @@ class Embedding(nn.Module):
 
 
 class TowerEmbeddings(nn.Module):
-    """As `Embedding`, with separate tables for every tower: ``(B, T, F)``.
-
-    Args:
-        spec: The features.
-        towers: Tower name -> the stage whose features it sees.
-    """
+    """As `Embedding`, with separate tables for every tower: ``(B, T, F)``."""
 
     def __init__(self, spec: FeatureSpec, towers: Mapping[str, str]) -> None:
         super().__init__()

@@ -18,11 +18,7 @@ class Wide(nn.Module):
 
     The main effect of an id need not pass through experts and towers; on real logs this decides how
     well rare ids are ranked. Weights start at 0, so that the network starts as it would without
-    them.
-
-    Args:
-        spec: The features.
-        towers: Tower name -> the stage whose features it sees.
+    them. It is built from the arguments of `Embedding`.
     """
 
     seen: Tensor

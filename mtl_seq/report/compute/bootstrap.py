@@ -1,7 +1,8 @@
 """Bootstrap of users, paired over models."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from mtl_seq.records import FloatArray
+
 __all__ = [
-    *("LEVEL", "RankedTarget", "drawn_counts", "group_sums", "percentiles", "ratio"),
-    *("resampled_sums", "resamples"),
+    *("LEVEL", "CellSums", "RankedTarget", "Sampling", "cell_sums", "drawn_counts", "group_sums"),
+    *("percentiles", "ratio", "resampled_sums", "resamples"),
 ]
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LEVEL = 0.9
@@ -68,6 +70,54 @@ def resampled_sums(sums: FloatArray, counts: Sequence[Tensor]) -> FloatArray:
     return torch.cat([block.double().T @ by_group for block in counts]).numpy()
 
 
+class Sampling(NamedTuple):
+    """How intervals are drawn; equal values give equal draws.
+
+    Attributes:
+        group: ``(N,)`` codes of the user, from 0.
+        replicates: Number of resamples of the users.
+        seed: Seed of the resamples.
+    """
+
+    group: IntArray
+    replicates: int
+    seed: int
+
+
+class CellSums(NamedTuple):
+    """Sums of m columns in C cells.
+
+    Attributes:
+        total: ``(C, m)`` over the rows as they are.
+        drawn: ``(R, C, m)`` over each resample of the users.
+        users: ``(C,)`` number of users with a row in the cell.
+    """
+
+    total: FloatArray
+    drawn: FloatArray
+    users: IntArray
+
+
+def cell_sums(columns: FloatArray, cell: IntArray, cells: int, sampling: Sampling) -> CellSums:
+    """Sum ``(N, m)`` columns within cells; each user's rows are drawn together.
+
+    Rows are in cells from 0; those of a negative cell are left out.
+    """
+    groups = int(sampling.group.max()) + 1
+    kept = cell >= 0
+    pairs, place = np.unique(cell[kept] * groups + sampling.group[kept], return_inverse=True)
+    sums = group_sums(columns[kept], place, len(pairs))
+    owner = pairs % groups
+    edges = np.searchsorted(pairs // groups, np.arange(cells + 1))
+    spans = [slice(low, high) for low, high in pairwise(edges)]
+    drawn = np.empty((sampling.replicates, cells, columns.shape[1]))
+    for row, counts in enumerate(resamples(groups, sampling.replicates, sampling.seed)):
+        for index, span in enumerate(spans):
+            drawn[row, index] = counts[owner[span]] @ sums[span]
+    total = np.stack([sums[span].sum(0) for span in spans])
+    return CellSums(total, drawn, np.diff(edges).astype(np.int64))
+
+
 def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """``top / bottom``; NaN where the latter is not above 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -101,11 +151,7 @@ class RankedTarget:
     """
 
     def __init__(
-        self,
-        score: FloatArray,
-        target: FloatArray,
-        group: IntArray,
-        order: IntArray | None = None,
+        self, score: FloatArray, target: FloatArray, group: IntArray, order: IntArray | None = None
     ) -> None:
         order = np.argsort(score) if order is None else order
         ordered = score[order]
@@ -123,11 +169,7 @@ class RankedTarget:
         return float(_auc(*(torch.from_numpy(p[:, None]) for p in (positive, rows - positive)))[0])
 
     def resampled(self, counts: Sequence[Tensor]) -> FloatArray:
-        """AUC with each row counted as often as its group, ``(R,)``.
-
-        Args:
-            counts: How often each group is drawn, from `drawn_counts`.
-        """
+        """AUC with each row counted as often as its group, ``(R,)``; counts by `drawn_counts`."""
         rows = len(self._target)
         if rows == 0:
             return np.full(sum(block.shape[1] for block in counts), np.nan)

@@ -1,14 +1,15 @@
-"""Paired differences between models, and rank disagreements between spaces."""
+"""Models compared: paired differences, rank disagreements, and the gap in log loss closed."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from itertools import permutations
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mtl_seq.report.compute.bootstrap import percentiles
+from mtl_seq.records import FloatArray
+from mtl_seq.report.compute.bootstrap import percentiles, ratio
 from mtl_seq.report.compute.metrics import (
     KEY_COLUMNS,
     METRIC_COLUMNS,
@@ -16,17 +17,17 @@ from mtl_seq.report.compute.metrics import (
     Measurements,
     MetricKey,
 )
-from mtl_seq.report.compute.serialise import TEXT, array_from_json, make_frame
+from mtl_seq.report.compute.serialise import TEXT, make_frame
 
 __all__ = [
-    *("DIFFERENCE_COLUMNS", "Lead", "RankDisagreement"),
-    *("differences", "lead", "rank_disagreements"),
+    *("DIFFERENCE_COLUMNS", "GAP_CLOSED", "Lead", "RankDisagreement", "differences"),
+    *("gap_closed", "gap_replicates", "gap_rows", "lead", "rank_disagreements"),
 ]
-
-FloatArray = NDArray[np.float64]
 
 DIFFERENCE_COLUMNS = {"model": TEXT, "control": TEXT, **METRIC_COLUMNS}
 
+GAP_CLOSED: MetricKey = ("pcvr", "all", "gap_closed")
+_LOSS: MetricKey = ("pcvr", "all", "log_loss")
 _BIAS, _SIZE = "relative_bias", "absolute_relative_bias"
 
 
@@ -45,12 +46,6 @@ class RankDisagreement(NamedTuple):
     lead_on_clicks: Estimate
     lead_on_all: Estimate
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        leads = (_estimate(content[key]) for key in ("lead_on_clicks", "lead_on_all"))
-        return cls(content["clicked"], content["entire"], *leads)
-
 
 class Lead(NamedTuple):
     """The model with the least log loss, and the next one.
@@ -65,24 +60,13 @@ class Lead(NamedTuple):
     second: str
     lead: Estimate
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        return cls(content["first"], content["second"], _estimate(content["lead"]))
-
 
 def differences(measured: Measurements, models: Sequence[str], control: str) -> pd.DataFrame:
     """Every metric of every model minus the control's, with paired intervals.
 
-    Args:
-        measured: The metrics and their resampled values.
-        models: The models.
-        control: The model that the others are compared with.
-
-    Returns:
-        Long form, columns `DIFFERENCE_COLUMNS`, of every metric that was resampled, and of
-        ``absolute_relative_bias``, the distance of the relative bias from 0: below 0 where the
-        model is less biased than the control, whatever the sign.
+    Long form, columns `DIFFERENCE_COLUMNS`, of every metric that was resampled, and of
+    ``absolute_relative_bias``, the distance of the relative bias from 0: below 0 where the model is
+    less biased than the control, whatever the sign.
     """
     values = _values(measured)
     keys = list(dict.fromkeys(key[1:] for key in measured.replicates if key[0] == control))
@@ -129,6 +113,49 @@ def lead(measured: Measurements, models: Sequence[str], key: MetricKey) -> Lead 
     return Lead(order[0], order[1], _difference(*pair))
 
 
+def gap_rows(
+    measured: Measurements, models: Collection[str], naive: str, oracle: str
+) -> pd.DataFrame:
+    """The gap closed as rows of the metrics, with intervals; no row where an end is missing."""
+    values = _values(measured)
+    losses = {name: float(values[(name, *_LOSS)]) for name in models}
+    replicates = {name: measured.replicates[(name, *_LOSS)] for name in models}
+    closed = gap_closed(losses, replicates, naive, oracle)
+    drawn = gap_replicates(replicates, naive, oracle) if closed else {}
+    records = []
+    for name, (value, reason) in closed.items():
+        low, high = (math.nan, math.nan) if reason else map(float, percentiles(drawn[name]))
+        records.append((name, *GAP_CLOSED, value, low, high, reason))
+    return make_frame(records, METRIC_COLUMNS)
+
+
+def gap_closed(
+    losses: Mapping[str, float], replicates: Mapping[str, FloatArray], naive: str, oracle: str
+) -> dict[str, tuple[float, str | None]]:
+    """Share of the log loss between the naive model and the oracle that each model closes.
+
+    Losses are over all impressions, resampled values paired over models. By model, the share (1 for
+    the oracle, 0 for the naive model) and why it is NaN where it is: the two ends must be two
+    standard errors apart. Empty where an end is missing.
+    """
+    if naive not in losses or oracle not in losses:
+        return {}
+    width = losses[naive] - losses[oracle]
+    error = float(np.nanstd(replicates[naive] - replicates[oracle]))
+    if not width >= 2 * error:
+        reason = f"naive and oracle differ by {width:.2g} log loss, under two standard errors"
+        return dict.fromkeys(losses, (math.nan, reason))
+    return {name: ((losses[naive] - loss) / width, None) for name, loss in losses.items()}
+
+
+def gap_replicates(
+    replicates: Mapping[str, FloatArray], naive: str, oracle: str
+) -> dict[str, FloatArray]:
+    """The share of `gap_closed` in each resample, by model: ``(R,)``."""
+    width = replicates[naive] - replicates[oracle]
+    return {name: ratio(replicates[naive] - loss, width) for name, loss in replicates.items()}
+
+
 def _values(measured: Measurements) -> "pd.Series[float]":
     return measured.table.set_index(KEY_COLUMNS)["value"]
 
@@ -147,7 +174,3 @@ def _difference(one: tuple[float, FloatArray], other: tuple[float, FloatArray]) 
 def _reason(pair: Sequence[tuple[float, FloatArray]]) -> str | None:
     defined = np.isfinite(pair[0][0] - pair[1][0])
     return None if defined else "undefined for one of the two"
-
-
-def _estimate(content: Mapping[str, float | None]) -> Estimate:
-    return Estimate(*array_from_json([content[key] for key in Estimate._fields]).tolist())

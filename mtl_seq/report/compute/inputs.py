@@ -1,7 +1,9 @@
 """Validated inputs of a report, and the parts that are computed with and without a truth."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Any, Self
 
 import numpy as np
@@ -9,30 +11,33 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from mtl_seq.data.validate.checks import check_labels, check_row_values
+from mtl_seq.errors import DataError, SchemaError, rows_text
 from mtl_seq.functional import expected_null_ece
-from mtl_seq.records import Scores
-from mtl_seq.report.compute.alignment import Columns, Source, checkpoint_rules
-from mtl_seq.report.compute.bootstrap import LEVEL
+from mtl_seq.records import FloatArray, Scores
+from mtl_seq.report.compute.bootstrap import LEVEL, Sampling
 from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, differences
-from mtl_seq.report.compute.grouped_sums import Sampling
-from mtl_seq.report.compute.log import choose_control, read_labels, user_codes, versions
 from mtl_seq.report.compute.metrics import (
     METRIC_COLUMNS,
     EvaluationTarget,
     Measurements,
     measure,
+    reliability,
 )
 from mtl_seq.report.compute.overlap import Overlap, overlap
-from mtl_seq.report.compute.predictions import check_scores
+from mtl_seq.report.compute.predictions import Columns, Source, check_scores, checkpoint_rules
 from mtl_seq.report.compute.ranking_models import as_predictions
-from mtl_seq.report.compute.reliability import reliability
 from mtl_seq.report.compute.segments import segment_table, segmentation
 from mtl_seq.report.compute.serialise import make_frame
 from mtl_seq.schema import Schema
 
-__all__ = ["Inputs", "ReportSettings", "observable_only"]
+__all__ = [
+    *("Inputs", "ReportSettings", "choose_control", "logged_propensity", "observable_only"),
+    *("random_rows", "read_labels", "user_codes", "versions"),
+]
 
-FloatArray = NDArray[np.float64]
+_CONTROL = "multitask"
+"""Default control: several tasks, CVR masked to clicks."""
 
 _OBSERVABLE = ("auc", "log_loss", "pcoc", "relative_bias", "ece", "absolute_relative_bias")
 """Metrics that labels give without bias; a distance to drawn labels is none to a probability."""
@@ -57,16 +62,8 @@ class ReportSettings:
 class Inputs:
     """A log, its validated predictions, and how intervals are drawn.
 
-    Attributes:
-        settings: The report's settings.
-        log: The impressions.
-        click: ``(N,)`` clicks.
-        conversion: ``(N,)`` conversions.
-        predictions: The models' predictions.
-        rankers: Models that only rank; their predictions are ranks.
-        control: The model that the others are compared with.
-        sampling: How intervals are drawn.
-        metadata: What the report is made from, the caller's metadata first.
+    `rankers` only rank, so that their predictions are ranks; the others are compared with
+    `control`; `metadata` is what the report is made from, the caller's first.
     """
 
     settings: ReportSettings
@@ -89,20 +86,7 @@ class Inputs:
         naive: str,
         reserved: Sequence[str] = (),
     ) -> Self:
-        """Validate a log and predictions.
-
-        Args:
-            scores: Predictions by model.
-            log: The impressions.
-            settings: The report's settings.
-            naive: The control where there is no other.
-            reserved: Names that no model may have.
-
-        Raises:
-            DataError: Predictions outside [0, 1] or of other rows, or labels that contradict the
-                funnel.
-            SchemaError: An absent column of the log.
-        """
+        """Validate a log and predictions; `naive` is the control where there is no other."""
         schema = settings.schema
         labels = read_labels(schema, log)
         scores, rankers = as_predictions(scores)
@@ -190,6 +174,70 @@ class Inputs:
 def observable_only(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics that a log identifies."""
     return table[table["metric"].isin(_OBSERVABLE)].reset_index(drop=True)
+
+
+def read_labels(schema: Schema, log: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Validated click and conversion of each row; features may be absent."""
+    absent = [column for column in schema.labels.values() if column not in log.columns]
+    if absent:
+        raise SchemaError(
+            f"the log must hold the label columns {absent}, found {list(log.columns)}: add them, "
+            "or pass the schema of this log"
+        )
+    if len(log) == 0:
+        raise DataError("the log must hold at least one row, found an empty one")
+    check_labels(schema, log)
+    first, last = schema.labels[schema.funnel.first], schema.labels[schema.funnel.last]
+    return log[first].to_numpy(dtype=np.float64), log[last].to_numpy(dtype=np.float64)
+
+
+def user_codes(schema: Schema, log: pd.DataFrame) -> NDArray[np.int64]:
+    """Codes of the users to resample; of the rows where the log has no user column."""
+    if schema.group is None or schema.group not in log.columns:
+        return np.arange(len(log), dtype=np.int64)
+    return np.asarray(pd.factorize(log[schema.group], use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def logged_propensity(schema: Schema, log: pd.DataFrame) -> dict[str, FloatArray]:
+    """The logged propensity, in (0, 1], by its name; empty where the log has none."""
+    if schema.propensity is None or schema.propensity not in log.columns:
+        return {}
+    check_row_values(replace(schema, weight=None), log)
+    return {"logged propensity": log[schema.propensity].to_numpy(dtype=np.float64)}
+
+
+def random_rows(log: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    """Rows that the log marks as shown at random: some rows, but not all."""
+    if column not in log.columns:
+        raise SchemaError(
+            f"`random` must name a column of the log, found {column!r}: {list(log.columns)}"
+        )
+    marked = log[column].isin([0, 1, False, True]).to_numpy()
+    if not marked.all():
+        where = rows_text(log.index[~marked], int((~marked).sum()))
+        raise DataError(f"`random` column {column!r} must hold 0 and 1, found others in {where}")
+    rows = log[column].to_numpy(dtype=np.float64) == 1
+    if rows.all() or not rows.any():
+        raise DataError(
+            f"`random` column {column!r} must mark some rows and not all, found {rows.sum():,} of "
+            f"{len(rows):,} marked: leave it out"
+        )
+    return np.asarray(rows)
+
+
+def choose_control(control: str | None, models: Collection[str], naive: str) -> str | None:
+    """The model that the others are compared with: as named, or multitask, or the naive one."""
+    if control is not None and control not in models:
+        raise DataError(f"`control` must be one of the models {list(models)}, found {control!r}")
+    return control or next((name for name in (_CONTROL, naive) if name in models), None)
+
+
+def versions() -> str:
+    """Versions of Python and the packages that matter."""
+    named = ("mtl_seq", "torch", "numpy", "pandas", "lightning")
+    return ", ".join(
+        [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in named)]
+    )
 
 
 def _metadata(

@@ -1,4 +1,4 @@
-"""Metrics of every model in every space: sums within users, and the metrics that follow."""
+"""Metrics of every model in every space, from sums within users, and reliability curves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mtl_seq.functional import expected_calibration_error
+from mtl_seq.functional import calibration_bins, expected_calibration_error
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.bootstrap import (
     RankedTarget,
     drawn_counts,
@@ -17,17 +18,19 @@ from mtl_seq.report.compute.bootstrap import (
     ratio,
     resampled_sums,
 )
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
+from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 
 __all__ = [
-    *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "Estimate", "EvaluationTarget"),
-    *("Measurements", "MetricKey", "Replicates", "measure"),
+    *("KEY_COLUMNS", "METRICS", "METRIC_COLUMNS", "RELIABILITY_COLUMNS", "Estimate"),
+    *("EvaluationTarget", "Measurements", "MetricKey", "Predictions", "Replicates", "measure"),
+    "reliability",
 ]
-
-FloatArray = NDArray[np.float64]
 
 MetricKey = tuple[str, str, str]
 """Quantity, space and metric; with a model they name one value."""
+
+Predictions = Mapping[str, Mapping[str, FloatArray]]
+"""By model and quantity, ``(N,)`` probabilities."""
 
 Replicates = Mapping[tuple[str, str, str, str], FloatArray]
 """By model, quantity, space and metric, ``(R,)`` resampled values, paired over models."""
@@ -40,6 +43,12 @@ METRIC_COLUMNS = {
     "reason": TEXT,
 }
 
+RELIABILITY_COLUMNS = {
+    **dict.fromkeys(("model", "quantity", "space"), TEXT),
+    "rows": COUNT,
+    **dict.fromkeys(("predicted", "observed"), NUMBER),
+}
+_RELIABILITY_BINS = 10
 _TINY = 1e-12
 _MASS, _PREDICTED, _TARGET, _LOSS, _SQUARED = range(5)
 
@@ -88,36 +97,23 @@ METRICS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 
 
 class Measurements(NamedTuple):
-    """Metrics and their resampled values.
-
-    Attributes:
-        table: Long form, columns `METRIC_COLUMNS`.
-        replicates: Resampled values of every metric but ``ece``.
-    """
+    """Metrics, long form with `METRIC_COLUMNS`, and the resampled values of all but ``ece``."""
 
     table: pd.DataFrame
     replicates: Replicates
 
 
 def measure(
-    predictions: Mapping[str, Mapping[str, FloatArray]],
+    predictions: Predictions,
     targets: Sequence[EvaluationTarget],
     group: NDArray[np.int64],
     *,
     replicates: int,
     seed: int,
 ) -> Measurements:
-    """Compute every metric of every model on every target, with intervals.
+    """Compute every metric of every model on every target, with intervals at `LEVEL`.
 
-    Args:
-        predictions: Model -> quantity -> ``(N,)`` probabilities.
-        targets: What they are evaluated against.
-        group: ``(N,)`` codes of the user, from 0.
-        replicates: Number of resamples of the users.
-        seed: Seed of the resamples.
-
-    Returns:
-        The values, with percentile intervals at `bootstrap.LEVEL`.
+    `group` holds the ``(N,)`` codes of the users, from 0, who are resampled.
     """
     groups = int(group.max()) + 1
     counts = drawn_counts(groups, replicates, seed)
@@ -146,6 +142,24 @@ def measure(
                 if name in draws:
                     resampled[key] = draws[name]
     return Measurements(make_frame(records, METRIC_COLUMNS), resampled)
+
+
+def reliability(predictions: Predictions, targets: Sequence[EvaluationTarget]) -> pd.DataFrame:
+    """Mean prediction and mean target within tenths of each model's own predictions.
+
+    A row per model, target and bin, in ascending order of the prediction, columns
+    `RELIABILITY_COLUMNS`. Predictions that tie share a bin; a space without rows has none.
+    """
+    records = []
+    for one in targets:
+        target = torch.from_numpy(one.target[one.rows].copy())
+        for model, quantities in predictions.items():
+            predicted = torch.from_numpy(quantities[one.quantity][one.rows].copy())
+            bins = calibration_bins(predicted, target, bins=_RELIABILITY_BINS)
+            rows = zip(*(column.tolist() for column in bins), strict=True)
+            key = (model, one.quantity, one.space)
+            records += [(*key, int(count), mean, observed) for count, mean, observed in rows]
+    return make_frame(records, RELIABILITY_COLUMNS)
 
 
 def _columns(predicted: FloatArray, target: EvaluationTarget) -> FloatArray:

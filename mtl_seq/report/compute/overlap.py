@@ -1,24 +1,18 @@
 """Overlap of clicks and non-clicks: propensities, and inverse propensity weights."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
-from mtl_seq.functional import (
-    effective_sample_size,
-    inverse_propensity,
-    largest_weight_share,
-)
+from mtl_seq.functional import effective_sample_size, inverse_propensity, largest_weight_share
 from mtl_seq.losses import PropensityPolicy
-from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, array_from_json, make_frame
+from mtl_seq.records import FloatArray
+from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 
 __all__ = ["LEAST_PROPENSITY", "WEIGHT_COLUMNS", "Overlap", "overlap"]
-
-FloatArray = NDArray[np.float64]
 
 WEIGHT_COLUMNS = {
     "propensity": TEXT,
@@ -52,28 +46,14 @@ class Overlap(NamedTuple):
     edges: FloatArray
     clicks: FloatArray
     others: FloatArray
-    weights: pd.DataFrame
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        edges, clicks, others = (
-            array_from_json(content[key]) for key in ("edges", "clicks", "others")
-        )
-        weights = make_frame(content["weights"], WEIGHT_COLUMNS)
-        return cls(content["source"], edges, clicks, others, weights)
+    weights: Annotated[pd.DataFrame, WEIGHT_COLUMNS]
 
 
 def overlap(propensities: Mapping[str, FloatArray], click: FloatArray, source: str) -> Overlap:
     """Compute the overlap of clicks and non-clicks.
 
-    Args:
-        propensities: By name (a model, the truth, the log), ``(N,)`` P(click | x).
-        click: ``(N,)`` clicks, 0 or 1.
-        source: The one that the histogram shows.
-
-    Returns:
-        The overlap; without clicks the weight diagnostics are NaN, with the reason.
+    Propensities are P(click | x) by name (a model, the truth, the log); the histogram shows that of
+    `source`. Without clicks the weight diagnostics are NaN, with the reason.
     """
     shown = np.maximum(propensities[source], LEAST_PROPENSITY)
     low, high = shown.min(), shown.max()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_seq.errors import DataError, rows_text
-from mtl_seq.report.compute.alignment import Source
+from mtl_seq.report.compute.predictions import Source
 from mtl_seq.report.compute.result import ReportResult
 
 __all__ = ["REASON", "SCORE", "as_predictions", "without_probabilities"]
@@ -23,19 +23,11 @@ _COUNTS = frozenset({"rows", "positives", "users", "clicks"})
 _Report = TypeVar("_Report", bound=ReportResult)
 
 
-def as_predictions(
-    scores: Mapping[str, Source],
-) -> tuple[Mapping[str, Source], frozenset[str]]:
+def as_predictions(scores: Mapping[str, Source]) -> tuple[Mapping[str, Source], frozenset[str]]:
     """Frames with the three columns of a prediction, and the names of rankers.
 
     A ranker's rank over the number of rows is put into all three columns: ranking metrics are then
-    those of the score, and `without_probabilities` removes all others.
-
-    Args:
-        scores: By model, a frame or the path of a parquet file; a ranker must be a frame.
-
-    Raises:
-        DataError: A score that is no number.
+    those of the score, and `without_probabilities` removes all others. A ranker must be a frame.
     """
     if not hasattr(scores, "items"):
         return scores, frozenset()  # refused where predictions are checked
@@ -58,22 +50,15 @@ def as_predictions(
 
 
 def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
-    """The report with every metric of the rankers undefined that needs a probability.
-
-    Args:
-        report: Report on the output of `as_predictions`.
-        rankers: Names of models that only rank.
-    """
+    """The report with every metric of the rankers undefined that needs a probability."""
     if not rankers:
         return report
     # A ranker as the control leaves no difference defined.
     against = report.models if report.control in rankers else rankers
-    new: dict[str, Any] = {
-        "metrics": _blank(report.metrics, rankers, kept="auc"),
-        "differences": _blank(report.differences, against, kept="auc"),
-        "reliability": _blank(report.reliability, rankers),
-        "segments": _blank(report.segments, rankers),
-    }
+    new: dict[str, Any] = {"differences": _blank(report.differences, against)}
+    for name in ("metrics", "reliability", "segments", "random"):
+        if getattr(report, name) is not None:
+            new[name] = _blank(getattr(report, name), rankers)
     if report.deciles is not None:
         undefined = {name: np.full_like(report.deciles.propensity, np.nan) for name in rankers}
         bias, low, high = report.deciles[1:]
@@ -88,15 +73,14 @@ def without_probabilities(report: _Report, rankers: Collection[str]) -> _Report:
     if report.sensitivity is not None:
         models = _blank(report.sensitivity.models, rankers)
         new["sensitivity"] = report.sensitivity._replace(models=models)
-    if report.random is not None:
-        new["random"] = _blank(report.random, rankers, kept="auc")
     return replace(report, **new)
 
 
-def _blank(table: pd.DataFrame, rankers: Collection[str], kept: str | None = None) -> pd.DataFrame:
+def _blank(table: pd.DataFrame, rankers: Collection[str]) -> pd.DataFrame:
+    """Every number of the rankers as NaN, but for the AUC and counts."""
     undefined = table["model"].isin(rankers)
-    if kept is not None:
-        undefined &= table["metric"] != kept
+    if "metric" in table.columns:
+        undefined &= table["metric"] != "auc"
     table = table.copy()
     for column in table.columns:
         if pd.api.types.is_float_dtype(table[column].dtype) and column not in _COUNTS:

@@ -3,26 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import pandas as pd
 
 from mtl_seq._files import read_json, write_json
 from mtl_seq.errors import DataError
-from mtl_seq.report.compute.comparisons import DIFFERENCE_COLUMNS, Lead, RankDisagreement
-from mtl_seq.report.compute.deciles import DecileBias
-from mtl_seq.report.compute.gap import GAP_CLOSED
-from mtl_seq.report.compute.metrics import KEY_COLUMNS, METRIC_COLUMNS, Estimate, MetricKey
+from mtl_seq.report.compute.comparisons import (
+    DIFFERENCE_COLUMNS,
+    GAP_CLOSED,
+    Lead,
+    RankDisagreement,
+)
+from mtl_seq.report.compute.metrics import (
+    KEY_COLUMNS,
+    METRIC_COLUMNS,
+    RELIABILITY_COLUMNS,
+    Estimate,
+    MetricKey,
+)
 from mtl_seq.report.compute.overlap import Overlap
-from mtl_seq.report.compute.reliability import RELIABILITY_COLUMNS
-from mtl_seq.report.compute.segments import SEGMENT_COLUMNS
+from mtl_seq.report.compute.segments import SEGMENT_COLUMNS, DecileBias
 from mtl_seq.report.compute.selection import Selection
 from mtl_seq.report.compute.sensitivity import Sensitivity
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame, to_json
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, from_json, make_frame, to_json
 
 __all__ = [
-    *("CEILING", "CHANGE_COLUMNS", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH", "TRUTH_METRICS"),
-    *("Changes", "ReportResult", "metric_label"),
+    *("CEILING", "CHANGE_COLUMNS", "IDENTIFIED", "LOG_METRICS", "METADATA_COLUMNS", "TRUTH"),
+    *("TRUTH_METRICS", "Changes", "ReportResult", "changes_between", "metric_label"),
 ]
 
 CEILING = "P(r | x, click)"
@@ -53,6 +61,9 @@ LOG_METRICS: tuple[MetricKey, ...] = (
     ("pctcvr", "all", "log_loss"),
 )
 
+IDENTIFIED = (("pctr", "all"), ("pctcvr", "all"), ("pcvr", "clicks"))
+"""Quantities and spaces of which a log identifies metrics."""
+
 CHANGE_COLUMNS = {
     **dict.fromkeys(KEY_COLUMNS, TEXT),
     **dict.fromkeys(("before", "after", "change"), NUMBER),
@@ -72,7 +83,6 @@ _METRIC_NAMES = {
     "rmse": "RMSE",
     "gap_closed": "gap closed",
 }
-_QUANTITY_NAMES = {"pctr": "CTR", "pcvr": "CVR", "pctcvr": "CTCVR"}
 
 
 def metric_label(key: MetricKey, *, against_truth: bool = False) -> tuple[str, str]:
@@ -85,7 +95,7 @@ def metric_label(key: MetricKey, *, against_truth: bool = False) -> tuple[str, s
     name = _METRIC_NAMES.get(metric, metric)
     if against_truth and quantity == "pcvr":
         return name, space
-    return f"{_QUANTITY_NAMES[quantity]} {name}", space
+    return f"{quantity[1:].upper()} {name}", space
 
 
 class Changes(NamedTuple):
@@ -100,20 +110,10 @@ class Changes(NamedTuple):
         removed: Models that only the older report has.
     """
 
-    metrics: pd.DataFrame
-    metadata: pd.DataFrame
+    metrics: Annotated[pd.DataFrame, CHANGE_COLUMNS]
+    metadata: Annotated[pd.DataFrame, METADATA_COLUMNS]
     added: tuple[str, ...]
     removed: tuple[str, ...]
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        return cls(
-            make_frame(content["metrics"], CHANGE_COLUMNS),
-            make_frame(content["metadata"], METADATA_COLUMNS),
-            tuple(content["added"]),
-            tuple(content["removed"]),
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -144,12 +144,12 @@ class ReportResult:
     """
 
     title: str
-    metrics: pd.DataFrame
+    metrics: Annotated[pd.DataFrame, METRIC_COLUMNS]
     models: tuple[str, ...]
     metadata: Mapping[str, Any]
-    differences: pd.DataFrame
-    reliability: pd.DataFrame
-    segments: pd.DataFrame
+    differences: Annotated[pd.DataFrame, DIFFERENCE_COLUMNS]
+    reliability: Annotated[pd.DataFrame, RELIABILITY_COLUMNS]
+    segments: Annotated[pd.DataFrame, SEGMENT_COLUMNS]
     control: str | None = None
     oracle: str | None = None
     deciles: DecileBias | None = None
@@ -157,7 +157,7 @@ class ReportResult:
     lead: Lead | None = None
     overlap: Overlap | None = None
     sensitivity: Sensitivity | None = None
-    random: pd.DataFrame | None = None
+    random: Annotated[pd.DataFrame | None, {"slice": TEXT, **METRIC_COLUMNS}] = None
     selection: Selection | None = None
     changes: Changes | None = None
 
@@ -227,22 +227,39 @@ class ReportResult:
         Raises:
             ArtifactError: The file is not a report in a format that this version reads.
         """
-        content = read_json(path, kind=_KIND, version=_VERSION)
-        values = {field.name: content[field.name] for field in fields(cls)}
-        frames = {"metrics": METRIC_COLUMNS, "differences": DIFFERENCE_COLUMNS}
-        frames |= {"reliability": RELIABILITY_COLUMNS, "segments": SEGMENT_COLUMNS}
-        frames |= {"random": {"slice": TEXT, **METRIC_COLUMNS}}
-        parts: dict[str, Any] = {"deciles": DecileBias, "lead": Lead, "overlap": Overlap}
-        parts |= {"sensitivity": Sensitivity, "selection": Selection, "changes": Changes}
-        for name, columns in frames.items():
-            if values[name] is not None:
-                values[name] = make_frame(values[name], columns)
-        for name, part in parts.items():
-            if values[name] is not None:
-                values[name] = part.from_dict(values[name])
-        pairs = values["rank_disagreements"]
-        values["rank_disagreements"] = tuple(RankDisagreement.from_dict(pair) for pair in pairs)
-        return cls(**values | {"models": tuple(values["models"])})
+        report: Self = from_json(cls, read_json(path, kind=_KIND, version=_VERSION))
+        return report
+
+
+def changes_between(older: ReportResult, newer: ReportResult) -> Changes:
+    """Changes of the main metrics, the metadata and the models."""
+    before, after = (report.metrics.set_index(KEY_COLUMNS) for report in (older, newer))
+    shared = [name for name in newer.models if name in older.models]
+    columns = list(Estimate._fields)
+    records = []
+    for key in newer.columns.values():
+        for model in shared:
+            if (model, *key) not in before.index or (model, *key) not in after.index:
+                continue
+            old, new = (
+                table.loc[(model, *key), columns].astype(float) for table in (before, after)
+            )
+            disjoint = None
+            if old.notna().all() and new.notna().all():
+                disjoint = bool(old["high"] < new["low"] or new["high"] < old["low"])
+            values = (old["value"], new["value"], new["value"] - old["value"])
+            records.append((model, *key, *values, disjoint))
+    metadata = [
+        (name, _text(older.metadata.get(name)), _text(newer.metadata.get(name)))
+        for name in dict.fromkeys((*newer.metadata, *older.metadata))
+        if older.metadata.get(name) != newer.metadata.get(name)
+    ]
+    return Changes(
+        make_frame(records, CHANGE_COLUMNS),
+        make_frame(metadata, METADATA_COLUMNS),
+        tuple(name for name in newer.models if name not in older.models),
+        tuple(name for name in older.models if name not in newer.models),
+    )
 
 
 def _look_up(table: pd.DataFrame, model: str, key: MetricKey) -> Estimate:
@@ -254,3 +271,7 @@ def _look_up(table: pd.DataFrame, model: str, key: MetricKey) -> Estimate:
             "`differences`"
         )
     return Estimate(*(float(row[column].iloc[0]) for column in Estimate._fields))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

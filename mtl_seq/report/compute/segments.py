@@ -1,4 +1,4 @@
-"""Bias within the groups of a column: user groups, item categories, positions."""
+"""Bias within groups: of a column (user groups, items, positions), and by propensity decile."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,15 +8,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_seq.errors import SchemaError
-from mtl_seq.report.compute.bootstrap import percentiles, ratio
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
-from mtl_seq.report.compute.metrics import EvaluationTarget
+from mtl_seq.records import FloatArray, FunnelTruth
+from mtl_seq.report.compute.bootstrap import (
+    CellSums,
+    IntArray,
+    Sampling,
+    cell_sums,
+    percentiles,
+    ratio,
+)
+from mtl_seq.report.compute.metrics import EvaluationTarget, Predictions
 from mtl_seq.report.compute.serialise import COUNT, NUMBER, TEXT, make_frame
 from mtl_seq.schema import Schema
 
-__all__ = ["SEGMENT_COLUMNS", "Segmentation", "segment_table", "segmentation"]
-
-FloatArray = NDArray[np.float64]
+__all__ = [
+    *("SEGMENT_COLUMNS", "DecileBias", "Segmentation", "deciles", "equal_mass", "segment_table"),
+    "segmentation",
+]
 
 SEGMENT_COLUMNS = {
     **dict.fromkeys(("by", "segment", "model", "quantity", "space"), TEXT),
@@ -25,6 +33,7 @@ SEGMENT_COLUMNS = {
     **dict.fromkeys(("small", "reason"), TEXT),
 }
 
+_DECILES = 10
 _SHOWN = 12
 _RARE = 0.01
 _FIFTHS = 5
@@ -47,21 +56,10 @@ class Segmentation(NamedTuple):
 
 
 def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
-    """Group the rows by a column.
+    """Group the rows by a column, which must be neither a label nor of lists.
 
     Groups of less than 1% of the rows, and those beyond the 12 largest, are pooled into one.
     Continuous numbers (a dense feature or a float, of more than 12 values) are cut into fifths.
-
-    Args:
-        log: The rows.
-        by: A column of the log.
-        schema: The roles of its columns.
-
-    Returns:
-        The groups.
-
-    Raises:
-        SchemaError: A column that is not there, is a label, or holds lists.
     """
     if by not in log.columns:
         raise SchemaError(f"`by` must name a column of the log, found {by!r}: {list(log.columns)}")
@@ -99,23 +97,16 @@ def segmentation(log: pd.DataFrame, by: str, schema: Schema) -> Segmentation:
 
 def segment_table(
     parts: Sequence[Segmentation],
-    predictions: Mapping[str, Mapping[str, FloatArray]],
+    predictions: Predictions,
     targets: Sequence[EvaluationTarget],
     sampling: Sampling,
 ) -> pd.DataFrame:
     """Relative bias of every model in every group.
 
-    Args:
-        parts: The groupings.
-        predictions: Model -> quantity -> ``(N,)`` probabilities.
-        targets: What they are evaluated against.
-        sampling: How the intervals are drawn.
-
-    Returns:
-        A row per grouping, group, model and target, columns `SEGMENT_COLUMNS`: ``rows`` and
-        ``users`` of the space within the group, means of prediction and target, their ratio minus 1
-        with its interval, ``small`` (why the group is too small to rely on, or None) and ``reason``
-        (why there is no value, or None). Groups of one grouping add up to all rows of the space.
+    A row per grouping, group, model and target, columns `SEGMENT_COLUMNS`: ``rows`` and ``users``
+    of the space within the group, means of prediction and target, their ratio minus 1 with its
+    interval, ``small`` (why the group is too small to rely on, or None) and ``reason`` (why there
+    is no value, or None). Groups of one grouping add up to all rows of the space.
     """
     records = []
     for part in parts:
@@ -123,9 +114,7 @@ def segment_table(
             predicted = (quantities[one.quantity] for quantities in predictions.values())
             columns = np.stack([np.ones_like(one.target), one.target, *predicted], axis=1)
             cell = np.where(one.rows, part.cell, -1)
-            sums = cell_sums(columns, cell, len(part.names), sampling)
-            bias = ratio(sums.total[:, 2:], sums.total[:, 1:2]) - 1
-            low, high = percentiles(ratio(sums.drawn[..., 2:], sums.drawn[..., 1:2]) - 1)
+            sums, bias, low, high = _bias(columns, cell, len(part.names), sampling)
             means = ratio(sums.total, sums.total[:, :1])
             for at, name in enumerate(part.names):
                 rows, positives, users = sums.total[at, 0], sums.total[at, 1], sums.users[at]
@@ -137,6 +126,55 @@ def segment_table(
                     reason = None if np.isfinite(bias[at, index]) else _reason(rows)
                     records.append((*key, *counts, *estimate, small, reason))
     return make_frame(records, SEGMENT_COLUMNS)
+
+
+class DecileBias(NamedTuple):
+    """Predicted against true CVR by decile of the propensity, ``(10,)`` or fewer.
+
+    Attributes:
+        propensity: Mean propensity of the decile.
+        relative_bias: By model, mean prediction over mean truth, minus 1.
+        low: By model, the lower end of its interval; NaN without resamples.
+        high: By model, the upper end.
+    """
+
+    propensity: FloatArray
+    relative_bias: dict[str, FloatArray]
+    low: dict[str, FloatArray]
+    high: dict[str, FloatArray]
+
+
+def deciles(
+    pcvr: Mapping[str, FloatArray], truth: FunnelTruth, sampling: Sampling | None = None
+) -> DecileBias:
+    """Relative bias of predicted CVR within deciles of the true propensity, on all impressions.
+
+    Propensities that tie at a cut share a decile, so there may be fewer than ten. By default there
+    are no intervals.
+    """
+    cell = equal_mass(truth.pctr, _DECILES)
+    sampling = sampling or Sampling(np.zeros(len(cell), dtype=np.int64), 0, 0)
+    columns = np.stack([np.ones_like(truth.pctr), truth.pcvr, *pcvr.values(), truth.pctr], axis=1)
+    sums, *estimates = _bias(columns, cell, int(cell.max()) + 1, sampling)
+    by_model = [dict(zip(pcvr, values.T[:-1], strict=True)) for values in estimates]
+    return DecileBias(sums.total[:, -1] / sums.total[:, 0], *by_model)
+
+
+def equal_mass(values: FloatArray, bins: int) -> NDArray[np.int64]:
+    """Codes from 0 of bins of equal mass, cut as by `calibration_bins`; ties share a bin."""
+    ranked = np.sort(values)
+    cuts = np.unique(ranked[np.arange(1, bins) * len(values) // bins])
+    return np.unique(np.searchsorted(cuts, values, side="right"), return_inverse=True)[1]
+
+
+def _bias(
+    columns: FloatArray, cell: IntArray, cells: int, sampling: Sampling
+) -> tuple[CellSums, FloatArray, FloatArray, FloatArray]:
+    """Sums of rows, target and predictions within cells, and their bias with its interval."""
+    sums = cell_sums(columns, cell, cells, sampling)
+    bias = ratio(sums.total[:, 2:], sums.total[:, 1:2]) - 1
+    low, high = percentiles(ratio(sums.drawn[..., 2:], sums.drawn[..., 1:2]) - 1)
+    return sums, bias, low, high
 
 
 def _fifths(values: pd.Series) -> pd.Series:

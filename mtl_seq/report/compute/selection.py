@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mtl_seq.errors import ArtifactError
 from mtl_seq.functional import mean_odds_ratio_cvr
 from mtl_seq.records import Scores, SelectionTest
 from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
+from mtl_seq.report.compute.serialise import from_json
 
 __all__ = [
     *("QUANTILE", "Selection", "read_selection_test", "selection_under"),
@@ -40,21 +41,9 @@ class Selection(NamedTuple):
     low: float
     high: float
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        mean = math.nan if content["mean"] is None else content["mean"]
-        test = selection_test_from_dict(content["test"])
-        return cls(test, mean, content["low"], content["high"])
-
 
 def selection_under(test: SelectionTest, scores: Scores) -> Selection:
-    """Mean CVR under a test, from pCTR and pCTCVR of a model.
-
-    Args:
-        test: The test.
-        scores: Predictions whose pCTR and pCTCVR are taken for what the log identifies.
-    """
+    """Mean CVR under a test; a model's pCTR and pCTCVR are taken for what the log identifies."""
     p = np.maximum(scores.pctr, LEAST_PROPENSITY)
     t = np.minimum(scores.pctcvr, p)
     log_psi = [math.log(_ASSUMED), -math.log(_ASSUMED)]
@@ -68,18 +57,10 @@ def selection_under(test: SelectionTest, scores: Scores) -> Selection:
 
 
 def selection_test_from_dict(content: Mapping[str, Any]) -> SelectionTest:
-    """Read the JSON form of a test.
-
-    Raises:
-        ArtifactError: Something else.
-    """
-    fields: dict[str, Any] = {
-        name: math.nan if content[name] is None else content[name]
-        for name in SelectionTest._fields
-        if name in content
-    }
+    """Read the JSON form of a test; an `ArtifactError` for anything else."""
     try:
-        return SelectionTest(**fields)
+        test: SelectionTest = from_json(SelectionTest, content)
+        return test
     except TypeError as error:
         raise ArtifactError(
             f"a selection test must hold {SelectionTest._fields}, found {sorted(content)}: write "
@@ -88,11 +69,7 @@ def selection_test_from_dict(content: Mapping[str, Any]) -> SelectionTest:
 
 
 def read_selection_test(path: Path) -> SelectionTest:
-    """Read the JSON file of a test.
-
-    Raises:
-        ArtifactError: The file holds something else.
-    """
+    """Read the JSON file of a test; an `ArtifactError` for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -6,21 +6,18 @@ confounding, above 1 where users who would convert click more often. A log does 
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import rows_text
 from mtl_seq.functional import sensitivity_curve, sensitivity_interval, tipping_point
-from mtl_seq.records import Scores
+from mtl_seq.records import FloatArray, Scores
 from mtl_seq.report.compute.overlap import LEAST_PROPENSITY
-from mtl_seq.report.compute.serialise import NUMBER, TEXT, array_from_json, make_frame
+from mtl_seq.report.compute.serialise import NUMBER, TEXT, make_frame
 
 __all__ = ["GAMMAS", "ODDS_RATIO_COLUMNS", "TOLERATED", "Sensitivity", "sensitivity"]
-
-FloatArray = NDArray[np.float64]
 
 GAMMAS = (1.5, 2.0, 3.0)
 """Largest odds ratios for which a range of the mean CVR is reported."""
@@ -59,23 +56,9 @@ class Sensitivity(NamedTuple):
     mean: FloatArray
     ranges: dict[float, tuple[float, float]]
     worst: tuple[float, float]
-    models: pd.DataFrame
+    models: Annotated[pd.DataFrame, ODDS_RATIO_COLUMNS]
     control: str | None
     reason: str | None
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the JSON form."""
-        return cls(
-            content["base"],
-            array_from_json(content["psi"]),
-            array_from_json(content["mean"]),
-            {float(gamma): (low, high) for gamma, (low, high) in content["ranges"].items()},
-            (content["worst"][0], content["worst"][1]),
-            make_frame(content["models"], ODDS_RATIO_COLUMNS),
-            content["control"],
-            content["reason"],
-        )
 
 
 def sensitivity(
@@ -88,15 +71,9 @@ def sensitivity(
 ) -> Sensitivity:
     """Compute the curve, its ranges and tipping points.
 
-    Args:
-        base: Name of the model that `identified` is of.
-        identified: Predictions whose pCTR and pCTCVR are taken for what the log identifies.
-        predictions: By model, whose mean pCVR is compared with the curve.
-        control: Model that the others are compared with; None for none.
-        tolerated: Relative bias, in (0, 1), whose odds ratios are reported for each model.
-
-    Returns:
-        The curve; without one, and with the reason, where pCTCVR of `base` is above its pCTR.
+    pCTR and pCTCVR of `identified`, which are those of `base`, are taken for what the log
+    identifies; the mean pCVR of each of `predictions` is compared with the curve. There is none,
+    but a reason, where pCTCVR is above pCTR.
     """
     p, t = identified.pctr, identified.pctcvr
     means = {name: float(scores.pcvr.mean()) for name, scores in predictions.items()}

@@ -1,14 +1,15 @@
 """Data frames of fixed columns, and the JSON form of a report's values."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-__all__ = ["COUNT", "NUMBER", "TEXT", "FrameColumns", "array_from_json", "make_frame", "to_json"]
+__all__ = ["COUNT", "NUMBER", "TEXT", "FrameColumns", "from_json", "make_frame", "to_json"]
 
 TEXT, NUMBER, COUNT = object, np.float64, np.int64
 """Column types; text may be None."""
@@ -43,6 +44,31 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def array_from_json(values: Sequence[float | None]) -> NDArray[np.float64]:
-    """Array of numbers; None becomes NaN."""
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+def from_json(kind: Any, content: Any) -> Any:
+    """Value of a type from what `to_json` made of it.
+
+    Args:
+        kind: Type hint: a record (named tuple or dataclass), an array of numbers, a frame as
+            ``Annotated[pd.DataFrame, columns]``, and tuples, dicts and optional values of such;
+            values of any other type are returned as they are.
+        content: The JSON form.
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind is float:
+        return math.nan if content is None else content
+    if origin is np.ndarray:
+        return np.array([from_json(float, each) for each in content], dtype=np.float64)
+    if content is None:
+        return None
+    if origin in (Union, UnionType):
+        return from_json(parts[0], content)
+    if origin is Annotated:
+        return make_frame(content, parts[1])
+    if origin is tuple:
+        return tuple(from_json(parts[0], each) for each in content)
+    if origin is dict:
+        return {parts[0](key): from_json(parts[1], each) for key, each in content.items()}
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        hints = get_type_hints(kind, include_extras=True)
+        return kind(**{n: from_json(hint, content[n]) for n, hint in hints.items() if n in content})
+    return content

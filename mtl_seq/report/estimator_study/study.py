@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from mtl_seq._files import write_json
 from mtl_seq.errors import DataError
 from mtl_seq.functional.estimators import ClickLaw, MeanEstimator, Values, moments, redraw
+from mtl_seq.records import FloatArray
 from mtl_seq.report.compute.serialise import to_json
 from mtl_seq.report.estimator_study.study_inputs import StudyInputs, check_inputs
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["ESTIMANDS", "EstimatorStudy"]
-
-FloatArray = NDArray[np.float64]
 
 ESTIMANDS = ("log loss", "mean CVR")
 """Both over all impressions: the ideal log loss of the prediction, and the CVR."""

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError, rows_text
+from mtl_seq.records import FloatArray
 
 __all__ = ["StudyInputs", "check_inputs", "usual_imputations", "usual_propensities"]
-
-FloatArray = NDArray[np.float64]
 
 _TILT = 0.7
 _ROUNDING = 1e-6
@@ -82,11 +81,7 @@ def check_inputs(
     propensities: Mapping[str, FloatArray],
     imputations: Mapping[str, FloatArray],
 ) -> StudyInputs:
-    """Validate that arrays have one length and values in range.
-
-    Raises:
-        DataError: They are not.
-    """
+    """Validate that arrays have one length and values in range."""
     p = _array("pctr", pctr, None)
     if len(p) == 0 or p.sum() == 0:
         raise DataError(

@@ -1,5 +1,6 @@
 """The forest plot of an estimator study."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,22 +20,11 @@ _ROW, _MARGIN = 0.24, 1.9
 _CHANCE = 4
 _HEADINGS = {"estimator": "estimator", "propensity": "propensity", "imputation": "imputed CVR"}
 _LETTER, _GAP = 5.6, 14.0  # points
-_TITLES = {
-    "log loss": "Ideal log loss of the prediction",
-    "mean CVR": "Mean CVR",
-}
+_TITLES = {"log loss": "Ideal log loss of the prediction", "mean CVR": "Mean CVR"}
 
 
 def forest(table: pd.DataFrame, metadata: Mapping[str, Any]) -> Figure:
-    """Draw relative bias and spread of every estimator, a panel per estimand.
-
-    Args:
-        table: The table of an `EstimatorStudy`.
-        metadata: Its metadata.
-
-    Returns:
-        The figure.
-    """
+    """Relative bias and spread of every estimator, a panel per estimand."""
     estimands = list(dict.fromkeys(table["estimand"]))
     rows = len(table) // len(estimands)
     figure = Figure(figsize=(5.2 + 3.6 * len(estimands), _MARGIN + _ROW * rows))
@@ -63,8 +53,8 @@ def _panel(panel: Axes, estimates: pd.DataFrame) -> None:
     truth = estimates["truth"].to_numpy()
     bias, spread = estimates["bias"].to_numpy() / truth, 2 * estimates["sd"].to_numpy() / truth
     biased = estimates["bias"].abs().to_numpy() > _CHANCE * estimates["mc_error"].to_numpy()
-    for group in _groups(estimates)[::2]:
-        panel.axhspan(group.start - 0.5, group.stop - 0.5, color=BAND, zorder=0)
+    for _, group in [*estimates.groupby(_starts(estimates).cumsum())][::2]:
+        panel.axhspan(group.index[0] - 0.5, group.index[-1] + 0.5, color=BAND, zorder=0)
     panel.axvline(0, color=INK, lw=1, zorder=1)
     for colour, marker, rows in ((_RIGHT, "o", ~biased), (_WRONG, "D", biased)):
         panel.hlines(
@@ -95,8 +85,7 @@ def _name_rows(panel: Axes, estimates: pd.DataFrame) -> None:
         place -= _GAP + _LETTER * longest
         _text(panel, -1.0, place, heading, "normal")
         for row, name in enumerate(estimates[column]):
-            repeated = column == "estimator" and row > 0 and name == estimates[column][row - 1]
-            if not repeated:
+            if column != "estimator" or _starts(estimates)[row]:
                 _text(panel, row, place, name, "bold" if column == "estimator" else "normal")
 
 
@@ -115,29 +104,18 @@ def _text(panel: Axes, row: float, place: float, text: str, weight: str) -> None
     )
 
 
-def _groups(estimates: pd.DataFrame) -> list[range]:
-    """Consecutive rows of one estimator."""
-    starts = [
-        i
-        for i, name in enumerate(estimates["estimator"])
-        if i == 0 or name != estimates["estimator"][i - 1]
-    ]
-    return [range(a, b) for a, b in zip(starts, [*starts[1:], len(estimates)], strict=True)]
+def _starts(estimates: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a row is the first of its estimator."""
+    starts: pd.Series[bool] = estimates["estimator"] != estimates["estimator"].shift()
+    return starts
 
 
 def _legend() -> list[Line2D]:
+    mean = "mean ± 2 sd;"
+    biased = f"{mean} biased by more than {_CHANCE} Monte Carlo errors"
+    line = functools.partial(Line2D, [], [], ms=5, lw=1.8)
     return [
-        Line2D(
-            [], [], color=_RIGHT, marker="o", ms=5, lw=1.8, label="mean ± 2 sd; no significant bias"
-        ),
+        line(color=_RIGHT, marker="o", label=f"{mean} no significant bias"),
         Line2D([], [], color=INK, marker="|", ms=11, ls="", label="bias by the formula"),
-        Line2D(
-            [],
-            [],
-            color=_WRONG,
-            marker="D",
-            ms=5,
-            lw=1.8,
-            label=f"mean ± 2 sd; biased by more than {_CHANCE} Monte Carlo errors",
-        ),
+        line(color=_WRONG, marker="D", label=biased),
     ]

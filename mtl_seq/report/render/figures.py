@@ -8,14 +8,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mtl_seq.report.compute.bootstrap import LEVEL
-from mtl_seq.report.compute.gap import GAP_CLOSED
+from mtl_seq.report.compute.comparisons import GAP_CLOSED
 from mtl_seq.report.compute.metrics import Estimate, MetricKey
-from mtl_seq.report.compute.result import TRUTH, ReportResult
-from mtl_seq.report.render.formatting import format_estimate, format_metric, format_percent
+from mtl_seq.report.compute.result import IDENTIFIED, TRUTH, ReportResult
+from mtl_seq.report.render.formatting import (
+    format_estimate,
+    format_metric,
+    format_percent,
+    format_space,
+    format_target,
+)
 from mtl_seq.report.render.plot_bias import Panel, decile_figure, interval_figure, save
-from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure
+from mtl_seq.report.render.plot_curves import overlap_figure, reliability_figure, sensitivity_figure
 from mtl_seq.report.render.plot_segments import segment_figure
-from mtl_seq.report.render.plot_sensitivity import sensitivity_figure
 from mtl_seq.report.render.style import WIDE, Layout, signed_percent
 
 __all__ = ["ReportFigure", "report_figures", "write_figures"]
@@ -23,11 +28,6 @@ __all__ = ["ReportFigure", "report_figures", "write_figures"]
 
 _TICKS = {"relative_bias": signed_percent, "gap_closed": "{:.0%}".format}
 _CI = f"with {LEVEL:.0%} CI"
-_OBSERVABLE: dict[str, tuple[str, str]] = {
-    "pCTR, all impressions": ("pctr", "all"),
-    "pCTCVR, all impressions": ("pctcvr", "all"),
-    "pCVR, clicks": ("pcvr", "clicks"),
-}
 
 
 class ReportFigure(NamedTuple):
@@ -104,10 +104,9 @@ def _intervals(
 
 def _bias_by_space(report: ReportResult) -> ReportFigure:
     label = "relative bias of mean pCVR"
-    spaces = {"all": "all impressions", "clicks": "clicks", "non-clicks": "non-clicks"}
     panels = [
-        _panel(report, title, label, ("pcvr", space, "relative_bias"), 0.0)
-        for space, title in spaces.items()
+        _panel(report, format_space(space), label, ("pcvr", space, "relative_bias"), 0.0)
+        for space in ("all", "clicks", "non-clicks")
     ]
     caption = (
         f"Relative bias of mean predicted CVR by space, {_CI}. Right of the line the model "
@@ -145,9 +144,7 @@ def _bias_by_decile(report: ReportResult) -> ReportFigure:
 
 def _pcoc(report: ReportResult) -> ReportFigure:
     label = "predicted over observed (PCOC)"
-    panels = [
-        _panel(report, title, label, (*key, "pcoc"), 1.0) for title, key in _OBSERVABLE.items()
-    ]
+    panels = [_panel(report, format_target(*key), label, (*key, "pcoc"), 1.0) for key in IDENTIFIED]
     caption = (
         f"Predicted over observed clicks and conversions (PCOC), {_CI}; unbiased at 1. A log "
         "identifies these three."
@@ -156,10 +153,8 @@ def _pcoc(report: ReportResult) -> ReportFigure:
 
 
 def _auc(report: ReportResult) -> ReportFigure:
-    spaces = _OBSERVABLE
-    if report.has_truth:
-        spaces = {"pCVR, clicks": ("pcvr", "clicks"), "pCVR, all impressions": ("pcvr", "all")}
-    panels = [_panel(report, title, "AUC", (*key, "auc"), None) for title, key in spaces.items()]
+    keys = (("pcvr", "clicks"), ("pcvr", "all")) if report.has_truth else IDENTIFIED
+    panels = [_panel(report, format_target(*key), "AUC", (*key, "auc"), None) for key in keys]
     caption = f"AUC by space, {_CI} and each model's rank. " + (
         "First on clicks, the only space in which a log identifies the AUC of CVR; then over all "
         "impressions."

@@ -6,7 +6,7 @@ from typing import Any
 from mtl_seq.report.compute.metrics import Estimate
 
 __all__ = [
-    *("format_estimate", "format_interval", "format_metadata", "format_metric", "format_percent"),
+    *("format_estimate", "format_interval", "format_metadata", "format_metric", "format_percent")
 ]
 
 _SIGNED = ("relative_bias", "absolute_relative_bias")
@@ -17,10 +17,7 @@ _DIGITS = {"auc": 4, "log_loss": 4, "rmse": 4, "mean_bias": 4, "pcoc": 3, "ece":
 def format_metric(metric: str, value: float, *, signed: bool = False) -> str:
     """A value in the format of its metric; ``n/a`` where it is undefined.
 
-    Args:
-        metric: The metric's name.
-        value: The value.
-        signed: Whether it is a difference, whose sign is always written.
+    Differences are `signed`: their sign is always written.
     """
     if math.isnan(value):
         return "n/a"
@@ -49,6 +46,16 @@ def format_estimate(metric: str, estimate: Estimate, *, signed: bool = False) ->
     """A value and, where there is one, its interval."""
     value = format_metric(metric, estimate.value, signed=signed)
     return f"{value} {format_interval(metric, estimate, signed=signed)}".strip()
+
+
+def format_space(space: str) -> str:
+    """A space, spelled out."""
+    return "all impressions" if space == "all" else space
+
+
+def format_target(quantity: str, space: str) -> str:
+    """A predicted quantity and its space: ``pCVR, clicks``."""
+    return f"p{quantity[1:].upper()}, {format_space(space)}"
 
 
 def format_percent(value: float, digits: int = 1) -> str:

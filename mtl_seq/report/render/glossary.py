@@ -39,7 +39,7 @@ def glossary(report: ReportResult) -> dict[str, str]:
         }
     gap = {
         "gap closed": "share of the log loss between the naive model (0) and the oracle (1), which "
-        "is trained on potential outcomes, that a model closes",
+        "is trained on potential outcomes, that a model closes"
     }
     return {
         "all / clicks / non-clicks": "the impressions that a metric is computed on",

@@ -25,11 +25,7 @@ _LAYOUTS = {"wide": WIDE, "narrow": NARROW}
 
 
 def write_report(report: ReportResult, folder: str | Path) -> list[Path]:
-    """Write report.html, report.json and the figures as PNG into a folder.
-
-    Returns:
-        The files.
-    """
+    """Write report.html, report.json and the figures as PNG into a folder; returns the files."""
     page, values = Path(folder) / "report.html", Path(folder) / "report.json"
     write_html(report, page)
     report.to_json(values)

@@ -5,8 +5,7 @@ from typing import NamedTuple
 from mtl_seq.report.compute.result import ReportResult
 from mtl_seq.report.render.figures import ReportFigure, report_figures
 from mtl_seq.report.render.formatting import format_percent
-from mtl_seq.report.render.headline import rank_disagreement_lines
-from mtl_seq.report.render.selection_text import selection_lines
+from mtl_seq.report.render.headline import rank_disagreement_lines, selection_lines
 from mtl_seq.report.render.tables import (
     ReportTable,
     change_tables,
@@ -47,32 +46,36 @@ class Section(NamedTuple):
 def sections(report: ReportResult) -> list[Section]:
     """All sections that have content."""
     figures = report_figures(report)
-    page = [_changes(report), Section("short", "At a glance", [main_table(report)])]
-    if report.has_truth:
-        bias = _some(figures, "relative_bias", "bias_by_decile")
-        page += [
-            Section("where", "Where the bias is", bias),
-            _reliability(figures),
-            _ranking(report, figures),
-            _control(report),
-            Section("gap", "Gap between naive and oracle", _some(figures, "gap_closed")),
-            _segments(report, figures),
-            _overlap(report, figures),
-            _sensitivity(report, figures),
-        ]
-    else:
-        shown = [
-            Section("observed", "Calibration against labels", _some(figures, "pcoc")),
-            _reliability(figures),
-            _ranking(report, figures),
-            _control(report),
-            _segments(report, figures),
-            _random(report),
-            _overlap(report, figures),
-        ]
-        page += [section._replace(kind="shown") for section in shown]
-        page.append(_selection(report)._replace(kind="open"))
-        page.append(_sensitivity(report, figures)._replace(kind="open"))
+    where = _some(figures, "relative_bias", "bias_by_decile")
+    compared = report.control is not None and len(report.models) > 1
+    control: list[Block] = [difference_table(report)] if compared else []
+    overlap = [*_some(figures, "overlap"), *([weight_table(report)] if report.overlap else [])]
+    selection: list[Block] = [*(selection_lines(report.selection) if report.selection else [])]
+    shown = [
+        Section("where", "Where the bias is", where),
+        Section("observed", "Calibration against labels", _some(figures, "pcoc")),
+        Section("reliability", "Reliability", _some(figures, "reliability")),
+        _ranking(report, figures),
+        Section("control", f"Against the control, {report.control}", control),
+        Section("gap", "Gap between naive and oracle", _some(figures, "gap_closed")),
+        Section("segments", "Bias by segment", _segments(report, figures)),
+        Section("random", "On impressions shown at random", _random(report)),
+        Section("overlap", "Weights and overlap", overlap),
+    ]
+    hidden = "Sensitivity to hidden confounding of clicks and conversions"
+    unidentified = [
+        Section("selection", "Test for hidden confounding by click-only features", selection),
+        Section("sensitivity", hidden, _sensitivity(report, figures)),
+    ]
+    if not report.has_truth:
+        shown = [section._replace(kind="shown") for section in shown]
+        unidentified = [section._replace(kind="open") for section in unidentified]
+    page = [
+        Section("changes", "What changed since the older report", _changes(report)),
+        Section("short", "At a glance", [main_table(report)]),
+        *shown,
+        *unidentified,
+    ]
     undefined = undefined_lines(report)
     note = ["Not defined: " + "; ".join(undefined) + "."] if undefined else []
     page.append(Section("table", "All metrics", [metric_table(report)], note))
@@ -83,10 +86,10 @@ def _some(figures: Figures, *names: str) -> list[Block]:
     return [figures[name] for name in names if name in figures]
 
 
-def _changes(report: ReportResult) -> Section:
+def _changes(report: ReportResult) -> list[Block]:
     changes = report.changes
     if changes is None:
-        return Section("changes", "", [])
+        return []
     lines = [
         f"{what}: {', '.join(names)}."
         for what, names in (("New models", changes.added), ("Removed models", changes.removed))
@@ -95,11 +98,7 @@ def _changes(report: ReportResult) -> Section:
     tables = change_tables(report)
     lines += [] if tables or lines else ["Nothing has changed."]
     caution = "The two reports may be of other rows, so a change has no paired interval."
-    return Section("changes", "What changed since the older report", [*lines, caution, *tables])
-
-
-def _reliability(figures: Figures) -> Section:
-    return Section("reliability", "Reliability", _some(figures, "reliability"))
+    return [*lines, caution, *tables]
 
 
 def _ranking(report: ReportResult, figures: Figures) -> Section:
@@ -113,54 +112,35 @@ def _ranking(report: ReportResult, figures: Figures) -> Section:
     return Section("ranking", "Ranking by space", blocks, lines)
 
 
-def _control(report: ReportResult) -> Section:
-    compared = report.control is not None and len(report.models) > 1
-    blocks: list[Block] = [difference_table(report)] if compared else []
-    return Section("control", f"Against the control, {report.control}", blocks)
-
-
-def _segments(report: ReportResult, figures: Figures) -> Section:
+def _segments(report: ReportResult, figures: Figures) -> list[Block]:
     blocks: list[Block] = []
     for by in dict.fromkeys(report.segments["by"]):
         blocks += [figure for figure in figures.values() if figure.segment_column == by]
         blocks.append(segment_bias_table(report, by))
-    return Section("segments", "Bias by segment", blocks)
+    return blocks
 
 
-def _random(report: ReportResult) -> Section:
+def _random(report: ReportResult) -> list[Block]:
     if report.random is None:
-        return Section("random", "", [])
+        return []
     text = (
         "No ranking chose these impressions, so metrics on them are free of the ranking's exposure "
         "bias. Users still chose what to click: CVR on non-clicks is not identified here either."
     )
-    return Section("random", "On impressions shown at random", [text, random_table(report)])
+    return [text, random_table(report)]
 
 
-def _overlap(report: ReportResult, figures: Figures) -> Section:
-    if report.overlap is None:
-        return Section("overlap", "", [])
-    blocks = [*_some(figures, "overlap"), weight_table(report)]
-    return Section("overlap", "Weights and overlap", blocks)
-
-
-def _selection(report: ReportResult) -> Section:
-    lines = selection_lines(report.selection) if report.selection else []
-    return Section("selection", "Test for hidden confounding by click-only features", [*lines])
-
-
-def _sensitivity(report: ReportResult, figures: Figures) -> Section:
+def _sensitivity(report: ReportResult, figures: Figures) -> list[Block]:
     curve = report.sensitivity
-    title = "Sensitivity to hidden confounding of clicks and conversions"
     if curve is None:
-        return Section("sensitivity", title, [])
+        return []
     least, greatest = map(format_percent, curve.worst)
     worst = (
         "Without any assumption on the impressions without a click, the mean CVR over all "
         f"impressions is between {least} and {greatest}."
     )
     if curve.reason is not None:
-        return Section("sensitivity", title, [worst, f"No curve: {curve.reason}."])
+        return [worst, f"No curve: {curve.reason}."]
     ranges = "; ".join(
         f"{format_percent(low)} to {format_percent(high)} for psi between 1/{gamma:g} and {gamma:g}"
         for gamma, (low, high) in curve.ranges.items()
@@ -171,5 +151,4 @@ def _sensitivity(report: ReportResult, figures: Figures) -> Section:
         f"determines them. The mean CVR over all impressions is then {ranges}. {worst}"
     )
     caution = "These ranges are of what is not identified; sampling error is not included."
-    blocks = [text, caution, *_some(figures, "sensitivity"), odds_ratio_table(curve)]
-    return Section("sensitivity", title, blocks)
+    return [text, caution, *_some(figures, "sensitivity"), odds_ratio_table(curve)]

@@ -91,13 +91,9 @@ def decile_figure(report: ReportResult, layout: Layout) -> Figure:
         for i, p in zip(place, deciles.propensity, strict=True)
     ]
     axes.set_xticks(place, marks)
-    axes.set_xlabel(
-        "mean propensity of the decile"
-        if narrow
-        else "decile of the true propensity P(click | x), and its mean",
-        fontsize=SIZE,
-    )
-    axes.set_ylabel("relative bias of pCVR, all impressions", fontsize=SIZE)
+    decile = "decile of the true propensity P(click | x), and its mean"
+    axes.set_xlabel("mean propensity of the decile" if narrow else decile)
+    axes.set_ylabel("relative bias of pCVR, all impressions")
     axes.yaxis.set_major_formatter(_formatter(signed_percent))
     legend(figure, axes, layout)
     return figure
@@ -121,7 +117,7 @@ def interval_figure(models: Sequence[str], shown: Sequence[Panel], layout: Layou
             axes.set_yticks(range(len(models)), [style.label for style in drawn])
         axes.tick_params(axis="y", length=0)
         axes.set_title(panel.title, loc="left", fontsize=SIZE + 0.5, fontweight="bold")
-        axes.set_xlabel(panel.label, fontsize=SIZE)
+        axes.set_xlabel(panel.label)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         if panel.form is not None:
             axes.xaxis.set_major_formatter(_formatter(panel.form))
@@ -134,11 +130,7 @@ def interval_figure(models: Sequence[str], shown: Sequence[Panel], layout: Layou
 
 
 def save(figure: Figure, path: str | Path | None) -> Figure:
-    """Write a figure atomically, as PNG or SVG by the suffix; None writes nothing.
-
-    Returns:
-        The figure.
-    """
+    """Write a figure atomically, PNG or SVG by the suffix, and return it; None writes nothing."""
     if path is not None:
         undated = {"Date": None} if Path(path).suffix == ".svg" else {}
         with atomic_path(path) as aside:
@@ -157,13 +149,8 @@ def _mark(axes: Axes, row: int, style: Style, estimate: Estimate) -> None:
             va="center",
         )  # fmt: skip
         return
-    axes.plot(
-        [estimate.low, estimate.high],
-        [row, row],
-        color=style.colour,
-        lw=2.2,
-        solid_capstyle="round",
-    )
+    ends = [estimate.low, estimate.high]
+    axes.plot(ends, [row, row], color=style.colour, lw=2.2, solid_capstyle="round")
     axes.plot([estimate.value], [row], color=style.colour, marker=style.marker, ms=6)
 
 

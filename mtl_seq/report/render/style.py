@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 __all__ = [
     *("ACCENT", "BAND", "FAINT", "GREY", "INK", "NARROW", "SIZE", "WIDE"),
     *("Layout", "Style", "canvas", "legend", "legend_height", "panels", "signed_percent", "styles"),
+    "write_empty",
 ]
 
 INK, GREY, FAINT, BAND = "#222222", "#6B6B6B", "#C4C4C4", "#F4F4F4"
@@ -75,12 +76,7 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """A figure of some panels, each of a height in inches.
 
-    Args:
-        layout: The layout.
-        count: Number of panels.
-        height: Height of each.
-        columns: Panels side by side, by default all that fit.
-        rows: Whether the panels of a row share its vertical axis.
+    `columns` side by side, by default all that fit; `rows`: the panels of a row share their axis.
     """
     beside = min(count, layout.columns if columns is None else min(columns, layout.columns))
     stacked = -(-count // beside)
@@ -98,6 +94,12 @@ def panels(
         for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
             label.set_fontsize(SIZE)
     return figure, grid[:count]
+
+
+def write_empty(axes: Axes, why: str) -> None:
+    """Write why a panel holds nothing, instead of its ticks."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", color=GREY)
+    axes.set(xticks=[], yticks=[])
 
 
 def signed_percent(value: float) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mtl_seq.report.compute.bootstrap import LEVEL
 from mtl_seq.report.compute.metrics import KEY_COLUMNS, Estimate, MetricKey
-from mtl_seq.report.compute.result import CEILING, TRUTH, ReportResult, metric_label
+from mtl_seq.report.compute.result import CEILING, IDENTIFIED, TRUTH, ReportResult, metric_label
 from mtl_seq.report.compute.sensitivity import TOLERATED, Sensitivity
 from mtl_seq.report.render.formatting import format_interval, format_metric, format_percent
 
@@ -46,7 +46,7 @@ def main_table(report: ReportResult) -> ReportTable:
         loss = ("pcvr", "all", "log_loss")
         keys += [loss, *([("pcvr", "all", "gap_closed")] if report.has_gap else [])]
     else:
-        keys = [("pctr", "all", "pcoc"), ("pctcvr", "all", "pcoc"), ("pcvr", "clicks", "pcoc")]
+        keys = [(*key, "pcoc") for key in IDENTIFIED]
         loss = ("pctcvr", "all", "log_loss")
         keys.append(loss)
     columns = ["model", *(_head(key, report) for key in keys)]
@@ -143,11 +143,7 @@ def weight_table(report: ReportResult) -> ReportTable:
 
 
 def odds_ratio_table(curve: Sensitivity) -> ReportTable:
-    """Tipping points: odds ratios at which a model is unbiased, tolerable, level with the control.
-
-    Args:
-        curve: The sensitivity analysis.
-    """
+    """Odds ratios at which a model is unbiased, tolerable, level with the control."""
     tie = [] if curve.control is None else [f"psi of equal bias with {curve.control}"]
     heads = ["model", "mean pCVR, all", "unbiased at psi", f"bias within {TOLERATED:.0%} for psi"]
     rows = []
@@ -165,7 +161,7 @@ def random_table(report: ReportResult) -> ReportTable:
     assert report.random is not None
     table = report.random.set_index(["slice", *KEY_COLUMNS])[list(Estimate._fields)]
     rows = []
-    for quantity, space in (("pctr", "all"), ("pctcvr", "all"), ("pcvr", "clicks")):
+    for quantity, space in IDENTIFIED:
         for metric in ("pcoc", "auc"):
             key = (quantity, space, metric)
             for part in ("random", "rest"):

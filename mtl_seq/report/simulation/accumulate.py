@@ -5,15 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import DataError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.schema import Schema
 
 __all__ = ["EDGES", "SimulationSums", "sum_chunks"]
-
-FloatArray = NDArray[np.float64]
 
 EDGES: FloatArray = np.linspace(-16, 16, 2049)
 """Edges of the steps of the propensity's logit: 1/64 each."""
@@ -47,16 +44,7 @@ class SimulationSums(NamedTuple):
 def sum_chunks(
     chunks: Iterable[tuple[pd.DataFrame, FunnelTruth]], schema: Schema, item: str | None
 ) -> SimulationSums:
-    """Sum over all chunks.
-
-    Args:
-        chunks: Rows of a log, with their truth.
-        schema: The roles of its columns.
-        item: Column of the item shown; None, or one the log lacks, for none.
-
-    Raises:
-        DataError: No rows, or a truth of another length than its log.
-    """
+    """Sum over all chunks of a log and its truth; no items where the log lacks the column."""
     total: SimulationSums | None = None
     for log, truth in chunks:
         if len(log) != len(truth.pctr):

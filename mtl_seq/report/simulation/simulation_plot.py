@@ -5,14 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from numpy.typing import NDArray
 
-from mtl_seq.report.render.style import FAINT, INK
-from mtl_seq.report.simulation.simulation_result import SimulationResult
+from mtl_seq.records import FloatArray
+from mtl_seq.report.render.style import INK, Layout, panels, write_empty
+from mtl_seq.report.simulation.summary_tables import SimulationResult
 
 __all__ = ["simulation_figure"]
-
-FloatArray = NDArray[np.float64]
 
 # Okabe and Ito's colours: all, clicks, non-clicks or conversions.
 _BLUE, _ORANGE, _GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -25,19 +23,18 @@ _TICKS = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.9, 0.99, 0.5, 0.999, 0.3, 0.03, 
 
 def simulation_figure(summary: SimulationResult) -> Figure:
     """Draw a simulation summary."""
-    figure = Figure(figsize=(15, 8.4), layout="constrained")
-    panels = figure.subplots(2, 3)
-    for panel in panels.flat:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(axis="y", color=FAINT, lw=0.5)
-        panel.set_axisbelow(True)
-    (histogram, overlap, deciles), (lorenz, users, table) = panels
-    _histogram(histogram, summary)
-    _overlap(overlap, summary)
-    _deciles(deciles, summary.deciles)
-    _lorenz(lorenz, summary)
-    _users(users, summary.users)
-    _table(table, summary)
+    drawings = {
+        "Propensity, all impressions": _histogram,
+        "Overlap (expected under the truth)": _overlap,
+        "CVR by propensity": _deciles,
+        "Lorenz curve of items": _lorenz,
+        "Conversions per user, in the log": _users,
+        "Table; p = P(click | x)": _table,
+    }
+    figure, grid = panels(Layout(15, 3), len(drawings), 4.2)
+    for axes, (title, draw) in zip(grid, drawings.items(), strict=True):
+        axes.set_title(title, loc="left", fontsize=11)
+        draw(axes, summary)
     return figure
 
 
@@ -56,8 +53,6 @@ def _histogram(axes: Axes, summary: SimulationResult) -> None:
     _legend_above(axes)
     _logit_axis(axes, middle)
     axes.set_ylabel("share of all impressions")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_title("Propensity, all impressions", loc="left", fontsize=11)
 
 
 def _overlap(axes: Axes, summary: SimulationResult) -> None:
@@ -70,16 +65,18 @@ def _overlap(axes: Axes, summary: SimulationResult) -> None:
     _legend_above(axes)
     _logit_axis(axes, middle)
     axes.set_ylabel("share of clicks, and of non-clicks")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_title("Overlap (expected under the truth)", loc="left", fontsize=11)
 
 
-def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
+def _deciles(axes: Axes, summary: SimulationResult) -> None:
+    deciles = summary.deciles
     place = deciles.index.to_numpy()
-    styles = (("all", "all impressions", _BLUE, "o"), ("non-clicks", "non-clicks", _GREEN, "v"))
-    for name, label, colour, marker in styles:
+    for name, colour, marker in (
+        ("all", _BLUE, "o"),
+        ("non-clicks", _GREEN, "v"),
+        ("clicks", _ORANGE, "s"),
+    ):
+        label = "all impressions" if name == "all" else name
         axes.plot(place, deciles[name], color=colour, marker=marker, ms=4, label=f"{label}, true")
-    axes.plot(place, deciles["clicks"], color=_ORANGE, marker="s", ms=4, label="clicks, true")
     low, high = _wilson(deciles["drawn"].to_numpy(), deciles["drawn_clicks"].to_numpy())
     axes.vlines(
         place + 0.15, low, high, color=_ORANGE, alpha=0.5, lw=3, label="clicks, drawn: 90% CI"
@@ -88,17 +85,14 @@ def _deciles(axes: Axes, deciles: pd.DataFrame) -> None:
     axes.set_xticks(place, labels, fontsize=7.5)
     # Wide intervals of few clicks are cut off.
     axes.set_ylim(0, 1.5 * float(deciles[["all", "clicks", "non-clicks"]].max().max()))
-    axes.set_xlabel("decile of the propensity, with its mean")
-    axes.set_ylabel("CVR")
+    axes.set(xlabel="decile of the propensity, with its mean", ylabel="CVR")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    axes.set_title("CVR by propensity", loc="left", fontsize=11)
 
 
 def _lorenz(axes: Axes, summary: SimulationResult) -> None:
-    axes.set_title("Lorenz curve of items", loc="left", fontsize=11)
     if summary.items.empty:
-        _empty(axes, "no item column")
+        write_empty(axes, "no item column")
         return
     styles = (("impressions", _BLUE, "-"), ("clicks", _ORANGE, "--"), ("conversions", _GREEN, ":"))
     for name, colour, style in styles:
@@ -107,19 +101,17 @@ def _lorenz(axes: Axes, summary: SimulationResult) -> None:
     axes.plot([0, 1], [0, 1], color=INK, lw=0.8, label="all items equal")
     gini = summary.table.loc["Gini of items' impressions", "drawn"]
     axes.plot([], [], " ", label=f"Gini of impressions: {gini:.2f}")
-    axes.set_xlabel("share of the items shown, least first")
+    axes.set(xlabel="share of the items shown, least first", xlim=(0, 1), ylim=(0, 1))
     axes.set_ylabel("share of all impressions, clicks, conversions")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
     axes.legend(frameon=False, fontsize=9)
 
 
-def _users(axes: Axes, users: "pd.Series[int]") -> None:
-    axes.set_title("Conversions per user, in the log", loc="left", fontsize=11)
+def _users(axes: Axes, summary: SimulationResult) -> None:
+    users = summary.users
     if users.empty:
-        _empty(axes, "no user column")
+        write_empty(axes, "no user column")
         return
     counts, share = users.index.to_numpy(), users.to_numpy() / users.sum()
     # The last bar holds the 0.5% of the users with the most conversions.
@@ -134,14 +126,12 @@ def _users(axes: Axes, users: "pd.Series[int]") -> None:
     names, heights = ["0", *names, f"{last}+"], heights[: bars + 2]
     axes.bar(range(len(names)), heights, color=_BLUE, alpha=0.75)
     axes.set_xticks(range(len(names)), names, fontsize=8, rotation=45 if width > 1 else 0)
-    axes.set_xlabel("conversions in the log")
-    axes.set_ylabel("share of the users in the log")
+    axes.set(xlabel="conversions in the log", ylabel="share of the users in the log")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
 def _table(axes: Axes, summary: SimulationResult) -> None:
     axes.axis("off")
-    axes.set_title("Table; p = P(click | x)", loc="left", fontsize=11)
     heads = ((0.0, "left", ""), (0.78, "right", "drawn"), (1.0, "right", "expected"))
     for x, side, text in heads:
         axes.text(x, _TOP, text, ha=side, va="top", fontsize=9, weight="bold")
@@ -171,7 +161,8 @@ def _rate(value: float) -> str:
 
 
 def _legend_above(axes: Axes) -> None:
-    """Legend above the bars."""
+    """Legend above the bars, whose heights are shares."""
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylim(top=axes.get_ylim()[1] * 1.3)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
 
@@ -194,9 +185,3 @@ def _wilson(rate: FloatArray, count: FloatArray, z: float = 1.645) -> tuple[Floa
     half = z / (1 + z**2 / count)
     half = half * np.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
     return np.maximum(middle - half, 0), middle + half
-
-
-def _empty(axes: Axes, why: str) -> None:
-    axes.text(0.5, 0.5, why, ha="center", transform=axes.transAxes, color=INK)
-    axes.set_xticks([])
-    axes.set_yticks([])

@@ -8,8 +8,8 @@ import pandas as pd
 
 from mtl_seq.records import FunnelTruth
 from mtl_seq.report.simulation.accumulate import sum_chunks
-from mtl_seq.report.simulation.simulation_result import SimulationResult
 from mtl_seq.report.simulation.summary_tables import (
+    SimulationResult,
     decile_table,
     lorenz_table,
     main_table,

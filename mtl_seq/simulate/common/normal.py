@@ -1,12 +1,11 @@
 """The bivariate normal distribution function."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, owens_t
 
-__all__ = ["bivariate_cdf"]
+from mtl_seq.records import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["bivariate_cdf"]
 
 
 def bivariate_cdf(h: FloatArray, k: FloatArray, rho: float) -> FloatArray:

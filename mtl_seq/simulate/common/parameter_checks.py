@@ -1,4 +1,4 @@
-"""Range checks of parameters, with errors that name the parameter."""
+"""Range checks of parameters, each raising a `ParameterError` that names the parameter."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -19,57 +19,40 @@ class ParameterError(SimulationError):
         super().__init__(message)
         self.parameter = parameter
 
+    @classmethod
+    def of(cls, parameter: str, requirement: str) -> "ParameterError":
+        """An error whose message starts with the parameter's name."""
+        return cls(f"`{parameter}` {requirement}", parameter)
+
 
 def check_number(
     parameter: str, value: object, low: float, high: float, *, whole: bool = False
 ) -> None:
-    """Check that a parameter is a number, whole where asked, in ``[low, high]``.
-
-    Raises:
-        ParameterError: It is not.
-    """
+    """Check that a parameter is a number, whole where asked, in ``[low, high]``."""
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         kind = "a whole number" if whole else "a number"
-        raise ParameterError(f"`{parameter}` must be {kind}, found {value!r}", parameter)
+        raise ParameterError.of(parameter, f"must be {kind}, found {value!r}")
     if not low <= float(value) <= high:
-        raise ParameterError(
-            f"`{parameter}` must lie in [{low:g}, {high:g}], found {value}", parameter
-        )
+        raise ParameterError.of(parameter, f"must lie in [{low:g}, {high:g}], found {value}")
 
 
 def check_share(parameter: str, value: object) -> None:
-    """Check that a parameter is a number strictly between 0 and 1.
-
-    Raises:
-        ParameterError: It is not.
-    """
+    """Check that a parameter is a number strictly between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
-        raise ParameterError(f"`{parameter}` must lie in (0, 1), found {value!r}", parameter)
+        raise ParameterError.of(parameter, f"must lie in (0, 1), found {value!r}")
 
 
 def check_numbers(
     parameter: str, values: object, low: float, high: float, *, whole: bool = False
 ) -> None:
-    """Check that a parameter is a list of at least one number, all in ``[low, high]``.
-
-    Raises:
-        ParameterError: It is not.
-    """
+    """Check that a parameter is a list of at least one number, all in ``[low, high]``."""
     if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise ParameterError(
-            f"`{parameter}` must be a list of numbers, found {values!r}", parameter
-        )
+        raise ParameterError.of(parameter, f"must be a list of numbers, found {values!r}")
     for value in values:
         check_number(parameter, value, low, high, whole=whole)
 
 
 def check_choice(parameter: str, value: object, choices: Sequence[str]) -> None:
-    """Check that a parameter is one of several words.
-
-    Raises:
-        ParameterError: It is not.
-    """
+    """Check that a parameter is one of several words."""
     if value not in choices:
-        raise ParameterError(
-            f"`{parameter}` must be one of {', '.join(choices)}, found {value!r}", parameter
-        )
+        raise ParameterError.of(parameter, f"must be one of {', '.join(choices)}, found {value!r}")

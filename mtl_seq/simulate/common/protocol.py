@@ -28,4 +28,7 @@ class Simulator(Protocol):
 
         Returns:
             The log, as a real system would have written it, and the truth of the same rows.
+
+        Raises:
+            SimulationError: n is out of range.
         """

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.funnel import OTHER, Funnel, Stage
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.common.parameter_checks import (
     ParameterError,
     check_number,
@@ -15,8 +15,6 @@ from mtl_seq.simulate.common.parameter_checks import (
 )
 
 __all__ = ["Actions"]
-
-FloatArray = NDArray[np.float64]
 
 _TAKEN = ("click", "conversion", OTHER)
 
@@ -55,22 +53,20 @@ class Actions:
 
     def __post_init__(self) -> None:
         if isinstance(self.names, str) or not self.names:
-            raise ParameterError(
-                f"`actions.names` must be a list of names, found {self.names!r}", "actions.names"
+            raise ParameterError.of(
+                "actions.names", f"must be a list of names, found {self.names!r}"
             )
         for name in self.names:
             if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
-                raise ParameterError(
-                    f"`actions.names` must be words other than {', '.join(_TAKEN)}, found {name!r}",
-                    "actions.names",
+                raise ParameterError.of(
+                    "actions.names", f"must be words other than {', '.join(_TAKEN)}, found {name!r}"
                 )
         check_numbers("actions.rates", self.rates, 0, 1)
         for rate in self.rates:
             check_share("actions.rates", rate)
         if sum(self.rates) >= 1:
-            raise ParameterError(
-                f"`actions.rates` must be below 1 together, found {list(self.rates)}",
-                "actions.rates",
+            raise ParameterError.of(
+                "actions.rates", f"must be below 1 together, found {list(self.rates)}"
             )
         check_numbers("actions.lift", self.lift, -20, 20)
         check_number("actions.slope", self.slope, 0, 20)
@@ -78,21 +74,18 @@ class Actions:
         for name in ("names", "rates", "lift"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(set(self.names)) != len(self.names):
-            raise ParameterError(
-                f"`actions.names` must be different, found {list(self.names)}", "actions.names"
-            )
+            raise ParameterError.of("actions.names", f"must be different, found {list(self.names)}")
         for name in ("rates", "lift"):
             if len(getattr(self, name)) != len(self.names):
-                raise ParameterError(
-                    f"`actions.{name}` must have one value for each of the {len(self.names)} "
-                    f"`names`, found {list(getattr(self, name))}",
+                raise ParameterError.of(
                     f"actions.{name}",
+                    f"must have one value for each of the {len(self.names)} "
+                    f"`names`, found {list(getattr(self, name))}",
                 )
         if self.required and len(self.names) > 1:
-            raise ParameterError(
-                f"`actions.required` must be false for several exclusive actions, "
-                f"found {list(self.names)}: name one",
+            raise ParameterError.of(
                 "actions.required",
+                f"must be false for several exclusive actions, found {list(self.names)}: name one",
             )
 
     @property

@@ -6,12 +6,10 @@ Shapes: N pairs, T tastes, J further scores.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtl_seq.records import FloatArray, IntArray
 
 __all__ = ["Affinity"]
-
-FloatArray = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 _USER_TO_ITEM = 5 / 4
 
@@ -38,7 +36,7 @@ class Affinity(NamedTuple):
     further_users: FloatArray
     further_items: FloatArray
 
-    def pair(self, user: Ids, item: Ids) -> tuple[FloatArray, FloatArray]:
+    def pair(self, user: IntArray, item: IntArray) -> tuple[FloatArray, FloatArray]:
         """The click score of some pairs, and a second one uncorrelated with it, ``(N,)`` each."""
         tastes = self.items.shape[1] - 2
         u, v = self.users[user], self.items[item]
@@ -54,7 +52,7 @@ class Affinity(NamedTuple):
             second += taste_weight * np.einsum("nk,nk->n", u[:, 2 + tastes :], loadings)
         return first, second
 
-    def further(self, which: int, user: Ids, item: Ids) -> FloatArray:
+    def further(self, which: int, user: IntArray, item: IntArray) -> FloatArray:
         """A further score of some pairs, ``(N,)``."""
         item_weight = np.sqrt(1 / (1 + _USER_TO_ITEM))
         user_weight = np.sqrt(1 - item_weight**2)

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray, IntArray
 from mtl_seq.simulate.logistic.affinity import Affinity
 from mtl_seq.simulate.logistic.integration_points import MAX_PAIRS, pair_points, sequence_points
 from mtl_seq.simulate.logistic.intercepts import Targets, solve_intercepts
@@ -16,8 +16,6 @@ from mtl_seq.simulate.logistic.sample_impressions import ImpressionSampler
 from mtl_seq.simulate.logistic.sample_outcomes import OutcomeSampler
 
 __all__ = ["Scenario", "build"]
-
-FloatArray = NDArray[np.float64]
 
 # Streams of the scenario's seed; the first is the seed itself.
 _FURTHER, _CONFOUNDER, _DIRECTIONS, _POLICY = 1, 2, 3, 4
@@ -34,8 +32,8 @@ class Scenario(NamedTuple):
         outcomes: Samples their outcomes.
     """
 
-    user_attributes: NDArray[np.int64]
-    item_attributes: NDArray[np.int64]
+    user_attributes: IntArray
+    item_attributes: IntArray
     price: FloatArray
     impressions: ImpressionSampler
     outcomes: OutcomeSampler

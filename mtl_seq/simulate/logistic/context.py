@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.common.parameter_checks import check_number
 
 __all__ = ["Context", "Directions"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth
 from mtl_seq.simulate.common.parameter_checks import ParameterError, check_number
 
 __all__ = ["Delay", "known_at"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -48,9 +45,7 @@ class Delay:
         for name in ("mean", "window"):
             check_number(f"delay.{name}", getattr(self, name), 0, 1000)
             if getattr(self, name) == 0:
-                raise ParameterError(
-                    f"`delay.{name}` must lie in (0, 1000], found 0", f"delay.{name}"
-                )
+                raise ParameterError.of(f"delay.{name}", "must lie in (0, 1000], found 0")
         check_number("delay.slope", self.slope, -5, 5)
         if self.cutoff is not None:
             check_number("delay.cutoff", self.cutoff, 0, np.inf)
@@ -64,10 +59,10 @@ class Delay:
         if self.cutoff is None:
             return float(days)
         if self.cutoff < days:
-            raise ParameterError(
-                f"`delay.cutoff` must be at least the log's `days`, {days}, found {self.cutoff}: "
-                "a log holds no impressions of later days; `known_at` gives earlier cut-offs",
+            raise ParameterError.of(
                 "delay.cutoff",
+                f"must be at least the log's `days`, {days}, found {self.cutoff}: "
+                "a log holds no impressions of later days; `known_at` gives earlier cut-offs",
             )
         return float(self.cutoff)
 

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.common.parameter_checks import check_number
 
 __all__ = ["Drift"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray, IntArray
 from mtl_seq.simulate.common.parameter_checks import ParameterError, check_choice, check_number
 from mtl_seq.simulate.logistic.affinity import Affinity
 from mtl_seq.simulate.logistic.inverse_cdf_sampler import InverseCdfSampler
 
 __all__ = ["Exposure", "Slate"]
-
-FloatArray = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 _POLICIES = ("uniform", "top_k", "epsilon_greedy")
 _BLOCK = 500_000
@@ -30,7 +27,7 @@ class Slate(NamedTuple):
         propensity: Its probability, given the candidates and the slots above.
     """
 
-    item: Ids
+    item: IntArray
     propensity: FloatArray
 
 
@@ -77,17 +74,16 @@ class Exposure:
         check_number("exposure.slots", self.slots, 1, 100, whole=True)
         check_number("exposure.candidates", self.candidates, 1, 10_000, whole=True)
         if self.candidates < self.slots:
-            raise ParameterError(
-                f"`exposure.candidates` must be at least the {self.slots} `slots`, "
-                f"found {self.candidates}",
+            raise ParameterError.of(
                 "exposure.candidates",
+                f"must be at least the {self.slots} `slots`, found {self.candidates}",
             )
         check_number("exposure.strength", self.strength, 0, 50)
         check_number("exposure.epsilon", self.epsilon, 0, 1)
         check_number("exposure.position_effect", self.position_effect, -5, 5)
 
     def slates(
-        self, user: Ids, items: InverseCdfSampler, affinity: Affinity, rng: np.random.Generator
+        self, user: IntArray, items: InverseCdfSampler, affinity: Affinity, rng: np.random.Generator
     ) -> Slate:
         """Draw a slate for each request.
 
@@ -106,8 +102,8 @@ class Exposure:
         return Slate(item, propensity)
 
     def _rank(
-        self, user: Ids, items: InverseCdfSampler, affinity: Affinity, rng: np.random.Generator
-    ) -> tuple[Ids, FloatArray]:
+        self, user: IntArray, items: InverseCdfSampler, affinity: Affinity, rng: np.random.Generator
+    ) -> tuple[IntArray, FloatArray]:
         shape = (len(user), self.candidates)
         candidate = items.draw(rng.random(shape))
         requester = np.repeat(user, self.candidates)
@@ -118,7 +114,7 @@ class Exposure:
             chosen, propensity = self._epsilon_greedy(score, rng)
         return np.take_along_axis(candidate, chosen, axis=1).ravel(), propensity.ravel()
 
-    def _top_k(self, score: FloatArray, rng: np.random.Generator) -> tuple[Ids, FloatArray]:
+    def _top_k(self, score: FloatArray, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         utility = self.strength * score
         order = np.argsort(-(utility + rng.gumbel(size=score.shape)), axis=1)
         utility -= utility.max(axis=1, keepdims=True)
@@ -128,7 +124,7 @@ class Exposure:
 
     def _epsilon_greedy(
         self, score: FloatArray, rng: np.random.Generator
-    ) -> tuple[Ids, FloatArray]:
+    ) -> tuple[IntArray, FloatArray]:
         order = np.argsort(-score, axis=1)
         requests = np.arange(len(score))
         left = np.ones(score.shape, dtype=bool)

@@ -102,9 +102,8 @@ class LogisticFunnel(Parameters):
         taken = {*self._features(), "price", "time", "exposure_propensity"}
         for name in () if self.actions is None else self.actions.names:
             if name in taken:
-                raise ParameterError(
-                    f"`actions.names` must not be another column of the log, found {name!r}",
-                    "actions.names",
+                raise ParameterError.of(
+                    "actions.names", f"must not be another column of the log, found {name!r}"
                 )
         try:
             _ = self.schema
@@ -131,19 +130,7 @@ class LogisticFunnel(Parameters):
         )
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FunnelTruth]:
-        """Draw n impressions: the log and its truth.
-
-        Args:
-            n: How many, at least 1.
-            rng: The only source of randomness.
-
-        Returns:
-            The log with ids, attributes, price, what its mechanisms add, and the labels; the truth
-            of the same rows.
-
-        Raises:
-            SimulationError: n is below 1.
-        """
+        """Draw n impressions; see `Simulator.sample`. The log has what its mechanisms add."""
         if n < 1:
             raise SimulationError(f"`n` must be at least 1, found {n}")
         impressions = self._scenario.impressions.draw(n, rng)

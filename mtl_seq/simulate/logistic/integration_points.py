@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray, IntArray
 from mtl_seq.simulate.logistic.logits import LogitModel, Logits
 from mtl_seq.simulate.logistic.quasi_monte_carlo import kronecker_points, normal_quantiles
 from mtl_seq.simulate.logistic.sample_impressions import Impressions, ImpressionSampler
 
 __all__ = ["MAX_PAIRS", "WeightedLogits", "pair_points", "sequence_points"]
 
-FloatArray = NDArray[np.float64]
 _Bounds = tuple[float, float]
 
 MAX_PAIRS = 6_000_000
@@ -44,7 +43,7 @@ class WeightedLogits(NamedTuple):
 def pair_points(
     sampler: ImpressionSampler, logit_model: LogitModel, shift: FloatArray | None
 ) -> WeightedLogits:
-    """Condense the logits of all pairs of a scenario into cells, each at its own mean.
+    """Condense the logits of all pairs of a scenario into cells with mass, each at its own mean.
 
     Within a cell the logits differ by about 0.02, so a rate computed on the cells is exact to about
     1e-5.
@@ -53,9 +52,6 @@ def pair_points(
         sampler: Of a scenario without mechanisms: only user and item matter.
         logit_model: The scenario's formulas.
         shift: ``(2, U)`` what each user adds to both logits.
-
-    Returns:
-        The cells with positive mass.
     """
     user_weight, item_weight = sampler.users.popularity, sampler.items.popularity
     users, items = np.arange(len(user_weight)), np.arange(len(item_weight))
@@ -77,18 +73,12 @@ def sequence_points(
     loadings: tuple[float, float],
     seed: list[int],
 ) -> WeightedLogits:
-    """Logits at many points of a low-discrepancy sequence.
+    """Logits at many points of a low-discrepancy sequence, where mechanisms matter too.
 
     Users, items, times, positions, contexts and the confounder are taken from a Kronecker sequence,
     and the points are weighted so that the scores have their known moments. Only the slates of a
-    ranking policy are drawn at random; the moments of their scores are not known.
-
-    Args:
-        sampler: The impression sampler.
-        logit_model: The scenario's formulas.
-        shift: ``(2, U)`` what each user adds to both logits.
-        loadings: Of a confounder that is drawn per impression.
-        seed: Seed of the policy's draws.
+    ranking policy are drawn at random, from `seed`; the moments of their scores are not known.
+    Further arguments are those of `pair_points`, and the `loadings` of a confounder per impression.
     """
     rng = np.random.default_rng(seed)
     ranked = sampler.exposure is not None and sampler.exposure.policy != "uniform"
@@ -183,6 +173,6 @@ def _bounds(values: FloatArray) -> _Bounds:
     return low, (_CELLS - 1) / max(high - low, 1e-9)
 
 
-def _cell(values: FloatArray, bounds: _Bounds) -> NDArray[np.int64]:
+def _cell(values: FloatArray, bounds: _Bounds) -> IntArray:
     low, scale = bounds
     return np.clip((values - low) * scale, 0, _CELLS - 1).astype(np.int64)

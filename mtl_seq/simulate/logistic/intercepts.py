@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.common.parameter_checks import ParameterError
 from mtl_seq.simulate.logistic.actions import Actions
 from mtl_seq.simulate.logistic.integration_points import WeightedLogits
@@ -18,8 +18,6 @@ from mtl_seq.simulate.logistic.outcome_probabilities import (
 )
 
 __all__ = ["Targets", "solve_intercepts"]
-
-FloatArray = NDArray[np.float64]
 
 _FURTHEST = 40.0
 _PRECISION = 1e-7
@@ -57,9 +55,6 @@ def solve_intercepts(
         loadings: Of a confounder that the points do not contain yet.
         actions: Actions with target rates.
 
-    Returns:
-        The intercepts.
-
     Raises:
         ParameterError: A rate that no intercept reaches; the message says which can be reached.
     """
@@ -82,10 +77,10 @@ def solve_intercepts(
             lambda y: np.delete(rates(np.insert(y, 1, _FURTHEST)), 1), np.delete(goals, 1)
         )
         bound = "" if most is None else f"at most {rates(np.insert(most, 1, _FURTHEST))[1]:.3g} "
-        raise ParameterError(
-            f"`cvr` can be {bound}in this scenario, found {targets.cvr}: `actions` at their rates "
-            "allow no more; lower `cvr`, or raise `actions.rates` or `actions.lift`",
+        raise ParameterError.of(
             "cvr",
+            f"can be {bound}in this scenario, found {targets.cvr}: `actions` at their rates "
+            "allow no more; lower `cvr`, or raise `actions.rates` or `actions.lift`",
         )
     return Intercepts(float(x[0]), float(x[1]), tuple(float(gamma) for gamma in x[2:]))
 
@@ -148,10 +143,10 @@ def _solve(rate: Callable[[float], float], parameter: str, target: float) -> flo
         raise
     except ValueError as error:
         low, high = rate(-_FURTHEST), rate(_FURTHEST)
-        raise ParameterError(
-            f"`{parameter}` must lie in [{low:.3g}, {high:.3g}] in this scenario, found {target}: "
-            "its slopes, actions and other rates allow no more",
+        raise ParameterError.of(
             parameter,
+            f"must lie in [{low:.3g}, {high:.3g}] in this scenario, found {target}: "
+            "its slopes, actions and other rates allow no more",
         ) from error
     return intercept
 

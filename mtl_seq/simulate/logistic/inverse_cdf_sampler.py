@@ -1,11 +1,10 @@
 """Fast inverse-CDF sampling of users and items by popularity."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtl_seq.records import FloatArray, IntArray
 
 __all__ = ["InverseCdfSampler"]
-
-FloatArray = NDArray[np.float64]
 
 _STEPS = 4
 
@@ -27,9 +26,9 @@ class InverseCdfSampler:
         # A power of two, so that the bucket of a uniform is exact.
         self._buckets = 1 << int(np.ceil(np.log2(8 * len(popularity))))
         starts = np.arange(self._buckets) / self._buckets * self._total
-        self._start: NDArray[np.int64] = np.searchsorted(cumulative, starts, side="right")
+        self._start: IntArray = np.searchsorted(cumulative, starts, side="right")
 
-    def draw(self, uniform: FloatArray) -> NDArray[np.int64]:
+    def draw(self, uniform: FloatArray) -> IntArray:
         """Map uniforms in [0, 1) to indices, of the same shape."""
         target = uniform * self._total
         index = self._start[(uniform * self._buckets).astype(np.int64)]
@@ -41,5 +40,5 @@ class InverseCdfSampler:
         else:
             late = np.nonzero(self._cumulative[index] <= target)
             index[late] = np.searchsorted(self._cumulative, target[late], side="right")
-        drawn: NDArray[np.int64] = np.minimum(index, len(self.popularity) - 1, out=index)
+        drawn: IntArray = np.minimum(index, len(self.popularity) - 1, out=index)
         return drawn

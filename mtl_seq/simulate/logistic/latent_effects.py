@@ -6,13 +6,11 @@ Shapes: M entities (users or items), D effects, A attributes.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.errors import SimulationError
+from mtl_seq.records import FloatArray, IntArray
 
 __all__ = ["Entities", "draw_entities", "further_effects", "zipf"]
-
-FloatArray = NDArray[np.float64]
 
 
 class Entities(NamedTuple):
@@ -25,7 +23,7 @@ class Entities(NamedTuple):
     """
 
     popularity: FloatArray
-    attributes: NDArray[np.int64]
+    attributes: IntArray
     effects: FloatArray
 
 
@@ -77,18 +75,8 @@ def further_effects(
 ) -> FloatArray:
     """Draw further effects of the same entities, uncorrelated with their present ones.
 
-    Args:
-        entities: The entities; unchanged.
-        levels: Number of levels of each attribute.
-        effects: How many further effects.
-        id_share: Share of their variance that no attribute explains.
-        rng: Source of randomness.
-
-    Returns:
-        ``(M, effects)``, with mean 0 and variance 1 under the popularity.
-
-    Raises:
-        SimulationError: Too few entities or levels for that many uncorrelated effects.
+    Arguments and errors are those of `draw_entities`. ``(M, effects)``, with mean 0 and variance 1
+    under the popularity; the entities are unchanged.
     """
     raw = _raw(entities.attributes, levels, effects, id_share, rng)
     # Whitening goes column by column, so the existing effects in front stay unchanged.
@@ -97,7 +85,7 @@ def further_effects(
 
 
 def _raw(
-    attributes: NDArray[np.int64],
+    attributes: IntArray,
     levels: tuple[int, ...],
     effects: int,
     id_share: float,

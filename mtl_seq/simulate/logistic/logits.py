@@ -6,8 +6,8 @@ Shapes: N impressions, J actions.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray
 from mtl_seq.simulate.logistic.actions import Actions
 from mtl_seq.simulate.logistic.affinity import Affinity
 from mtl_seq.simulate.logistic.context import Directions
@@ -16,8 +16,6 @@ from mtl_seq.simulate.logistic.outcome_probabilities import ActionClasses
 from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
 __all__ = ["Intercepts", "LogitModel", "Logits"]
-
-FloatArray = NDArray[np.float64]
 
 
 class Intercepts(NamedTuple):

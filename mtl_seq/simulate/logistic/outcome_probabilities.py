@@ -7,8 +7,9 @@ enters both with a loading each, d what a potential conversion adds to the click
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
+
+from mtl_seq.records import FloatArray
 
 __all__ = [
     "ActionClasses",
@@ -16,8 +17,6 @@ __all__ = [
     "conditional_probabilities",
     "marginal_probabilities",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _NODES = 21
 _NO_ACTIONS: FloatArray = np.zeros((2, 0, 0))
@@ -92,16 +91,11 @@ def marginal_probabilities(
 ) -> OutcomeProbabilities:
     """Probabilities given what the log shows: h, a standard normal, is integrated out.
 
-    Up to loadings of 1 by Gauss-Hermite quadrature with 21 nodes (error below 1e-6). A steeper
-    function of h needs more nodes: there by the trapezoidal rule, whose step shrinks with the
-    distance of the logistic function's poles, pi over the loading (error below 1e-9).
-
-    Args:
-        a: ``(N,)`` click logits without h.
-        b: ``(N,)`` conversion logits without h.
-        mnar: What a potential conversion adds to the click logit.
-        loadings: Of h on a and on b.
-        classes: Actions between click and conversion.
+    The arguments are those of `conditional_probabilities`, a and b without h, and the `loadings` of
+    h on a and on b. Up to loadings of 1 by Gauss-Hermite quadrature with 21 nodes (error below
+    1e-6). A steeper function of h needs more nodes: there by the trapezoidal rule, whose step
+    shrinks with the distance of the logistic function's poles, pi over the loading (error below
+    1e-9).
     """
     if not any(loadings):
         return conditional_probabilities(a, b, mnar, classes)

@@ -105,8 +105,8 @@ class Parameters:
         for name, kind in MECHANISMS.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
-                raise ParameterError(
-                    f"`{name}` must be a `simulate.{kind.__name__}` or None, found {value!r}", name
+                raise ParameterError.of(
+                    name, f"must be a `simulate.{kind.__name__}` or None, found {value!r}"
                 )
             if name in ("delay", "drift") and value is not None and self.days < 1:
                 raise ParameterError(

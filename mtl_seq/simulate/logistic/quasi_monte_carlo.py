@@ -3,29 +3,20 @@
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-__all__ = ["kronecker_points", "normal_quantiles"]
+from mtl_seq.records import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["kronecker_points", "normal_quantiles"]
 
 _QUANTILES = 1 << 14
 
 
 def kronecker_points(first: int, count: int, dimensions: int) -> FloatArray:
-    """Consecutive points of a Kronecker sequence.
+    """Consecutive points of a Kronecker sequence, ``(d, N)`` in [0, 1), from index `first` on.
 
     The k-th point is ``(1/2 + k phi^-1, ..., 1/2 + k phi^-d) mod 1`` with phi the root above 1 of
     ``phi^(d+1) = phi + 1``: the generalisation of the golden ratio.
-
-    Args:
-        first: Index of the first point.
-        count: N.
-        dimensions: d.
-
-    Returns:
-        ``(d, N)`` in [0, 1).
     """
     root = 2.0
     for _ in range(64):

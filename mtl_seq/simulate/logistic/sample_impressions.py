@@ -6,16 +6,13 @@ Shapes: N impressions, R requests, d context features.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtl_seq.records import FloatArray, IntArray
 from mtl_seq.simulate.logistic.affinity import Affinity
 from mtl_seq.simulate.logistic.exposure import Exposure
 from mtl_seq.simulate.logistic.inverse_cdf_sampler import InverseCdfSampler
 
 __all__ = ["ImpressionSampler", "Impressions"]
-
-FloatArray = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 
 class Impressions(NamedTuple):
@@ -30,9 +27,9 @@ class Impressions(NamedTuple):
         context: ``(N, d)``.
     """
 
-    user: Ids
-    item: Ids
-    position: Ids | None = None
+    user: IntArray
+    item: IntArray
+    position: IntArray | None = None
     propensity: FloatArray | None = None
     time: FloatArray | None = None
     context: FloatArray | None = None
@@ -77,7 +74,9 @@ class ImpressionSampler(NamedTuple):
             impressions = impressions._replace(context=rng.standard_normal((n, self.features)))
         return impressions
 
-    def fill_slates(self, exposure: Exposure, user: Ids, rng: np.random.Generator) -> Impressions:
+    def fill_slates(
+        self, exposure: Exposure, user: IntArray, rng: np.random.Generator
+    ) -> Impressions:
         """Fill a slate for each request ``(R,)``: ``(R * slots,)`` impressions, slate by slate."""
         slate = exposure.slates(user, self.items, self.affinity, rng)
         position = np.tile(np.arange(1, exposure.slots + 1), len(user))

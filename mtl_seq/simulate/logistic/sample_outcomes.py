@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from mtl_seq.records import FunnelTruth
+from mtl_seq.records import FloatArray, FunnelTruth, IntArray
 from mtl_seq.simulate.logistic.delay import Delay
 from mtl_seq.simulate.logistic.logits import LogitModel
 from mtl_seq.simulate.logistic.outcome_probabilities import (
@@ -22,8 +22,7 @@ from mtl_seq.simulate.logistic.sample_impressions import Impressions
 
 __all__ = ["OutcomeSampler", "Outcomes"]
 
-FloatArray = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Labels = IntArray
 
 _BLOCK_ROWS = 1 << 14
 _MARGINALS = (

@@ -71,7 +71,7 @@ def test_settings_survive_a_folder(tmp_path):
         "epochs": 1,
         "balance": partial(GradNorm, alpha=0.5),
         "optimizer": None,
-        "calibrate": CalibrationConfig("platt", weighted=False),
+        "calibrate": CalibrationConfig("isotonic", weighted=False),
         "encoding": Encoding(embedding=4, buckets=3),
         "allow_leak": ("price",),
         "weight_decay": 1e-3,

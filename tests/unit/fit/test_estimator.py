@@ -1,4 +1,4 @@
-"""Fit, predict, save and load keep the manners the estimator promises."""
+"""Fit, predict, save and load of the estimator."""
 
 import json
 from dataclasses import replace
@@ -14,16 +14,16 @@ from mtl_seq.data import Encoding, write_frame
 from mtl_seq.errors import ArtifactError, DataError, NotFittedError, SchemaError
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, TRUTH = WORLD.sample(2000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, TRUTH = SCENARIO.sample(2000, np.random.default_rng(5))
 LOG.index = 7 * LOG.index + 3
-FRESH, FRESH_TRUTH = WORLD.sample(2000, np.random.default_rng(6))
-FEATURES = list(WORLD.schema.features)
+FRESH, FRESH_TRUTH = SCENARIO.sample(2000, np.random.default_rng(6))
+FEATURES = list(SCENARIO.schema.features)
 SMALL = partial(models.esmm, bottom=partial(nn.SharedBottom, hidden=(8,)))
 
 
 def estimator(model=SMALL, **settings):
-    return FunnelEstimator(model, WORLD.schema, **{"epochs": 2, "batch_size": 128, **settings})
+    return FunnelEstimator(model, SCENARIO.schema, **{"epochs": 2, "batch_size": 128, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_fit_returns_itself_and_leaves_the_frame_and_the_global_generators_alone
     assert torch.equal(torch.get_rng_state(), torch_before)
 
 
-def test_a_fit_tells_more_of_clicks_than_their_rate():
+def test_a_fit_predicts_clicks_better_than_their_rate():
     # Expected log loss against the true probabilities of fresh rows; no label noise.
     scores = estimator(epochs=6).fit(LOG).predict(FRESH)["pctr"]
 
@@ -145,7 +145,7 @@ def test_a_parquet_file_is_as_good_as_its_frame(fitted, tmp_path):
     pd.testing.assert_frame_equal(scores, fitted.predict(LOG))
 
 
-def test_nothing_fitted_nothing_predicted_or_saved(tmp_path):
+def test_an_unfitted_estimator_neither_predicts_nor_saves(tmp_path):
     with pytest.raises(NotFittedError, match="call `fit` first"):
         estimator().predict(LOG)
     with pytest.raises(NotFittedError, match="call `fit` first"):
@@ -153,7 +153,7 @@ def test_nothing_fitted_nothing_predicted_or_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_saved_is_what_is_loaded(fitted, tmp_path):
+def test_a_loaded_estimator_equals_the_saved_one(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     loaded = FunnelEstimator.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(FRESH), fitted.predict(FRESH))
@@ -164,7 +164,7 @@ def test_what_was_saved_is_what_is_loaded(fitted, tmp_path):
     pd.testing.assert_frame_equal(loaded.fit(LOG).predict(FRESH), fitted.predict(FRESH))
 
 
-def test_a_builder_of_ones_own_must_be_handed_in(tmp_path):
+def test_a_user_defined_builder_must_be_passed(tmp_path):
     def own(spec, *, funnel, seed):
         return SMALL(spec, funnel=funnel, seed=seed)
 
@@ -204,7 +204,7 @@ def test_torn_weights_are_an_artefact_error(fitted, tmp_path):
 
 
 def test_validation_rows_that_weigh_nothing_are_refused():
-    schema = replace(WORLD.schema, weight="w")
+    schema = replace(SCENARIO.schema, weight="w")
     unfit = FunnelEstimator(SMALL, schema, epochs=1)
     with pytest.raises(DataError, match="clicked row of positive weight"):
         unfit.fit(LOG.assign(w=1.0), validation=FRESH.assign(w=0.0))

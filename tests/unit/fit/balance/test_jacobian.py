@@ -97,7 +97,7 @@ def test_esmms_losses_share_towers_and_the_click_tower_has_both():
     towers = {name for name in tasks["ctcvr"] if "head.towers" in name}
     assert any("towers.0" in name for name in towers)
     assert any("towers.1" in name for name in towers)
-    own = {id(p) for p in parts_of(model.network).own}
+    own = {id(p) for p in parts_of(model.network).unshared}
     by_name = dict(model.named_parameters())
     assert all(id(by_name[name]) in own for name in towers)
 

@@ -108,7 +108,7 @@ class OwnBottom(nn.SharedBottom):
         "object",
     ],
 )
-def test_what_is_ones_own_has_no_json(builder):
+def test_what_is_user_defined_has_no_json(builder):
     assert builder_to_dict(builder) is None
 
 

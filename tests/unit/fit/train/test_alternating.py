@@ -1,4 +1,4 @@
-"""Losses in turns: who moves when, and at which learning rate."""
+"""Alternating optimisation: which parameters move when, and at which learning rate."""
 
 import copy
 from functools import partial
@@ -17,16 +17,16 @@ from mtl_seq.simulate import LogisticFunnel
 # What Lightning says of itself; `fit` keeps it quiet, here its Trainer is used as it comes.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(1024, np.random.default_rng(5))
-CODEC = Codec.fit(WORLD.schema, LOG)
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(1024, np.random.default_rng(5))
+CODEC = Codec.fit(SCENARIO.schema, LOG)
 ROWS = CODEC.encode(LOG)
 SMALL = partial(nn.SharedBottom, hidden=(8,))
 LR = 0.02
 
 
 def built(build=models.dr_jl, **settings):
-    return build(CODEC.spec, funnel=WORLD.schema.funnel, bottom=SMALL, seed=1, **settings)
+    return build(CODEC.spec, funnel=SCENARIO.schema.funnel, bottom=SMALL, seed=1, **settings)
 
 
 def trained(model, *, epochs=1, batch_size=256, module=FunnelModule):

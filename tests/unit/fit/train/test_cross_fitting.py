@@ -18,9 +18,9 @@ from mtl_seq.simulate import LogisticFunnel
 # What Lightning says of itself; `fit` keeps it quiet, here its Trainer is used as it comes.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, TRUTH = WORLD.sample(3000, np.random.default_rng(5))
-CODEC = Codec.fit(WORLD.schema, LOG)
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, TRUTH = SCENARIO.sample(3000, np.random.default_rng(5))
+CODEC = Codec.fit(SCENARIO.schema, LOG)
 ROWS = CODEC.encode(LOG)
 SETTINGS = {
     "accelerator": "cpu",
@@ -37,7 +37,7 @@ def crossed(rows=ROWS, folds=3, network=None):
         network,
         rows,
         folds,
-        config=FitConfig(schema=WORLD.schema, batch_size=64),
+        config=FitConfig(schema=SCENARIO.schema, batch_size=64),
         epochs=4,
         settings=SETTINGS,
     ).labels.propensity

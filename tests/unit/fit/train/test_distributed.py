@@ -19,8 +19,8 @@ from mtl_seq.fit import DWA, Checkpoints, GradNorm, RowWiseAdagrad, Uncertainty
 from mtl_seq.fit.train.distributed import is_rank_zero, launched
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(1000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(1000, np.random.default_rng(5))
 BOTTOM = partial(nn.SharedBottom, hidden=(8,))
 SNIPS = losses.PropensityPolicy(source=losses.MovingAverage(0.9), self_normalise=True)
 CASES = {
@@ -51,7 +51,7 @@ REFUSED = {
 
 
 def fitted(*, model, checkpoints=None, **settings):
-    schema = Schema.from_dict({**WORLD.schema.to_dict(), "group": "user_id"})
+    schema = Schema.from_dict({**SCENARIO.schema.to_dict(), "group": "user_id"})
     given = {"epochs": 2, "batch_size": 100, "patience": 9, "id_dropout": 0.2, **settings}
     one = FunnelEstimator(partial(model, bottom=BOTTOM), schema, **given)
     return one.fit(LOG, checkpoints=checkpoints)
@@ -87,7 +87,7 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_find_what_one_finds(found, name):
+def test_two_processes_fit_what_one_fits(found, name):
     one = fitted(**CASES[name])
     for run, weights, scores in (process[name] for process in found[0]):
         np.testing.assert_allclose(
@@ -109,7 +109,7 @@ def test_both_processes_end_with_the_same_weights(found, name):
     assert all(torch.equal(value, second[1][key]) for key, value in first[1].items())
 
 
-def test_the_first_process_alone_writes_what_both_go_on_with(found):
+def test_rank_0_alone_writes_the_checkpoint_that_both_resume_from(found):
     _, folder = found
     assert {path.name for path in (folder / "kept").iterdir()} == {
         *("plan.json", "codec.json", "state.pt")
@@ -125,7 +125,7 @@ def test_alone_nothing_is_launched(monkeypatch):
     assert is_rank_zero()
 
 
-def test_what_torchrun_started_is_used(monkeypatch):
+def test_the_processes_of_torchrun_are_used(monkeypatch):
     for name, value in {"RANK": 5, "WORLD_SIZE": 8, "LOCAL_WORLD_SIZE": 4}.items():
         monkeypatch.setenv(name, str(value))
     assert launched() == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
@@ -135,7 +135,7 @@ def test_what_torchrun_started_is_used(monkeypatch):
 @pytest.mark.slow
 def test_torchrun_fits_from_the_shell_what_one_process_fits(tmp_path):
     LOG.to_parquet(tmp_path / "log.parquet")
-    WORLD.schema.to_json(tmp_path / "schema.json")
+    SCENARIO.schema.to_json(tmp_path / "schema.json")
     fit = ["-m", "mtl_seq", "fit", "log.parquet", "--schema", "schema.json", "--quiet"]
     small = ["--epochs", "2", "--batch-size", "101", "--bottom", "shared", "--json"]
     rules = []

@@ -1,4 +1,4 @@
-"""Which rows train, which epoch is kept, and what an interruption leaves behind."""
+"""Training rows, the kept epoch, and interrupted fits."""
 
 from functools import partial
 
@@ -13,13 +13,13 @@ from mtl_seq.fit import estimator as module
 from mtl_seq.fit.storage import model_folder
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, TRUTH = WORLD.sample(2000, np.random.default_rng(5))
-HELD, _ = WORLD.sample(800, np.random.default_rng(6))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, TRUTH = SCENARIO.sample(2000, np.random.default_rng(5))
+HELD, _ = SCENARIO.sample(800, np.random.default_rng(6))
 BOTTOM = partial(nn.SharedBottom, hidden=(8,))
 
 
-def estimator(model=models.esmm, schema=WORLD.schema, **settings):
+def estimator(model=models.esmm, schema=SCENARIO.schema, **settings):
     small = {"epochs": 2, "batch_size": 128, **settings}
     return FunnelEstimator(partial(model, bottom=BOTTOM), schema, **small)
 
@@ -118,7 +118,7 @@ def test_training_stops_when_patience_ends(patience):
     assert run.best_epoch == int(np.argmin(run.validation_scores))
 
 
-def test_with_validation_rows_of_ones_own_all_of_the_log_is_trained_on(monkeypatch):
+def test_with_explicit_validation_rows_all_of_the_log_is_trained_on(monkeypatch):
     seen = training_data(monkeypatch, estimator(), LOG, validation=HELD)._asdict()
     row = {user: row for row, user in enumerate(sorted(set(LOG["user_id"])), start=1)}
     for part, frame in (("rows", LOG), ("validation", HELD)):
@@ -127,7 +127,7 @@ def test_with_validation_rows_of_ones_own_all_of_the_log_is_trained_on(monkeypat
 
 
 def test_ids_of_held_out_rows_are_not_learned(monkeypatch):
-    schema = Schema.from_dict({**WORLD.schema.to_dict(), "time": "at"})
+    schema = Schema.from_dict({**SCENARIO.schema.to_dict(), "time": "at"})
     late = np.arange(len(LOG)) % 4 == 3
     timed = LOG.assign(at=late, user_id=LOG["user_id"] + 1000 * late)
     one = estimator(schema=schema, validation=0.25)

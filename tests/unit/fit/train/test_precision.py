@@ -14,8 +14,8 @@ from mtl_seq.fit.train import precision as module
 from mtl_seq.fit.train.precision import Arithmetic, arithmetic_for, is_float32
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(3000, np.random.default_rng(5))
 SPEC = FeatureSpec(ids={"user": 50, "item": 50}, dense=["price"])
 FEATURES = {
     "user": torch.arange(40),
@@ -31,7 +31,7 @@ def network():
 
 def estimator(**settings):
     small = {"epochs": 1, "batch_size": 128, **settings}
-    return FunnelEstimator(partial(models.esmm, bottom=SMALL), WORLD.schema, **small)
+    return FunnelEstimator(partial(models.esmm, bottom=SMALL), SCENARIO.schema, **small)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_bfloat16_trains_close_to_float32_and_is_remembered(tmp_path):
 @pytest.mark.parametrize("model", [models.dr_jl, models.dbmtl, models.aitm, models.escm2_dr])
 def test_every_way_of_training_takes_it(model):
     fitted = FunnelEstimator(
-        model, WORLD.schema, epochs=1, batch_size=256, precision="bfloat16"
+        model, SCENARIO.schema, epochs=1, batch_size=256, precision="bfloat16"
     ).fit(LOG)
     assert np.isfinite(fitted.predict(LOG).to_numpy()).all()
 

@@ -16,9 +16,9 @@ from mtl_seq.fit.train.propensity import NetworkPropensity, clip_open, propensit
 from mtl_seq.losses import CrossFit, EvalMode, MovingAverage, Objective, PropensityPolicy
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(600, np.random.default_rng(5))
-CODEC = Codec.fit(WORLD.schema, LOG)
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(600, np.random.default_rng(5))
+CODEC = Codec.fit(SCENARIO.schema, LOG)
 ROWS = CODEC.encode(LOG)
 DROPPING = partial(nn.MMoE, experts=4, hidden=(8,), gate_dropout=0.5)
 LABELS = FunnelLabels(torch.zeros(2, 2))
@@ -125,7 +125,7 @@ def fitted(source, epochs=1):
         bottom=partial(nn.SharedBottom, hidden=(8,)),
         propensity=PropensityPolicy(source=source),
     )
-    return FunnelEstimator(model, WORLD.schema, epochs=epochs, batch_size=64).fit(LOG)
+    return FunnelEstimator(model, SCENARIO.schema, epochs=epochs, batch_size=64).fit(LOG)
 
 
 def test_without_dropout_eval_mode_changes_nothing():
@@ -149,7 +149,7 @@ def test_a_source_survives_saving(tmp_path):
 
 
 def test_a_logged_propensity_trains_and_a_source_beside_it_is_refused():
-    schema = Schema.from_dict({**WORLD.schema.to_dict(), "propensity": "p"})
+    schema = Schema.from_dict({**SCENARIO.schema.to_dict(), "propensity": "p"})
     log = LOG.assign(p=0.2)
     model = partial(models.multi_ipw, bottom=partial(nn.SharedBottom, hidden=(8,)))
     one = FunnelEstimator(model, schema, epochs=1, batch_size=64).fit(log)

@@ -1,4 +1,4 @@
-"""What is reported after an epoch, against plain sums over its rows."""
+"""Training metrics of an epoch, against plain sums over its rows."""
 
 import math
 from functools import partial
@@ -17,9 +17,9 @@ from mtl_seq.losses import Objective, PropensityPolicy
 from mtl_seq.nn import compose_conditionals
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(1500, np.random.default_rng(5))
-CHAIN = WORLD.schema.funnel
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(1500, np.random.default_rng(5))
+CHAIN = SCENARIO.schema.funnel
 FLOOR = 0.15
 
 
@@ -134,14 +134,14 @@ COUNTERFACTUAL = {
 def test_every_model_that_divides_says_in_every_epoch_what_its_weights_are_worth(name):
     build = partial(COUNTERFACTUAL[name], bottom=partial(nn.SharedBottom, hidden=(8,)))
     one = FunnelEstimator(build, SPARSE.schema, epochs=2, batch_size=16).fit(RARE)
-    for tally in one.run_.training_history:
+    for metrics in one.run_.training_history:
         for loss in one.model_.objective.losses:
             if not isinstance(one.model_.objective.losses[loss], losses.PropensityLoss):
                 continue
             # Of a few dozen clicks in three score batches; no more than all training clicks.
-            assert 1 <= tally[f"{loss}/effective_size"] <= RARE["click"].sum()
-            assert 0 <= tally[f"{loss}/clipped_share"] < 1
-            assert 0 < tally[f"{loss}/largest_share"] < 1
+            assert 1 <= metrics[f"{loss}/effective_size"] <= RARE["click"].sum()
+            assert 0 <= metrics[f"{loss}/clipped_share"] < 1
+            assert 0 < metrics[f"{loss}/largest_share"] < 1
     assert all(bool(torch.isfinite(p).all()) for p in one.model_.parameters())
 
 
@@ -174,7 +174,7 @@ class Logged(Callback):
 def test_a_fit_logs_every_epoch_and_keeps_it(tmp_path):
     logged = Logged()
     one = FunnelEstimator(
-        models.escm2_dr, WORLD.schema, epochs=2, batch_size=128, trainer={"callbacks": [logged]}
+        models.escm2_dr, SCENARIO.schema, epochs=2, batch_size=128, trainer={"callbacks": [logged]}
     ).fit(LOG)
     first, last = one.run_.training_history
     assert set(first) == set(last)
@@ -199,12 +199,12 @@ def test_a_run_without_clicks_survives_json():
 
 
 def test_what_a_loss_states_of_itself_is_computed():
-    one = FunnelEstimator(models.unbias, WORLD.schema, epochs=2, batch_size=128).fit(LOG)
-    clicks = [tally["cvr/clicks"] for tally in one.run_.training_history]
-    accepted = [tally["cvr/accepted"] for tally in one.run_.training_history]
+    one = FunnelEstimator(models.unbias, SCENARIO.schema, epochs=2, batch_size=128).fit(LOG)
+    clicks = [metrics["cvr/clicks"] for metrics in one.run_.training_history]
+    accepted = [metrics["cvr/accepted"] for metrics in one.run_.training_history]
     assert clicks[1] == 2 * clicks[0]
     assert 0 < accepted[0] < accepted[1] < clicks[1]
-    other = FunnelEstimator(models.reweighted, WORLD.schema, epochs=1).fit(LOG)
+    other = FunnelEstimator(models.reweighted, SCENARIO.schema, epochs=1).fit(LOG)
     # 1 a click, and 1 more with a conversion; the training rows are 95 in 100.
     k = 1 + LOG["conversion"].sum() / LOG["click"].sum()
     assert other.run_.training_history[0]["click/mean_weight"] == pytest.approx(k, rel=0.03)

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from mtl_seq.errors import ArtifactError, DataError
-from mtl_seq.report.compute.alignment import checkpoint_rules, column_names
-from mtl_seq.report.compute.predictions import check_scores
+from mtl_seq.report.compute.predictions import check_scores, checkpoint_rules, column_names
 
 ROWS = 40
 RNG = np.random.default_rng(0)

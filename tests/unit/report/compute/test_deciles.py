@@ -7,9 +7,8 @@ import torch
 
 from mtl_seq import FunnelTruth
 from mtl_seq.functional import calibration_bins
-from mtl_seq.report.compute.bootstrap import resamples
-from mtl_seq.report.compute.deciles import deciles, equal_mass
-from mtl_seq.report.compute.grouped_sums import Sampling
+from mtl_seq.report.compute.bootstrap import Sampling, resamples
+from mtl_seq.report.compute.segments import deciles, equal_mass
 
 ROWS = 1000
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mtl_seq.report.compute.gap import gap_closed, gap_replicates
+from mtl_seq.report.compute.comparisons import gap_closed, gap_replicates
 
 
 def steady(**losses):

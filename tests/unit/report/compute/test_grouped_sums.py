@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_seq.report.compute.bootstrap import percentiles, ratio, resamples
-from mtl_seq.report.compute.grouped_sums import Sampling, cell_sums
+from mtl_seq.report.compute.bootstrap import Sampling, cell_sums, percentiles, ratio, resamples
 
 ROWS, GROUPS, CELLS, REPLICATES = 300, 17, 4, 8
 RNG = np.random.default_rng(0)

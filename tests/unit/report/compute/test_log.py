@@ -9,7 +9,7 @@ from unit.report.reports import KNOWN, LOG, MODELS, RULE, SIMULATOR, known, obse
 
 from mtl_seq import BiasReport
 from mtl_seq.errors import DataError, SchemaError
-from mtl_seq.report.compute.log import choose_control, random_rows
+from mtl_seq.report.compute.inputs import choose_control, random_rows
 
 
 def test_rows_shown_at_random_are_those_marked():

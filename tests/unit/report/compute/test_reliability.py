@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mtl_seq.report.compute.metrics import EvaluationTarget
-from mtl_seq.report.compute.reliability import reliability
+from mtl_seq.report.compute.metrics import EvaluationTarget, reliability
 
 ROWS = 2000
 RNG = np.random.default_rng(0)

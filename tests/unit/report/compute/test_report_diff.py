@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from mtl_seq.report.compute.metrics import METRIC_COLUMNS
-from mtl_seq.report.compute.report_diff import changes_between
+from mtl_seq.report.compute.result import changes_between
 from mtl_seq.report.compute.serialise import make_frame
 
 BIAS, AUC = ("pcvr", "all", "relative_bias"), ("pcvr", "all", "auc")

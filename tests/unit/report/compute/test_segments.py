@@ -6,7 +6,7 @@ import pytest
 
 from mtl_seq import Schema
 from mtl_seq.errors import SchemaError
-from mtl_seq.report.compute.grouped_sums import Sampling
+from mtl_seq.report.compute.bootstrap import Sampling
 from mtl_seq.report.compute.metrics import EvaluationTarget
 from mtl_seq.report.compute.segments import segment_table, segmentation
 

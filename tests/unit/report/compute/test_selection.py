@@ -19,9 +19,8 @@ from mtl_seq.report.compute.selection import (
 )
 from mtl_seq.report.compute.serialise import to_json
 from mtl_seq.report.render.formatting import format_percent
-from mtl_seq.report.render.headline import headline
+from mtl_seq.report.render.headline import headline, selection_lines, selection_test_lines
 from mtl_seq.report.render.page import sections
-from mtl_seq.report.render.selection_text import selection_lines, selection_test_lines
 
 SURE = SelectionTest(1.2, 0.1, 11.0, "identified", 300.0, "declared uniform")
 WEAK = SelectionTest(0.5, 0.4, 1.2, "weak", 20.0, "estimated from user_id")

@@ -15,11 +15,11 @@ from mtl_seq.fit.prepare import rows
 from mtl_seq.fit.prepare.warm_start import Fitted, grow
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(3000, np.random.default_rng(5))
 LOG["user_id"] = LOG["user_id"].astype("Int64").where(np.arange(len(LOG)) % 20 > 0)
 LOG["tags"] = [[f"t{i % 7}", f"t{i % 5}"] for i in range(len(LOG))]
-SCHEMA = Schema.from_dict({**WORLD.schema.to_dict(), "bags": ["tags"], "group": None})
+SCHEMA = Schema.from_dict({**SCENARIO.schema.to_dict(), "bags": ["tags"], "group": None})
 # Days of which the first knows the even users only, and the last tags that are new.
 OLD = LOG[LOG["user_id"].isna() | (LOG["user_id"] % 2 == 0)].iloc[:1000].reset_index(drop=True)
 NEW = LOG.iloc[1500:].reset_index(drop=True)
@@ -125,7 +125,7 @@ def test_it_streams(tmp_path, monkeypatch):
     assert list(after.codec_.vocabularies["user_id"].keys[: len(users)]) == list(users)
 
 
-def test_what_cannot_be_gone_on_with_is_refused():
+def test_a_start_that_does_not_fit_is_refused():
     before = estimator(epochs=1).fit(OLD)
     with pytest.raises(NotFittedError):
         estimator().fit(NEW, warm_start=estimator())

@@ -11,16 +11,16 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.fit import DWA, GradNorm, JacobianDescent, Uncertainty
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(3000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(3000, np.random.default_rng(5))
 ORDER = np.random.default_rng(0).permutation(len(LOG))
 ROWS, HELD = LOG.iloc[np.sort(ORDER[:2850])], LOG.iloc[np.sort(ORDER[2850:])]
-FRESH, FRESH_TRUTH = WORLD.sample(2000, np.random.default_rng(6))
+FRESH, FRESH_TRUTH = SCENARIO.sample(2000, np.random.default_rng(6))
 
 
 def estimator(model=models.esmm, **settings):
     build = partial(model, bottom=partial(nn.SharedBottom, hidden=(8,)))
-    return FunnelEstimator(build, WORLD.schema, **{"epochs": 3, "batch_size": 128, **settings})
+    return FunnelEstimator(build, SCENARIO.schema, **{"epochs": 3, "batch_size": 128, **settings})
 
 
 BALANCES = {
@@ -70,10 +70,10 @@ def test_a_balanced_model_learns_and_is_another_one(name, plain):
     pd.testing.assert_frame_equal(again, scores)
 
 
-def test_the_weights_are_tallied(plain):
+def test_the_weights_are_in_the_training_history(plain):
     assert not any(name.startswith("balance/") for name in plain.run_.training_history[-1])
     found = estimator(balance=GradNorm).fit(ROWS, validation=HELD).run_.training_history
-    sums = [tally["balance/ctr"] + tally["balance/ctcvr"] for tally in found]
+    sums = [metrics["balance/ctr"] + metrics["balance/ctcvr"] for metrics in found]
     assert sums == pytest.approx([2, 2, 2], abs=1e-4)
     assert abs(found[-1]["balance/ctr"] - 1) > 0.01
     learned = estimator(balance=Uncertainty).fit(ROWS, validation=HELD).run_.training_history[-1]
@@ -88,7 +88,7 @@ def test_dwa_by_epochs_starts_in_the_third():
         .run_.training_history
     )
     weights = [metrics["balance/ctr"] for metrics in history]
-    # What is tallied after an epoch is what the next one uses.
+    # The weights logged after an epoch are those of the next one.
     assert weights[0] == 1
     assert weights[1] != 1
     means = [(metrics["ctr"], metrics["ctcvr"]) for metrics in history]
@@ -109,7 +109,7 @@ def test_a_balance_is_saved_with_its_estimator(tmp_path):
     assert set(loaded.run_.training_history[-1]) >= {"balance/click", "balance/rest"}
 
 
-def test_a_balance_of_ones_own_is_not_forgotten_silently(tmp_path):
+def test_a_user_defined_balance_is_asked_for_after_loading(tmp_path):
     one = estimator(balance=partial(JacobianDescent, aggregator=lambda rows: rows.mean(0)))
     one.fit(ROWS, validation=HELD).save(tmp_path / "model")
     loaded = FunnelEstimator.load(tmp_path / "model")

@@ -1,4 +1,4 @@
-"""A fit that goes on after a stop ends as one that was not stopped, to the bit."""
+"""A resumed fit ends as one without the stop, to the bit."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ from mtl_seq.errors import ArtifactError, DataError, Terminated
 from mtl_seq.fit import DWA, Checkpoints, FunnelModule, GradNorm, Uncertainty
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, _ = WORLD.sample(1000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, _ = SCENARIO.sample(1000, np.random.default_rng(5))
 BATCHES = 10  # of 100 rows; 950 of the rows train
 EXPERTS = partial(nn.MMoE, experts=2, hidden=(8,), gate_dropout=0.3)
 SMALL = partial(nn.SharedBottom, hidden=(8,))
@@ -26,13 +26,13 @@ SMALL = partial(nn.SharedBottom, hidden=(8,))
 
 def estimator(build=models.esmm, bottom=SMALL, callbacks=(), **settings):
     given = {"epochs": 3, "batch_size": 100, "patience": 9, "id_dropout": 0.2, **settings}
-    schema = Schema.from_dict({**WORLD.schema.to_dict(), "group": "user_id"})
+    schema = Schema.from_dict({**SCENARIO.schema.to_dict(), "group": "user_id"})
     trainer = {"callbacks": list(callbacks), **given.pop("trainer", {})}
     return FunnelEstimator(partial(build, bottom=bottom), schema, trainer=trainer, **given)
 
 
 class Gone(Exception):
-    """What stands for a process that is no more."""
+    """Stands for a killed process."""
 
 
 class Stop(Callback):
@@ -73,8 +73,8 @@ CASES = {
     "plain": {},
     "dropout in the gates": {"bottom": EXPERTS},
     "moving average": {"build": partial(models.escm2_ips, propensity=MOVING)},
-    "turns with copies": {"build": models.dr_jl},
-    "coins of the loss": {"build": models.unbias},
+    "alternating, with copied towers": {"build": models.dr_jl},
+    "Bernoulli sampling in the loss": {"build": models.unbias},
     "pairs": {"build": models.pairwise_ranker},
     "GradNorm": {"balance": GradNorm},
     "DWA of 7 steps": {"balance": partial(DWA, steps=7)},
@@ -106,15 +106,15 @@ def test_a_fit_that_was_over_gives_its_weights_again(tmp_path):
     same(estimator(callbacks=[Stop(1)]).fit(LOG, checkpoints=again), whole)  # not one batch more
 
 
-def test_a_fit_that_had_tired_stays_tired(tmp_path):
-    tiring = {"epochs": 12, "lr": 0.3, "patience": 1}
-    whole = estimator(**tiring).fit(LOG, checkpoints=Checkpoints(tmp_path / "kept"))
+def test_a_fit_that_stopped_early_stays_stopped(tmp_path):
+    settings = {"epochs": 12, "lr": 0.3, "patience": 1}
+    whole = estimator(**settings).fit(LOG, checkpoints=Checkpoints(tmp_path / "kept"))
     assert len(whole.run_.validation_scores) < 12
     again = Checkpoints(tmp_path / "kept", resume=True)
-    same(estimator(callbacks=[Stop(1)], **tiring).fit(LOG, checkpoints=again), whole)
+    same(estimator(callbacks=[Stop(1)], **settings).fit(LOG, checkpoints=again), whole)
 
 
-def test_sigterm_saves_and_the_fit_goes_on(tmp_path):
+def test_sigterm_saves_and_the_fit_is_resumed(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     kept = Checkpoints(tmp_path / "kept", seconds=None)
     stop = Stop(13, partial(os.kill, os.getpid(), signal.SIGTERM))
@@ -128,11 +128,11 @@ def test_sigterm_saves_and_the_fit_goes_on(tmp_path):
     same(last, estimator().fit(LOG))
 
 
-def test_an_unfinished_fit_is_not_lost_by_accident(tmp_path):
+def test_an_unfinished_fit_is_not_overwritten(tmp_path):
     kept = Checkpoints(tmp_path / "kept", steps=2)
     with pytest.raises(Gone):
         estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
-    with pytest.raises(ArtifactError, match="holds an unfinished fit: go on with it"):
+    with pytest.raises(ArtifactError, match="holds an unfinished fit: resume it"):
         estimator().fit(LOG, checkpoints=kept)
 
 
@@ -144,7 +144,7 @@ def test_an_unfinished_fit_is_not_lost_by_accident(tmp_path):
         ({"build": models.multitask}, LOG, "another model"),
     ],
 )
-def test_it_goes_on_only_with_what_it_was_begun_with(settings, log, message, tmp_path):
+def test_a_fit_is_resumed_only_with_the_same_log_and_settings(settings, log, message, tmp_path):
     with pytest.raises(Gone):
         estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=Checkpoints(tmp_path / "kept", steps=2))
     again = Checkpoints(tmp_path / "kept", resume=True)
@@ -152,7 +152,7 @@ def test_it_goes_on_only_with_what_it_was_begun_with(settings, log, message, tmp
         estimator(**settings).fit(log, checkpoints=again)
 
 
-def test_a_checkpoint_that_is_none_is_refused_and_what_was_being_written_is_swept(tmp_path):
+def test_a_torn_checkpoint_is_refused_and_unfinished_files_are_removed(tmp_path):
     kept = Checkpoints(tmp_path / "kept", steps=2)
     with pytest.raises(Gone):
         estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
@@ -171,7 +171,7 @@ def test_how_often_must_be_a_positive_number(name):
         Checkpoints("kept", **{name: 0})
 
 
-def test_a_fit_of_two_processes_does_not_go_on_with_one(tmp_path):
+def test_a_fit_of_two_processes_is_not_resumed_by_one(tmp_path):
     kept = Checkpoints(tmp_path / "kept", steps=2)
     with pytest.raises(Gone):
         estimator(callbacks=[Stop(5)]).fit(LOG, checkpoints=kept)
@@ -187,8 +187,8 @@ def test_a_fit_of_two_processes_does_not_go_on_with_one(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.parametrize("batches", [3, 10, 14])
-def test_a_trainer_of_ones_own_resumes_with_its_own_checkpoints(batches, tmp_path):
-    codec = Codec.fit(WORLD.schema, LOG)
+def test_a_users_trainer_resumes_from_its_checkpoints(batches, tmp_path):
+    codec = Codec.fit(SCENARIO.schema, LOG)
 
     def fitted(callbacks, begun=None):
         model = models.esmm(codec.spec, bottom=SMALL, seed=0)

@@ -1,4 +1,4 @@
-"""A log on disk is fitted as the same rows in memory are."""
+"""Fits of a log on disk, against fits of the same rows in memory."""
 
 from functools import partial
 
@@ -17,12 +17,12 @@ from mtl_seq.fit.prepare.rows import is_streamed
 from mtl_seq.models import CalibrationConfig
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, TRUTH = WORLD.sample(3000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, TRUTH = SCENARIO.sample(3000, np.random.default_rng(5))
 LOG["at"] = np.arange(len(LOG)) // 3
-HELD, _ = WORLD.sample(800, np.random.default_rng(6))
+HELD, _ = SCENARIO.sample(800, np.random.default_rng(6))
 BOTTOM = partial(nn.SharedBottom, hidden=(8,))
-TIMED = Schema.from_dict({**WORLD.schema.to_dict(), "time": "at", "group": "user_id"})
+TIMED = Schema.from_dict({**SCENARIO.schema.to_dict(), "time": "at", "group": "user_id"})
 
 
 def estimator(model=models.esmm, schema=TIMED, **settings):
@@ -121,7 +121,7 @@ class Stop(Callback):
 
 
 @pytest.mark.parametrize("batches", [5, 30])
-def test_a_stopped_fit_goes_on_to_the_bit(batches, folder, small_memory, tmp_path):
+def test_a_stopped_fit_is_resumed_to_the_bit(batches, folder, small_memory, tmp_path):
     settings = {"id_dropout": 0.2}
     whole = estimator(**settings).fit(folder)
     assert len(whole.run_.validation_scores) == 2
@@ -151,7 +151,7 @@ def test_what_needs_all_rows_at_once_is_refused(model, message, folder, small_me
         estimator(model).fit(folder)
 
 
-def test_bad_rows_and_leaks_are_found_on_the_way(folder, small_memory, tmp_path):
+def test_bad_rows_and_leaks_are_refused(folder, small_memory, tmp_path):
     leaky = LOG.assign(price=LOG["click"].astype(float))
     write_frame(leaky, tmp_path / "leak.parquet")
     with pytest.raises(DataError, match="feature 'price' equals 'click'"):

@@ -1,4 +1,4 @@
-"""Optimisers under Lightning: what `fit` makes of them, and what goes together."""
+"""Optimisers in `fit`, and what each can be combined with."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -15,8 +15,8 @@ from mtl_seq.errors import CompositionError
 from mtl_seq.fit import DenseAdam, RowWiseAdagrad, RowWiseAdam, Uncertainty
 from mtl_seq.simulate import LogisticFunnel
 
-WORLD = LogisticFunnel(users=60, items=40, seed=0)
-LOG, TRUTH = WORLD.sample(2000, np.random.default_rng(5))
+SCENARIO = LogisticFunnel(users=60, items=40, seed=0)
+LOG, TRUTH = SCENARIO.sample(2000, np.random.default_rng(5))
 BOTTOM = partial(nn.SharedBottom, hidden=(8,))
 ROW_WISE = [RowWiseAdagrad(), RowWiseAdam(rate=0.5)]
 row_wise = pytest.mark.parametrize("optimizer", ROW_WISE, ids=repr)
@@ -25,7 +25,7 @@ row_wise = pytest.mark.parametrize("optimizer", ROW_WISE, ids=repr)
 def estimator(optimizer, model=models.esmm, **settings):
     small = {"epochs": 1, "batch_size": 128, "encoding": Encoding(wide=True), **settings}
     return FunnelEstimator(
-        partial(model, bottom=BOTTOM), WORLD.schema, optimizer=optimizer, **small
+        partial(model, bottom=BOTTOM), SCENARIO.schema, optimizer=optimizer, **small
     )
 
 
@@ -70,7 +70,7 @@ def test_a_saved_estimator_knows_its_optimiser(optimizer, tmp_path):
     assert_same(loaded.fit(LOG), fitted)
 
 
-def test_an_optimiser_of_ones_own_is_trained_with_and_asked_for_after_loading(tmp_path):
+def test_a_user_defined_optimiser_trains_and_is_asked_for_after_loading(tmp_path):
     def plain(network, *, lr, weight_decay):
         return torch.optim.SGD(network.parameters(), lr=lr, weight_decay=weight_decay)
 
@@ -104,7 +104,7 @@ def test_clipping_is_refused(optimizer):
 )
 def test_every_way_of_training_takes_it(optimizer, model):
     fitted = FunnelEstimator(
-        model, WORLD.schema, epochs=1, batch_size=256, optimizer=optimizer
+        model, SCENARIO.schema, epochs=1, batch_size=256, optimizer=optimizer
     ).fit(LOG)
     predicted = fitted.predict(LOG)
     assert np.isfinite(predicted.to_numpy()).all()
