@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchmarks.lib.results_store import read
-from benchmarks.lib.study import Study, parser_of
+from benchmarks.lib.study import Study, launch, parser_of
 from mtl_seq import compare_models, simulate
 from mtl_seq.experiments.compare import MODELS
 
@@ -99,4 +99,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -21,7 +21,7 @@ from benchmarks.leaderboard.summary import draw_bias, summarise
 from benchmarks.lib.metrics import Pair, paired
 from benchmarks.lib.pages import ROOT
 from benchmarks.lib.results_store import read
-from benchmarks.lib.study import SPACES, Study, parser_of
+from benchmarks.lib.study import SPACES, Study, launch, parser_of
 
 FIRST_SEED, SEEDS = 2, 5
 NEGATIVE = "cvr_blind, rho -.8"
@@ -129,4 +129,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from benchmarks.lib.metrics import area, cross_entropy
-from benchmarks.lib.study import Study, draw, parser_of
+from benchmarks.lib.study import Study, draw, launch, parser_of
 from mtl_seq import FunnelEstimator, models, simulate
 
 SCENARIOS = ("dense", "cvr_blind", "sparse")
@@ -113,4 +113,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

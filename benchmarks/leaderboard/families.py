@@ -20,7 +20,7 @@ import pandas as pd
 
 from benchmarks.lib.metrics import area, measure
 from benchmarks.lib.pages import ROOT
-from benchmarks.lib.study import SPACES, Draw, Study, draw, epochs_of, parser_of
+from benchmarks.lib.study import SPACES, Draw, Study, draw, epochs_of, launch, parser_of
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.fit import DWA, GradNorm, JacobianDescent, Uncertainty
@@ -223,4 +223,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

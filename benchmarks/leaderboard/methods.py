@@ -20,7 +20,7 @@ import torch
 from benchmarks.leaderboard.summary import draw_bias, summarise
 from benchmarks.lib.metrics import measure
 from benchmarks.lib.pages import ROOT
-from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.lib.study import Draw, Study, draw, launch, parser_of
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.experiments.compare import ALL
 from mtl_seq.losses import CrossFit, MovingAverage, PropensityPolicy
@@ -136,4 +136,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -6,11 +6,13 @@ metrics that were measured.
 
 import argparse
 import contextlib
+import importlib
 import inspect
 import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +26,7 @@ from mtl_seq.fit import CHECKPOINT_RULE
 from mtl_seq.records import FunnelTruth
 from mtl_seq.simulate import Simulator
 
-__all__ = ["SPACES", "Draw", "Study", "draw", "epochs_of", "parser_of", "quiet"]
+__all__ = ["SPACES", "Draw", "Study", "draw", "epochs_of", "launch", "parser_of", "quiet"]
 
 SPACES = (
     "all: all impressions, against the true probabilities; clicks: clicked impressions, against "
@@ -149,6 +151,11 @@ def parser_of(
     parser.add_argument("--table", action="store_true", help="fit nothing; show what is kept")
     parser.add_argument("--out", type=Path, default=path_of(name))
     return parser
+
+
+def launch(spec: ModuleSpec) -> int:
+    """Run `main` of a module under its name: processes cannot import what is in ``__main__``."""
+    return int(importlib.import_module(spec.name).main())
 
 
 class Draw(NamedTuple):

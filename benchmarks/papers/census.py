@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.lib.metrics import paired
 from benchmarks.lib.results_store import read
-from benchmarks.lib.study import Study, parser_of
+from benchmarks.lib.study import Study, launch, parser_of
 from benchmarks.papers import census_fits
 from benchmarks.papers.census_fits import TASKS, Cell, Data
 from benchmarks.papers.mmoe_networks import STRUCTURES
@@ -174,4 +174,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

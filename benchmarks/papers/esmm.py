@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.lib.metrics import area, measure
 from benchmarks.lib.results_store import read
-from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.lib.study import Draw, Study, draw, launch, parser_of
 from benchmarks.papers.esmm_figure import gaps_figure
 from benchmarks.papers.esmm_summary import BASE, SCENARIOS, Summary
 from mtl_seq import FunnelEstimator, models, nn, simulate
@@ -136,4 +136,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -20,7 +20,7 @@ import pandas as pd
 
 from benchmarks.lib.metrics import area, pair_of
 from benchmarks.lib.results_store import Result, read
-from benchmarks.lib.study import Study, draw, parser_of
+from benchmarks.lib.study import Study, draw, launch, parser_of
 from benchmarks.real_logs import kuairand_rows
 from mtl_seq import FunnelEstimator, models, nn, simulate
 
@@ -143,4 +143,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

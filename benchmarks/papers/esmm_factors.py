@@ -21,7 +21,7 @@ from lightning import Callback
 
 from benchmarks.lib.metrics import area
 from benchmarks.lib.results_store import Result, read
-from benchmarks.lib.study import Study, draw, parser_of
+from benchmarks.lib.study import Study, draw, launch, parser_of
 from benchmarks.papers.esmm_bottoms import difference, equal_shared, text
 from mtl_seq import FunnelEstimator, models, nn, simulate
 from mtl_seq.data import Encoding
@@ -200,4 +200,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

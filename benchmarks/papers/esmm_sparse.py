@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks.lib.metrics import measure, paired
 from benchmarks.lib.results_store import Result, read
-from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.lib.study import Draw, Study, draw, launch, parser_of
 from mtl_seq import FunnelEstimator, models, nn, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.models import Builder, FunnelModel
@@ -167,4 +167,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

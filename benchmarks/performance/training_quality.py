@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.lib.metrics import Pair, area, cross_entropy, pair_of
 from benchmarks.lib.results_store import Result, read
-from benchmarks.lib.study import Study, draw, epochs_of, parser_of
+from benchmarks.lib.study import Study, draw, epochs_of, launch, parser_of
 from benchmarks.real_logs import kuairand_rows
 from mtl_seq import FunnelEstimator, Schema, models, simulate
 from mtl_seq.fit import DenseAdam, RowWiseAdagrad, RowWiseAdam
@@ -181,4 +181,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from benchmarks.lib.datasets import converted
 from benchmarks.lib.metrics import Pair, area, cross_entropy, paired
 from benchmarks.lib.results_store import read
-from benchmarks.lib.study import Study, parser_of
+from benchmarks.lib.study import Study, launch, parser_of
 from mtl_seq import FunnelEstimator, Schema, models
 from mtl_seq.functional import ips_auc, snips_log_loss
 from mtl_seq.models import Builder
@@ -210,4 +210,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks.lib.results_store import read
-from benchmarks.lib.study import Study, parser_of
+from benchmarks.lib.study import Study, launch, parser_of
 from benchmarks.real_logs import kuairand_rows
 from benchmarks.real_logs.kuairand_peers import PEERS
 from benchmarks.real_logs.kuairand_rows import Encoded, Part, measure
@@ -227,4 +227,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.lib.metrics import measure
 from benchmarks.lib.pages import ROOT
-from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.lib.study import Draw, Study, draw, launch, parser_of
 from benchmarks.simulated.bias_by_scenario_map import SCENARIOS, BiasMap, draw_map
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.models import Builder
@@ -92,4 +92,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.lib.metrics import measure
 from benchmarks.lib.pages import ROOT
-from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.lib.study import Draw, Study, draw, launch, parser_of
 from benchmarks.simulated.cart_stage_sweep import Sweep, draw_sweep
 from mtl_seq import FunnelEstimator, Schema, models, simulate
 from mtl_seq.data import Encoding
@@ -100,4 +100,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchmarks.lib.metrics import measure
-from benchmarks.lib.study import Draw, Study, draw, parser_of
+from benchmarks.lib.study import Draw, Study, draw, launch, parser_of
 from benchmarks.simulated.dependence_summary import OURS, lambdas, null_table, summarise
 from mtl_seq import FunnelEstimator, models, simulate
 from mtl_seq.dependence.find import applied_log_odds_ratio
@@ -157,4 +157,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.lib.study import Study, parser_of
+from benchmarks.lib.study import Study, launch, parser_of
 from mtl_seq import FunnelEstimator, models, nn, simulate
 from mtl_seq.data import Encoding
 from mtl_seq.errors import SelectionWarning
@@ -94,4 +94,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from benchmarks.lib.metrics import measure
-from benchmarks.lib.study import Study, draw, parser_of
+from benchmarks.lib.study import Study, draw, launch, parser_of
 from mtl_seq import FunnelEstimator, Schema, models, simulate
 from mtl_seq.errors import SelectionWarning
 from mtl_seq.fit.prediction import score_rows
@@ -121,4 +121,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch(__spec__))
