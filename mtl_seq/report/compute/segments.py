@@ -154,10 +154,10 @@ def deciles(
     """
     cell = equal_mass(truth.pctr, _DECILES)
     sampling = sampling or Sampling(np.zeros(len(cell), dtype=np.int64), 0, 0)
-    columns = np.stack([np.ones_like(truth.pctr), truth.pcvr, *pcvr.values(), truth.pctr], axis=1)
-    sums, *estimates = _bias(columns, cell, int(cell.max()) + 1, sampling)
-    by_model = [dict(zip(pcvr, values.T[:-1], strict=True)) for values in estimates]
-    return DecileBias(sums.total[:, -1] / sums.total[:, 0], *by_model)
+    columns = np.stack([np.ones_like(truth.pctr), truth.pctr, truth.pcvr, *pcvr.values()], axis=1)
+    sums, *estimates = _bias(columns, cell, int(cell.max()) + 1, sampling, target=2)
+    by_model = [dict(zip(pcvr, values.T, strict=True)) for values in estimates]
+    return DecileBias(sums.total[:, 1] / sums.total[:, 0], *by_model)
 
 
 def equal_mass(values: FloatArray, bins: int) -> NDArray[np.int64]:
@@ -168,12 +168,13 @@ def equal_mass(values: FloatArray, bins: int) -> NDArray[np.int64]:
 
 
 def _bias(
-    columns: FloatArray, cell: IntArray, cells: int, sampling: Sampling
+    columns: FloatArray, cell: IntArray, cells: int, sampling: Sampling, target: int = 1
 ) -> tuple[CellSums, FloatArray, FloatArray, FloatArray]:
-    """Sums of rows, target and predictions within cells, and their bias with its interval."""
+    """Sums within cells, and the bias with its interval of the columns right of the target's."""
     sums = cell_sums(columns, cell, cells, sampling)
-    bias = ratio(sums.total[:, 2:], sums.total[:, 1:2]) - 1
-    low, high = percentiles(ratio(sums.drawn[..., 2:], sums.drawn[..., 1:2]) - 1)
+    at, models = slice(target, target + 1), slice(target + 1, None)
+    bias = ratio(sums.total[:, models], sums.total[:, at]) - 1
+    low, high = percentiles(ratio(sums.drawn[..., models], sums.drawn[..., at]) - 1)
     return sums, bias, low, high
 
 
