@@ -28,49 +28,23 @@ import torch
 from benchmarks.lib.results_store import read
 from benchmarks.lib.study import Study, launch, parser_of
 from benchmarks.real_logs import kuairand_rows
+from benchmarks.real_logs.kuairand_models import (
+    CONTROL,
+    CONVERSIONS,
+    INNER,
+    MODELS,
+    TEST,
+    TRIED,
+)
 from benchmarks.real_logs.kuairand_peers import PEERS
 from benchmarks.real_logs.kuairand_rows import Encoded, Part, measure
-from mtl_seq import FunnelEstimator, models
-from mtl_seq.data import Encoding
+from mtl_seq import FunnelEstimator
 from mtl_seq.fit import CHECKPOINT_RULE
-from mtl_seq.models import Builder
 
 FIGURE = Path(__file__).parents[2] / "docs" / "kuairand.png"
-CONVERSIONS = ("long_view", "is_like")
-TEST, INNER = "test", "inner"
 TUNING_SEED = 100
 DEFAULTS = "defaults"
-CONTROL = "multitask (control)"
-RAW_IDS = {"encoding": Encoding(target_encoding=None)}
 EPOCHS = 2
-ONE_EPOCH = {"epochs": 1}
-# Tried with the control on the inner split; CHOSEN has the least log loss there. The default is a
-# smoothing of 20, and one epoch over as many rows.
-TRIED: Mapping[str, Mapping[str, Any]] = {
-    "epochs 2": {"epochs": 2},
-    **{
-        f"epochs 1, smoothing {rows:.0f}": ONE_EPOCH | {"encoding": Encoding(target_encoding=rows)}
-        for rows in (20.0, 8.0, 3.0, 1.0)
-    },
-}
-CHOSEN = "epochs 1, smoothing 3"
-# A builder, and the settings of the estimator that differ from the defaults.
-MODELS: Mapping[str, tuple[Builder, Mapping[str, Any]]] = {
-    CONTROL: (models.multitask, {}),
-    "esmm": (models.esmm, {}),
-    "escm2_ips": (models.escm2_ips, {}),
-    "escm2_dr": (models.escm2_dr, {}),
-    "dcmt": (models.dcmt, {}),
-    "targeted": (models.targeted, {}),
-    f"{CONTROL}, one epoch": (models.multitask, ONE_EPOCH),
-    "esmm, one epoch": (models.esmm, ONE_EPOCH),
-    "targeted, one epoch": (models.targeted, ONE_EPOCH),
-    f"{CONTROL}, tuned": (models.multitask, TRIED[CHOSEN]),
-    "esmm, tuned": (models.esmm, TRIED[CHOSEN]),
-    "targeted, tuned": (models.targeted, TRIED[CHOSEN]),
-    f"{CONTROL}, raw ids": (models.multitask, RAW_IDS),
-    "esmm, raw ids": (models.esmm, RAW_IDS),
-}
 OTHERS = ("scikit-learn", "lightgbm", "torch-rechub", "deepctr-torch")
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.lib.markdown import table
 from benchmarks.lib.results_store import Result
-from benchmarks.real_logs.kuairand import CONTROL, CONVERSIONS, INNER, MODELS, TEST, TRIED
+from benchmarks.real_logs.kuairand_models import CONTROL, CONVERSIONS, INNER, MODELS, TEST, TRIED
 from benchmarks.real_logs.kuairand_peers import PEERS
 from mtl_seq.report.render.plot_bias import save
 
