@@ -11,6 +11,7 @@ from benchmarks.papers import census
 from benchmarks.papers.mmoe_networks import STRUCTURES
 from benchmarks.real_logs import coat, kuairand, kuairand_peers, kuairand_rows, open_bandit
 from benchmarks.real_logs import kuairand_summary as summary
+from benchmarks.real_logs.kuairand_models import CHOSEN
 
 
 def never(*_):
@@ -122,7 +123,7 @@ def test_the_kept_cells_have_the_settings_that_the_inner_split_prefers():
     loss = inner["CTR log loss, all"] + inner["CTCVR log loss, all"]
     found = loss.groupby(inner["settings"]).mean()
     assert set(found.index) == set(kuairand.TRIED)
-    assert found.idxmin() == kuairand.CHOSEN
+    assert found.idxmin() == CHOSEN
     records = {kuairand.Cell(*(r[name] for name in kuairand.Cell._fields)): r for r in result.cells}
     tested = [cell for cell in records if cell.part == "test" and cell.model in kuairand.PEERS]
     assert {cell.model for cell in tested} == set(kuairand.PEERS)

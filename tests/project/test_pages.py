@@ -19,7 +19,7 @@ STUDIES = sorted((ROOT / "benchmarks").rglob("*.py"))
 RESULTS = sorted(FOLDER.glob("*"))
 # Times, rates and memory of work that draws nothing which a reader would want to draw again.
 MEASURED = {"bottoms", "metrics", "open_bandit", "serving", "sharded_tables", "simulator"} | {
-    "prediction", "streaming", "streaming_epoch", "training",
+    "fit_start", "prediction", "streaming", "streaming_epoch", "training",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The abstract base class of heads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -91,7 +91,7 @@ class TowerHead(Head):
             if name in starts:
                 tower.start_at(starts[name])
 
-    def _logits(self, rows: Iterable[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+    def _logits(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         """Run each tower on its vector and its own features: T times ``(B, D)`` -> ``(B, T)``."""
         logits = [
             tower(join_own(row, own.get(name)))

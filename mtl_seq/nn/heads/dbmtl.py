@@ -86,7 +86,7 @@ class DBMTL(TowerHead):
                 read = [vector.detach() for vector in read]
             vector = self.hidden[index](rows[index])
             passed[name] = self.relations[index](torch.cat((vector, *read), dim=1))
-        return self._logits((passed[name] for name in self.names), own)
+        return self._logits([passed[name] for name in self.names], own)
 
 
 def _parents_by_tower(

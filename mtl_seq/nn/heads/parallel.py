@@ -35,14 +35,17 @@ class ParallelHead(TowerHead):
 
     def forward(self, hidden: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """``(B, T, D)`` and own features by tower -> ``(B, C)``."""
-        return self.read(hidden.unbind(1), own)
+        return self._logits(hidden.unbind(1), own)
 
     def read(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         """T times ``(B, D)`` and own features by tower -> ``(B, C)``."""
+        return self._logits(rows, own)
+
+    def _logits(self, rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
         towers = [tower for tower in self.towers if isinstance(tower, Tower)]
         if not own and all(row is rows[0] for row in rows):
             # Towers with one input are batched like experts, which is faster for narrow ones.
             hidden = run_alike([tower.stack for tower in towers], rows[0])
             logits = [tower.conclude(x) for tower, x in zip(towers, hidden, strict=True)]
             return torch.stack(logits, dim=1)
-        return self._logits(rows, own)
+        return super()._logits(rows, own)
