@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from mtl_seq.calibration.maps import fit_isotonic, fit_platt, fit_shift
@@ -12,11 +11,9 @@ from mtl_seq.errors import CompositionError, DataError
 from mtl_seq.functional import recalibration
 from mtl_seq.losses import PropensityPolicy
 from mtl_seq.models import CalibrationConfig
-from mtl_seq.records import FunnelLabels, Scores
+from mtl_seq.records import FloatArray, FunnelLabels, Scores
 
 __all__ = ["Calibration", "fit_calibration", "fit_map"]
-
-FloatArray = NDArray[np.float64]
 
 _TINY = 1e-12
 _AGREE = 1e-3

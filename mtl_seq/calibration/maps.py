@@ -5,14 +5,12 @@ a label), and weights of at least 0.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from mtl_seq.errors import DataError
+from mtl_seq.records import FloatArray
 
 __all__ = ["fit_isotonic", "fit_platt", "fit_shift"]
-
-FloatArray = NDArray[np.float64]
 
 _FARTHEST = 60.0
 

@@ -21,11 +21,9 @@ from mtl_seq.dependence.levels import Levels
 from mtl_seq.functional import dependent_cells, logit_click
 from mtl_seq.nn import FunnelNetwork
 from mtl_seq.nn.forward import batched_forward
-from mtl_seq.records import Scores, SelectionTest
+from mtl_seq.records import FloatArray, Scores, SelectionTest
 
 __all__ = ["Correction", "NuisanceLogits", "nuisance_logits"]
-
-FloatArray = NDArray[np.float64]
 
 _ROWS = 16_384
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from mtl_seq.data import Codec, read_frame
@@ -23,13 +22,10 @@ from mtl_seq.dependence.moment import dependence_moment
 from mtl_seq.errors import CompositionError, SelectionWarning
 from mtl_seq.models import Builder, DependenceConfig, FunnelModel
 from mtl_seq.nn import DependentHead
-from mtl_seq.records import SelectionTest
+from mtl_seq.records import FloatArray, IntArray, SelectionTest
 from mtl_seq.schema import Schema
 
 __all__ = ["DependenceStep", "Train", "Trained", "applied_log_odds_ratio", "fixed_at"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class Trained(NamedTuple):

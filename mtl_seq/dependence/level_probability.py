@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -19,12 +18,9 @@ from mtl_seq.data import BatchLoader
 from mtl_seq.errors import DataError, SchemaError
 from mtl_seq.models import DependenceConfig
 from mtl_seq.nn.forward import batched_forward
-from mtl_seq.records import FunnelBatch, FunnelLabels
+from mtl_seq.records import FloatArray, FunnelBatch, FunnelLabels, IntArray
 
 __all__ = ["LevelShares", "fit_shares"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _BATCH, _EPOCHS, _LR = 512, 10, 1e-2
 _VALIDATION, _CLEAR, _SMALL = 0.2, 3.0, 256

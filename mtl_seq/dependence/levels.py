@@ -11,12 +11,10 @@ from torch import Tensor
 
 from mtl_seq.data import Codec
 from mtl_seq.errors import DataError, SchemaError
+from mtl_seq.records import IntArray
 from mtl_seq.schema import FeatureSpec, Schema
 
 __all__ = ["MOST_LEVELS", "Levels", "check_click_only"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 MOST_LEVELS = 64
 """More joint levels than this are an error."""

@@ -6,7 +6,6 @@ Shapes: N impressions, K levels of the click-only feature.
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.special import logit
 from torch import Tensor
 
@@ -19,13 +18,10 @@ from mtl_seq.dependence.nuisance_calibration import likelihood_ratio
 from mtl_seq.functional import dependent_chain
 from mtl_seq.models import FunnelModel
 from mtl_seq.nn.forward import batched_forward
-from mtl_seq.records import SelectionTest
+from mtl_seq.records import FloatArray, IntArray, SelectionTest
 from mtl_seq.schema import Schema
 
 __all__ = ["joint_dependence", "profile_likelihood"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _STEPS = 100
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import logit
 from torch import Tensor
 
@@ -21,12 +20,9 @@ from mtl_seq.dependence.nuisance_calibration import (
 )
 from mtl_seq.errors import DataError
 from mtl_seq.functional.latent_dependence import dependent_cells
-from mtl_seq.records import SelectionTest, Verdict
+from mtl_seq.records import FloatArray, IntArray, SelectionTest, Verdict
 
 __all__ = ["IDENTIFIED", "WEAK", "dependence_moment", "verdict"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 IDENTIFIED, WEAK = 0.2, 1.0
 """Largest standard errors of lambda of the verdicts "identified" and "weak"."""

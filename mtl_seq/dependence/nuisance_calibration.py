@@ -6,13 +6,11 @@ Shapes: N impressions, K levels of the click-only features.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-__all__ = ["Recalibration", "information", "likelihood_ratio", "recalibrate"]
+from mtl_seq.records import FloatArray, IntArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+__all__ = ["Recalibration", "information", "likelihood_ratio", "recalibrate"]
 
 _ROUNDS = 100
 

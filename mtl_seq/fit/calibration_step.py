@@ -3,6 +3,7 @@
 from mtl_seq.calibration.calibrate import Calibration, fit_calibration
 from mtl_seq.errors import CompositionError
 from mtl_seq.fit.prediction import score_labelled
+from mtl_seq.fit.prepare.rows import Rows
 from mtl_seq.fit.prepare.training_data import TrainingData
 from mtl_seq.fit.train.precision import Arithmetic
 from mtl_seq.fit.train.result import TrainingResult
@@ -43,9 +44,7 @@ def calibration_run(
     if config is None:
         return None
     rows = data.rows if config.on == "training" else data.validation
-    scores, labels = score_labelled(data.model.network, rows, run.arithmetic)
-    weighted = config.weighted_for(data.model.objective)
-    return fit_calibration(config, scores, labels, weighted=weighted)
+    return _fit(config, data.model, rows, run.arithmetic)
 
 
 def calibrate_model(
@@ -71,5 +70,11 @@ def calibrate_model(
         raise CompositionError(
             "this model names no calibration: pass one, `config=models.CalibrationConfig()`"
         )
-    scores, labels = score_labelled(model.network, rows, Arithmetic.FLOAT32)
+    return _fit(config, model, rows, Arithmetic.FLOAT32)
+
+
+def _fit(
+    config: CalibrationConfig, model: FunnelModel, rows: Rows, arithmetic: Arithmetic
+) -> Calibration:
+    scores, labels = score_labelled(model.network, rows, arithmetic)
     return fit_calibration(config, scores, labels, weighted=config.weighted_for(model.objective))

@@ -184,7 +184,7 @@ class FunnelEstimator(Parameters, LogPredictor):
             plan = {"model": plan["model"], "rows": data.size, **plan["settings"]}
             checkpoints.agree(data.codec, plan)
         model = data.model
-        calibrate = calibration_of(model, self.calibrate)
+        calibrate = calibration_of(model, config.calibrate)
         step = None
         if model.dependence is not None:
             step = DependenceStep(config.model, model.dependence, config.schema, config.seed)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_seq.calibration.calibrate import Calibration
@@ -17,11 +16,9 @@ from mtl_seq.fit.train.result import TrainingResult
 from mtl_seq.models import FunnelModel
 from mtl_seq.nn import FunnelNetwork
 from mtl_seq.nn.forward import batched_forward
-from mtl_seq.records import FunnelBatch, FunnelLabels, FunnelPrediction, Scores
+from mtl_seq.records import FloatArray, FunnelBatch, FunnelLabels, FunnelPrediction, Scores
 
 __all__ = ["joint_probabilities", "predict_frame", "rank_rows", "score_labelled", "score_rows"]
-
-FloatArray = NDArray[np.float64]
 
 
 def score_rows(

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtl_seq.funnel import Funnel
-from mtl_seq.records import FunnelLabels
+from mtl_seq.records import FloatArray, FunnelLabels
 
 __all__ = ["funnel_log_loss"]
-
-FloatArray = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float32).eps)
 
